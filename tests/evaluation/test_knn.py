@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import knn
+
+
+@pytest.fixture
+def features():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, 300)
+    means = random.normal(size=(7, 16))
+    bank = means[labels] + random.normal(size=(300, 16))
+    queries = means[random.integers(0, 7, 600)] + random.normal(size=(600, 16))
+    return bank.astype(np.float32), labels, queries.astype(np.float32)
+
+
+def oracle(bank, labels, queries, k, temperature, num_classes):
+    """The paper's sentence, one query and one neighbour at a time."""
+    predictions = []
+    for query in queries:
+        cosines = [row @ query / np.linalg.norm(row) / np.linalg.norm(query) for row in bank]
+        votes = np.zeros(num_classes)
+        for row in sorted(range(len(bank)), key=lambda row: -cosines[row])[:k]:
+            votes[labels[row]] += np.exp(cosines[row] / temperature)
+        predictions.append(np.argmax(votes))
+    return np.array(predictions)
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(1, 0.1), (20, 0.1), (20, 0.5), (200, 0.07)])
+def test_agrees_with_a_direct_computation(features, k, temperature):
+    bank, labels, queries = (array.astype(np.float64) if array.dtype == np.float32 else array for array in features)
+    expected = oracle(bank, labels, queries, k, temperature, 7)
+    np.testing.assert_array_equal(knn.classify(*features, k, temperature, 7), expected)
+
+
+def test_agrees_with_scikit_learn(features):
+    bank, labels, queries = features
+    reference = KNeighborsClassifier(20, metric="cosine", weights=lambda distances: np.exp((1 - distances) / 0.1))
+    np.testing.assert_array_equal(knn.classify(*features, 20, 0.1, 7), reference.fit(bank, labels).predict(queries))
+
+
+def test_scale_of_the_features_does_not_matter(features):
+    bank, labels, queries = features
+    scaled = knn.classify(bank * np.linspace(0.01, 100, 300)[:, None], labels, queries * 1e-3, 20, 0.1, 7)
+    np.testing.assert_array_equal(scaled, knn.classify(*features, 20, 0.1, 7))
+
+
+def test_k_is_capped_at_the_bank(features):
+    np.testing.assert_array_equal(knn.classify(*features, 10_000, 0.1, 7), knn.classify(*features, 300, 0.1, 7))
+
+
+def test_one_class_and_no_queries(features):
+    bank, _, queries = features
+    assert np.all(knn.classify(bank, np.zeros(300, int), queries, 20, 0.1, 1) == 0)
+    assert knn.classify(bank, np.zeros(300, int), queries[:0], 20, 0.1, 1).shape == (0,)
+
+
+def test_ties_go_to_the_earlier_row_and_the_lower_class():
+    same = np.ones((4, 3))
+    assert knn.classify(same, [2, 1, 0, 0], np.ones((1, 3)), 1, 0.1, 3) == [2]  # only row 0 votes
+    assert knn.classify(same, [2, 1, 0, 0], np.ones((1, 3)), 2, 0.1, 3) == [1]  # one vote each for 2 and 1
+
+
+def test_a_small_temperature_does_not_overflow(features):
+    np.testing.assert_array_equal(knn.classify(*features, 20, 1e-5, 7), knn.classify(*features, 1, 0.1, 7))
+
+
+def test_zero_features_are_equally_far_from_all():
+    assert knn.classify(np.eye(3), [1, 1, 0], np.zeros((1, 3)), 3, 0.1, 2) == [1]
+
+
+def test_refuses_unlabelled_rows_and_senseless_settings(features):
+    bank, labels, queries = features
+    with pytest.raises(UserError, match="1 of 300"):
+        knn.classify(bank, np.where(np.arange(300) == 5, -1, labels), queries, 20, 0.1, 7)
+    with pytest.raises(ValueError, match="outside"):
+        knn.classify(bank, labels, queries, 20, 0.1, 6)
+    for k, temperature in [(0, 0.1), (20, 0), (20, float("nan"))]:
+        with pytest.raises(ValueError, match="at least 1"):
+            knn.classify(bank, labels, queries, k, temperature, 7)
