@@ -16,19 +16,19 @@ def classify(bank, bank_labels, queries, k, temperature, num_classes):
     Of equally similar bank rows the earlier one counts as nearer; of equal votes the lowest class wins.
 
     Args:
-      bank: float [N,D], features of the labelled samples; any scale.
-      bank_labels: int [N], in 0..num_classes−1.
-      queries: float [M,D].
-      k: the number of neighbours, ≥ 1; capped at N.
-      temperature: T > 0, in units of cosine similarity.
-      num_classes: the number of classes.
+        bank: float [N,D], features of the labelled samples; any scale.
+        bank_labels: int [N], in 0..num_classes−1.
+        queries: float [M,D].
+        k: the number of neighbours, ≥ 1; capped at N.
+        temperature: T > 0, in units of cosine similarity.
+        num_classes: the number of classes.
 
     Returns:
-      int64 [M], the predicted classes.
+        int64 [M], the predicted classes.
 
     Raises:
-      UserError: the bank is empty or has unlabelled rows.
-      ValueError: k or temperature is out of range, or a label is not below num_classes.
+        UserError: the bank is empty or has unlabelled rows.
+        ValueError: k or temperature is out of range, or a label is not below num_classes.
     """
     if k < 1 or not temperature > 0:
         raise ValueError(f"k must be at least 1 and the temperature positive: got k={k}, T={temperature}")

@@ -13,11 +13,11 @@ def require_labels(labels, what):
     """Refuses data that cannot be scored.
 
     Args:
-      labels: int64 [N], −1 = unlabelled.
-      what: the name of the data in the error line, such as "split train".
+        labels: int64 [N], −1 = unlabelled.
+        what: the name of the data in the error line, such as "split train".
 
     Raises:
-      UserError: there are no samples, or some are unlabelled.
+        UserError: there are no samples, or some are unlabelled.
     """
     if len(labels) == 0:
         raise UserError(f"{what} has no samples: choose another split")
@@ -35,12 +35,12 @@ def per_class(labels, predictions, num_classes):
     """The fraction of each class's samples that were predicted correctly (recall).
 
     Args:
-      labels: int64 [N], in 0..num_classes−1.
-      predictions: int64 [N].
-      num_classes: the number of classes C.
+        labels: int64 [N], in 0..num_classes−1.
+        predictions: int64 [N].
+        num_classes: the number of classes C.
 
     Returns:
-      float64 [C] in 0..1; NaN for a class without samples in `labels`.
+        float64 [C] in 0..1; NaN for a class without samples in `labels`.
     """
     counts = np.bincount(labels, minlength=num_classes)
     correct = np.bincount(labels[labels == predictions], minlength=num_classes)
@@ -56,11 +56,11 @@ def wilson_interval(accuracy, count):
     """The 95 % score interval of a proportion: Wilson, "Probable inference", JASA 22 (1927).
 
     Args:
-      accuracy: the proportion, in 0..1.
-      count: the number of independent trials, > 0.
+        accuracy: the proportion, in 0..1.
+        count: the number of independent trials, > 0.
 
     Returns:
-      (low, high), within 0..1.
+        (low, high), within 0..1.
     """
     centre = accuracy + Z_95**2 / (2 * count)
     half = Z_95 * math.sqrt(accuracy * (1 - accuracy) / count + Z_95**2 / (4 * count**2))
