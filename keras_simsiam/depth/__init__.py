@@ -1,0 +1,1 @@
+"""Pure graph functions on depth images: camera geometry, surface normals, gravity and the HHA encoding."""

@@ -1,0 +1,120 @@
+"""HHA: a depth image as three channels, horizontal disparity, height above ground and angle with gravity."""
+
+import math
+
+import tensorflow as tf
+
+from keras_simsiam.depth import camera
+from keras_simsiam.depth import gravity as gravity_estimation
+from keras_simsiam.depth import normals as surface
+
+ENCODINGS = ("gupta", "paper")
+
+# Window radii in pixels: normals of the angle channel, and the smoother ones from which gravity is estimated.
+ANGLE_RADIUS = 3
+GRAVITY_RADIUS = 10
+
+# The published constants: disparity = 31000 / Z with Z in centimetres and no nearer than 100, angle in degrees + 38.
+DISPARITY_SCALE = 31000.0
+NEAREST_CENTIMETRES = 100.0
+ANGLE_OFFSET = 38.0
+NO_NORMAL_DEGREES = 180.0
+# Where nothing is seen lower than 90 cm below the camera no floor is in sight; it is then taken to be 130 cm below.
+NO_FLOOR_ABOVE = -90.0
+ASSUMED_FLOOR = -130.0
+
+# The paper's encoding stretches each channel to its range in the image, but no range below these (1/m, m, degrees):
+# a flat channel would otherwise show nothing but rounding errors.
+LEAST_RANGE = (1e-3, 1e-3, 1.0)
+
+
+def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta"):
+    """Encodes depth as HHA: channels disparity, height, angle.
+
+    `gupta` is the published encoding (Gupta et al. 2014, as its MATLAB code and Python port compute it): disparity
+    31000/Z, height above the lowest point in centimetres, angle in degrees + 38. `paper` is that of Zhu, section 3.2:
+    1/Z, relative height and angle of gradient normals, each stretched to 0..255 per image over its valid pixels.
+
+    Args:
+      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+      intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
+      gravity: float32 `[..., 3]`, direction of gravity in the camera's frame (x right, y down, z forward); all zero is
+        unknown. Unknown gravity, or None, is estimated from the image. The estimation is most of the cost; it is
+        skipped where all gravities of the batch are known.
+      valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
+        out of the normals alone, as published; `paper` treats them as missing.
+      encoding: "gupta" or "paper".
+
+    Returns:
+      float32 `[..., H, W, 3]` in 0..255, not rounded. Missing depth: in `gupta` the published (255, the camera's
+      height, the angle of the surrounding pixels or 218), in `paper` black.
+
+    Raises:
+      ValueError: the encoding is not known.
+    """
+    if encoding not in ENCODINGS:
+        raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, not {encoding!r}")
+    depth, valid = camera.measured(depth, valid)
+    gravity = _known_or_estimated(gravity, depth, intrinsics, valid)
+    encoder = _gupta if encoding == "gupta" else _paper
+    image = tf.stack(encoder(depth, intrinsics, gravity, valid), axis=-1)
+    return tf.ensure_shape(image, depth.shape.concatenate(3))
+
+
+def _gupta(depth, intrinsics, gravity, valid):
+    """Disparity, height, angle of the published encoding."""
+    disparity = DISPARITY_SCALE / tf.maximum(100.0 * depth, NEAREST_CENTIMETRES)
+    height = 100.0 * _height(depth, intrinsics, gravity)
+    lowest = tf.reduce_min(tf.where(depth > 0, height, tf.float32.max), axis=(-2, -1), keepdims=True)
+    height -= tf.where(lowest > NO_FLOOR_ABOVE, ASSUMED_FLOOR, lowest)
+    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, ANGLE_RADIUS)
+    angle = ANGLE_OFFSET + tf.where(normals_valid, _angle(normals, gravity), NO_NORMAL_DEGREES)
+    return [tf.clip_by_value(channel, 0.0, 255.0) for channel in (disparity, height, angle)]
+
+
+def _paper(depth, intrinsics, gravity, valid):
+    """Disparity, height, angle of Zhu, section 3.2; a channel is black where it has no valid value."""
+    normals, normals_valid = surface.gradient_normals(camera.back_project(depth, intrinsics), valid)
+    channels = (
+        (tf.math.divide_no_nan(1.0, depth), valid),
+        (_height(depth, intrinsics, gravity), valid),
+        (_angle(normals, gravity), normals_valid),
+    )
+    return [_stretch(*channel, least) for channel, least in zip(channels, LEAST_RANGE, strict=True)]
+
+
+def _stretch(values, valid, least_range):
+    """Scales each image's valid values to 0..255; 0 elsewhere."""
+    low = tf.reduce_min(tf.where(valid, values, tf.float32.max), axis=(-2, -1), keepdims=True)
+    high = tf.reduce_max(tf.where(valid, values, tf.float32.min), axis=(-2, -1), keepdims=True)
+    scaled = (values - low) * (255.0 / tf.maximum(high - low, least_range))
+    return tf.where(valid, tf.clip_by_value(scaled, 0.0, 255.0), 0.0)
+
+
+def _height(depth, intrinsics, gravity):
+    """−g·P in metres, the height above the camera: `[..., H, W]`."""
+    u, v = camera.slopes(*camera.image_size(depth), intrinsics)
+    gx, gy, gz = tf.unstack(gravity[..., tf.newaxis, tf.newaxis, :], axis=-1)
+    return -depth * (gx * u + gy * v + gz)
+
+
+def _angle(normals, gravity):
+    """The angle between normal and gravity in degrees: floor 0, wall 90, ceiling 180."""
+    cosine = tf.reduce_sum(normals * gravity[..., tf.newaxis, tf.newaxis, :], axis=-1)
+    return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180.0 / math.pi)
+
+
+def _known_or_estimated(gravity, depth, intrinsics, valid):
+    """Gravity as unit vectors `[..., 3]`, estimated where it is None or zero."""
+
+    def estimated():
+        normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, GRAVITY_RADIUS)
+        return gravity_estimation.estimate(normals, normals_valid)
+
+    if gravity is None:
+        return estimated()
+    gravity = tf.convert_to_tensor(gravity, tf.float32)
+    length = tf.norm(gravity, axis=-1, keepdims=True)
+    known = (length > 0) & tf.math.is_finite(length)
+    given = tf.where(known, tf.math.divide_no_nan(gravity, length), 0.0)
+    return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))

@@ -1,0 +1,136 @@
+"""Surface normals of a depth image: by gradients of the point cloud (Zhu) or by planes fitted to windows (Gupta).
+
+All normals are unit vectors in the camera's frame that point away from the camera (n·P ≥ 0): a floor's points down.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_simsiam.depth import camera
+
+# Pixels whose offsets lie on one line fix no plane: their covariance matrix has determinant 0. In float32 it may come
+# out as 2e-7 of the product of the variances; for the least of triangles in a window of radius 10 it is above 1e-6.
+COLLINEAR = 1e-6
+
+
+def gradient_normals(points, valid):
+    """Normals as the cross product of the point cloud's row and column gradients (Zhu, section 3.2, Eq. 4).
+
+    Each gradient is the mean of the forward and the backward difference; a difference to a missing pixel or across the
+    image's border is left out.
+
+    Args:
+      points: float32 `[..., H, W, 3]`, metres in the camera's frame.
+      valid: bool `[..., H, W]`, False where the point is missing.
+
+    Returns:
+      `(normals, normals_valid)`: float32 `[..., H, W, 3]` unit vectors, zero where invalid, and bool `[..., H, W]`,
+      True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
+    """
+    points = tf.where(valid[..., tf.newaxis], points, 0.0)
+    along_x, has_x = _gradient(points, valid, axis=-2)
+    along_y, has_y = _gradient(points, valid, axis=-3)
+    normals = tf.linalg.cross(along_x, along_y)
+    toward_camera = tf.reduce_sum(normals * points, axis=-1, keepdims=True) < 0
+    normals = tf.where(toward_camera, -normals, normals)
+    length = tf.norm(normals, axis=-1)
+    normals_valid = has_x & has_y & (length > 0)
+    normals = tf.math.divide_no_nan(normals, length[..., tf.newaxis])
+    return tf.where(normals_valid[..., tf.newaxis], normals, 0.0), normals_valid
+
+
+def plane_normals(depth, intrinsics, valid, radius):
+    """Normals of planes fitted to the windows around every pixel (Gupta et al. 2013; HHA as published).
+
+    A plane is linear in inverse depth, so it is fitted there by least squares: 1/Z = a·dx + b·dy + c over the valid
+    pixels at integer offsets (dx, dy) from the window's centre (x, y). Its normal is then
+    n ∝ (a·fx, b·fy, c − a·(x − cx) − b·(y − cy)). The published normal equations, in pixel slopes measured from the
+    principal point, lose too many digits in float32; with offsets from the centre all moments of the mask are whole
+    numbers and their products stay exact.
+
+    Args:
+      depth: float32 `[..., H, W]`, metres.
+      intrinsics: float32 `[..., 4]`, pixels.
+      valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
+      radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
+
+    Returns:
+      `(normals, normals_valid)`: float32 `[..., H, W, 3]` unit vectors, zero where invalid, and bool `[..., H, W]`,
+      True where the window holds three valid pixels not on one line. The pixel itself may be missing: such a normal
+      is that of the surface around it, with n_z ≥ 0 where no depth tells its direction.
+    """
+    depth, valid = camera.measured(depth, valid)
+    fx, fy, cx, cy = camera.split(intrinsics)
+    height, width = camera.image_size(depth)
+    a, b, c, normals_valid = _fit_planes(valid, tf.math.divide_no_nan(1.0, depth), radius)
+    x = tf.range(width, dtype=tf.float32)[tf.newaxis, :] - cx
+    y = tf.range(height, dtype=tf.float32)[:, tf.newaxis] - cy
+    along_z = c - a * x - b * y
+    # n·(u, v, 1) is c, so its sign tells whether n points away from the camera. Where there is no depth at all, P is
+    # the origin; the published code then turns the normal by its z.
+    facing = tf.where(depth > 0, c, along_z)
+    normals = tf.stack([a * fx, b * fy, along_z], axis=-1) * tf.where(facing < 0, -1.0, 1.0)[..., tf.newaxis]
+    normals = tf.math.divide_no_nan(normals, tf.norm(normals, axis=-1, keepdims=True))
+    return tf.where(normals_valid[..., tf.newaxis], normals, 0.0), normals_valid
+
+
+def _gradient(points, valid, axis):
+    """Mean of the differences to the valid neighbours along `axis` (−2 or −3), and where there is one."""
+    size = tf.shape(points)[axis]
+    here, after = tf.range(tf.maximum(size - 1, 0)), tf.range(1, size)
+    both = tf.gather(valid, here, axis=axis + 1) & tf.gather(valid, after, axis=axis + 1)
+    step = tf.gather(points, after, axis=axis) - tf.gather(points, here, axis=axis)
+    step = tf.where(both[..., tf.newaxis], step, 0.0)
+    total = _beside(step, axis, 1, 0) + _beside(step, axis, 0, 1)
+    count = tf.cast(both, tf.float32)
+    count = _beside(count, axis + 1, 1, 0) + _beside(count, axis + 1, 0, 1)
+    return tf.math.divide_no_nan(total, count[..., tf.newaxis]), count > 0
+
+
+def _beside(values, axis, before, after):
+    """Pads `values` with zeros along one axis."""
+    paddings = np.zeros([values.shape.rank, 2], np.int32)
+    paddings[axis] = before, after
+    return tf.pad(values, paddings)
+
+
+def _fit_planes(valid, inverse_depth, radius):
+    """Least squares of 1/Z = a·dx + b·dy + c over every window; a, b, c and where they are defined."""
+    s1, sx, sxx, sy, sxy, syy, i1, ix, iy = _window_sums(valid, inverse_depth, radius)
+    # Covariances times s1²: differences of whole numbers below 2^24, so exact for R ≤ 10.
+    cxx, cxy, cyy = s1 * sxx - sx * sx, s1 * sxy - sx * sy, s1 * syy - sy * sy
+    dx, dy = s1 * ix - sx * i1, s1 * iy - sy * i1
+    spread = cxx * cyy
+    determinant = spread - cxy * cxy
+    defined = determinant > COLLINEAR * spread
+    scale = tf.where(defined, 1.0 / tf.where(defined, determinant, 1.0), 0.0)
+    a, b = (cyy * dx - cxy * dy) * scale, (cxx * dy - cxy * dx) * scale
+    return a, b, tf.math.divide_no_nan(i1 - a * sx - b * sy, s1), defined
+
+
+def _window_sums(valid, inverse_depth, radius):
+    """Sums over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays like `valid`.
+
+    Each is separable. They are sums of few terms per window: running sums over the whole image would lose digits.
+    """
+    mask = tf.cast(valid, tf.float32)
+    shape = tf.shape(mask)
+    height, width = camera.image_size(mask)
+    image = tf.reshape(tf.stack([mask, mask * inverse_depth], axis=-1), [-1, height, width, 2])
+    offset = np.arange(-radius, radius + 1, dtype=np.float32)
+    powers = [np.ones_like(offset), offset, offset**2]
+    # After the first pass: mask·(1, dx, dx²), mask/Z·(1, dx). The second multiplies them by powers of dy.
+    horizontal = _kernel([(0, powers[0]), (0, powers[1]), (0, powers[2]), (1, powers[0]), (1, powers[1])], 2)
+    sources = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (0, 2), (3, 0), (4, 0), (3, 1)]
+    vertical = _kernel([(source, powers[power]) for source, power in sources], 5)
+    sums = tf.nn.conv2d(image, horizontal[np.newaxis], 1, "SAME")
+    sums = tf.nn.conv2d(sums, vertical[:, np.newaxis], 1, "SAME")
+    return [tf.reshape(channel, shape) for channel in tf.unstack(sums, axis=-1)]
+
+
+def _kernel(rows, channels):
+    """A 1-D kernel `[taps, channels, len(rows)]` from one (input channel, weights) for each output channel."""
+    kernel = np.zeros([len(rows[0][1]), channels, len(rows)], np.float32)
+    for output, (channel, weights) in enumerate(rows):
+        kernel[:, channel, output] = weights
+    return kernel
