@@ -1,0 +1,1 @@
+"""The on-disk format of RGB-D frames, TFRecord shards beside one dataset.json, and all that reads or writes it."""

@@ -1,0 +1,133 @@
+"""Synthetic turntable scenes in the manner of the Washington data set: only the shape tells the class.
+
+Colour, texture, size, table and light are drawn per instance or video, independently of the class.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from keras_simsiam.errors import UserError
+from tfrecords.example import Frame
+from tfrecords.sources import Plan, synthetic_render, synthetic_sensor, synthetic_shapes
+
+# The elevations measured on Washington's table (not the nominal ones), and its camera (640×480, zero-based centre).
+_VIDEOS = {1: 24.0, 2: 34.0, 4: 57.0}
+_FOCAL_LENGTH = 570.3
+_CENTRE = (319.0, 239.0)
+
+_CLASSES = sorted(synthetic_shapes.CLASSES)
+
+
+@dataclass(frozen=True)
+class _Reference:
+    instance: int
+    frame: int
+
+
+def plan(
+    train_instances: int = 20,
+    test_instances: int = 6,
+    frames_per_instance: int = 9,
+    val_fraction: float = 0.0,
+    seed: int = 0,
+) -> Plan:
+    """Plans a data set of 8 shapes; equal arguments give equal bytes.
+
+    Args:
+      train_instances: objects of each class to train on.
+      test_instances: other objects of each class to test on.
+      frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
+      val_fraction: of each class's training objects that become `val`, in [0, 1).
+      seed: of everything.
+
+    Raises:
+      UserError: val_fraction leaves no object to train on.
+    """
+    val_instances = round(val_fraction * train_instances)
+    if val_instances >= train_instances:
+        raise UserError(
+            f"--val_fraction={val_fraction} leaves no training objects: lower it or raise --train_instances"
+        )
+    counts = {"train": train_instances - val_instances, "val": val_instances, "test": test_instances}
+    splits, instances = {}, []
+    for split, count in counts.items():
+        numbers = range(len(instances), len(instances) + count * len(_CLASSES))
+        splits[split] = [_Reference(number, frame) for number in numbers for frame in range(frames_per_instance)]
+        instances += [f"{_CLASSES[number % len(_CLASSES)]}_{number // len(_CLASSES) + 1}" for number in numbers]
+    return Plan(
+        splits={name: references for name, references in splits.items() if references},
+        load=_Maker(seed, frames_per_instance, instances),
+        classes=_CLASSES,
+        instances=instances,
+        gravity={"mode": "known"},
+    )
+
+
+class _Maker:
+    """Makes the frame of a reference. Each draw is seeded by what it belongs to, so frames can be made in any order."""
+
+    def __init__(self, seed, frames_per_instance, instances):
+        self._seed, self._frames_per_instance, self._instances = seed, frames_per_instance, instances
+
+    def __call__(self, reference: _Reference) -> Frame:
+        video = list(_VIDEOS)[reference.frame % len(_VIDEOS)]
+        scene, blobs, first_turn = self._object(reference.instance)
+        scene, elevation, gain = self._video(scene, reference.instance, video)
+        random = np.random.default_rng([self._seed, 2, reference.instance, reference.frame])
+        turn = first_turn + 2 * np.pi * (reference.frame + random.uniform(-0.3, 0.3)) / self._frames_per_instance
+        scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
+        rotation = synthetic_render.camera_rotation(np.radians(elevation))
+        position, intrinsics, size = _camera(scene.solid, rotation, random)
+        image = synthetic_render.render(scene, position, rotation, intrinsics, size)
+        depth = synthetic_sensor.depth_image(image.depth, image.facing, _FOCAL_LENGTH, blobs, random)
+        rgb = synthetic_sensor.color_image(image.rgb, gain, random)
+        return Frame(
+            name=f"{self._instances[reference.instance]}_{video}_{reference.frame + 1}",
+            rgb=_png(rgb[..., ::-1]),
+            depth=_png(depth),
+            units_per_metre=1000.0,
+            intrinsics=intrinsics,
+            gravity=tuple(rotation @ [0.0, -1.0, 0.0]),
+            label=reference.instance % len(_CLASSES),
+            instance=reference.instance,
+        )
+
+    def _object(self, instance):
+        """The scene that the videos of an object share, its expected number of missing patches, its first turn."""
+        random = np.random.default_rng([self._seed, 0, instance])
+        solid = synthetic_shapes.draw(_CLASSES[instance % len(_CLASSES)], random)
+        textures = tuple(synthetic_render.draw_texture(random) for _ in range(4))
+        scene = synthetic_render.Scene(solid, 0.0, 0.0, 0.0, textures, np.zeros(3))
+        return scene, random.choice([0.3, 1.0, 4.0]), random.uniform(0, 2 * np.pi)
+
+    def _video(self, scene, instance, video):
+        """The scene with what changes from video to video, the camera's elevation in degrees, the white balance."""
+        random = np.random.default_rng([self._seed, 1, instance, video])
+        azimuth, height = random.uniform(0, 2 * np.pi), random.uniform(0.4, 1.2)
+        light = [np.cos(height) * np.cos(azimuth), np.sin(height), np.cos(height) * np.sin(azimuth)]
+        changes = {
+            "table": random.uniform(0.2, 0.45),
+            "wall": random.uniform(1.0, 2.2),
+            "light": np.array(light),
+        }
+        scene = synthetic_render.Scene(**(vars(scene) | changes))
+        return scene, _VIDEOS[video] + random.normal(0, 0.7), random.uniform(0.75, 1.05) * random.uniform(0.9, 1.1, 3)
+
+
+def _camera(solid, rotation, random):
+    """Where the camera is, and the crop around the solid: its intrinsics, and its height and width."""
+    centre = np.array([0.0, solid.height / 2, 0.0])
+    aim = centre + random.uniform(-0.06, 0.06, 3)
+    position = aim - random.uniform(0.8, 0.95) * rotation[2]
+    x, y, z = rotation @ (centre - position)
+    radius = _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z
+    height, width = np.clip(2 * radius * random.uniform(1.1, 1.5, 2), 80, 112).astype(int)
+    left = round(_FOCAL_LENGTH * x / z + _CENTRE[0] - width / 2 + random.uniform(-6, 6))
+    top = round(_FOCAL_LENGTH * y / z + _CENTRE[1] - height / 2 + random.uniform(-6, 6))
+    return position, (_FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - left, _CENTRE[1] - top), (int(height), int(width))
+
+
+def _png(image):
+    return cv2.imencode(".png", image)[1].tobytes()

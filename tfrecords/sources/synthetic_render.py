@@ -1,0 +1,182 @@
+"""A ray caster in NumPy: a solid on a table before a floor and a wall, textured, lit, seen by a known camera."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfrecords.sources.synthetic_shapes import Solid
+
+_STEPS = 40
+_HIT = 2e-4
+_TABLE_TO_FLOOR = 0.72
+_AMBIENT = 0.4
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A solid texture, which mixes two colours by the position in space.
+
+    Attributes:
+      kind: plain, checker, stripes, dots or noise.
+      colors: float [2,3], 0..1.
+      waves: float [K,3], radians per metre.
+      phases: float [K], radians.
+    """
+
+    kind: str
+    colors: np.ndarray
+    waves: np.ndarray
+    phases: np.ndarray
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Colours [N,3], 0..1, at points [N,3], metres."""
+        if self.kind == "plain":
+            return np.broadcast_to(self.colors[0], points.shape)
+        # Stripes follow one wave, checkers and dots the product of three at right angles, noise the sum of all.
+        swing = np.sin(points @ self.waves.T + self.phases)
+        if self.kind == "stripes":
+            mix = swing[:, 0] > 0
+        elif self.kind == "checker":
+            mix = swing[:, :3].prod(axis=1) > 0
+        elif self.kind == "dots":
+            mix = swing[:, :3].sum(axis=1) > 1.3
+        else:
+            mix = np.clip(0.5 + 0.35 * swing.sum(axis=1), 0, 1)
+        return self.colors[0] + mix[:, None] * (self.colors[1] - self.colors[0])
+
+
+def draw_texture(random: np.random.Generator) -> Texture:
+    """Draws a texture: its kind, its colours, and a period of 1 to 6 cm in random directions."""
+    axes = np.linalg.qr(random.normal(size=(3, 3)))[0]
+    extra = random.normal(size=(3, 3))
+    waves = np.concatenate([axes, extra]) * (2 * np.pi / random.uniform(0.012, 0.06))
+    kind = random.choice(["plain", "checker", "stripes", "dots", "noise"])
+    return Texture(str(kind), random.uniform(0.05, 1.0, (2, 3)), waves, random.uniform(0, 2 * np.pi, 6))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to see. World: x right, y up, z away from the camera; the solid about the origin, on y = 0.
+
+    Attributes:
+      solid: on the table, in its own coordinates, which `turn` (radians) rotates about y, the table with it.
+      table: half the side of the square table, metres.
+      wall: z of the wall behind, metres.
+      textures: of the solid, the table, the floor and the wall.
+      light: unit vector [3] toward the light.
+    """
+
+    solid: Solid
+    turn: float
+    table: float
+    wall: float
+    textures: tuple[Texture, Texture, Texture, Texture]
+    light: np.ndarray
+
+
+@dataclass(frozen=True)
+class Image:
+    """rgb float [H,W,3], 0..1; depth float [H,W], metres; facing [H,W]: the cosine between surface and ray, 0..1."""
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    facing: np.ndarray
+
+
+def camera_rotation(elevation: float) -> np.ndarray:
+    """The rows are the camera's axes (x right, y down, z forward) in the world, looking `elevation` radians down."""
+    sine, cosine = np.sin(elevation), np.cos(elevation)
+    return np.array([[1, 0, 0], [0, -cosine, -sine], [0, -sine, cosine]])
+
+
+def render(scene: Scene, position: np.ndarray, rotation: np.ndarray, intrinsics, size: tuple[int, int]) -> Image:
+    """Renders the scene.
+
+    Args:
+      scene: what to see.
+      position: of the camera in the world [3], metres.
+      rotation: its axes, rows [3,3], as `camera_rotation` makes them.
+      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+      size: height and width in pixels.
+    """
+    fx, fy, cx, cy = intrinsics
+    y, x = np.mgrid[: size[0], : size[1]].reshape(2, -1)
+    rays = np.stack([(x - cx) / fx, (y - cy) / fy, np.ones(x.shape)], axis=1)
+    lengths = np.linalg.norm(rays, axis=1)
+    cosine, sine = np.cos(scene.turn), np.sin(scene.turn)
+    to_object = np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
+    directions = (rays / lengths[:, None]) @ rotation @ to_object.T
+    origin = to_object @ position
+    distance, surface = _first_hit(scene, origin, directions, to_object)
+    points = origin + distance[:, None] * directions
+    normals = _normals(scene, surface, points, to_object)
+    light = to_object @ scene.light
+    colors = np.empty(points.shape)
+    for index, texture in enumerate(scene.textures):
+        here = surface == index
+        colors[here] = texture(points[here])
+    diffuse = np.maximum(normals @ light, 0) * _lit(scene.solid, points + 1e-3 * normals, light)
+    rgb = np.clip(colors * (_AMBIENT + (1.2 - _AMBIENT) * diffuse)[:, None], 0, 1)
+    facing = -(normals * directions).sum(axis=1)
+    return Image(rgb.reshape(*size, 3), (distance / lengths).reshape(size), facing.reshape(size))
+
+
+def _first_hit(scene, origin, directions, to_object):
+    """Distance along each ray [N] and the surface there: 0 solid, 1 table, 2 floor, 3 wall."""
+    wall_normal = to_object @ np.array([0.0, 0.0, 1.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table = -origin[1] / directions[:, 1]
+        floor = (-_TABLE_TO_FLOOR - origin[1]) / directions[:, 1]
+        wall = (scene.wall - origin @ wall_normal) / (directions @ wall_normal)
+    on_table = origin[[0, 2]] + table[:, None] * directions[:, [0, 2]]
+    table[(table <= 0) | (np.abs(on_table).max(axis=1) > scene.table)] = np.inf
+    floor[floor <= 0] = np.inf
+    wall[wall <= 0] = np.inf
+    hits = np.stack([trace(scene.solid, origin, directions), table, floor, wall])
+    surface = hits.argmin(axis=0)
+    return hits.min(axis=0), surface
+
+
+def trace(solid: Solid, origins: np.ndarray, directions: np.ndarray, steps: int = _STEPS) -> np.ndarray:
+    """Distance [N], metres, at which rays first meet the solid, by sphere tracing; infinite where they miss it.
+
+    Args:
+      solid: in its own coordinates, as are the rays.
+      origins: [N,3] or [3].
+      directions: unit vectors [N,3].
+      steps: at most so many evaluations of the solid's distance per ray.
+    """
+    origins = np.broadcast_to(origins, directions.shape)
+    to_centre = np.array([0, solid.height / 2, 0]) - origins
+    along = (to_centre * directions).sum(axis=1)
+    squared_radius = solid.radius**2 + solid.height**2 / 4
+    chord = squared_radius - ((to_centre**2).sum(axis=1) - along**2)
+    active = np.flatnonzero((chord > 0) & (along + np.sqrt(np.maximum(chord, 0)) > 0))
+    half_chord = np.sqrt(chord[active])
+    t, end = np.maximum(along[active] - half_chord, 0), along[active] + half_chord
+    result = np.full(len(directions), np.inf)
+    for _ in range(steps):
+        if not len(active):
+            break
+        gap = solid.distance(origins[active] + t[:, None] * directions[active])
+        t = t + gap
+        hit = gap < _HIT
+        result[active[hit]] = t[hit]
+        on = ~hit & (t < end)
+        active, t, end = active[on], t[on], end[on]
+    return result
+
+
+def _normals(scene, surface, points, to_object):
+    flat = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0], to_object @ [0.0, 0.0, -1.0]])
+    normals = flat[surface]
+    solid = surface == 0
+    corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
+    gradient = sum(corner * scene.solid.distance(points[solid] + 3e-4 * corner)[:, None] for corner in corners)
+    normals[solid] = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
+    return normals
+
+
+def _lit(solid, points, light):
+    """Whether the light reaches each point past the solid."""
+    return ~np.isfinite(trace(solid, points, np.broadcast_to(light, points.shape), steps=_STEPS // 2))
