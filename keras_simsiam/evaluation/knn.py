@@ -6,6 +6,10 @@ import tensorflow as tf
 from keras_simsiam.evaluation.scores import require_labels
 
 QUERIES_PER_CHUNK = 256  # bounds the similarity matrix: 256 queries against 100,000 bank rows are 100 MB
+PROTOCOL = (
+    "k={k} nearest neighbours by cosine on frozen pooled features without augmentation, votes weighted by "
+    "exp(cosine/T) with T={temperature:g}, bank: the training split"
+)
 
 
 def classify(bank, bank_labels, queries, k, temperature, num_classes):

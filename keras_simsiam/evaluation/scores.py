@@ -71,3 +71,24 @@ def wilson_interval(accuracy, count):
 def majority_class(labels):
     """The most frequent label of an int64 [N] array, the lowest one of several."""
     return int(np.argmax(np.bincount(labels)))
+
+
+def summarise(labels, predictions, num_classes):
+    """All scores of one set of predictions, as plain numbers that JSON can hold.
+
+    Args:
+        labels: int64 [N], in 0..num_classes−1, N > 0.
+        predictions: int64 [N], in the same range.
+        num_classes: the number of classes C.
+
+    Returns:
+        A dict of fractions in 0..1: `top1`, its `interval` (low, high), `mean_per_class` and the list `per_class` [C],
+        None for a class without samples.
+    """
+    accuracy = top1(labels, predictions)
+    return {
+        "top1": accuracy,
+        "interval": wilson_interval(accuracy, len(labels)),
+        "mean_per_class": mean_per_class(labels, predictions, num_classes),
+        "per_class": [None if math.isnan(value) else value for value in per_class(labels, predictions, num_classes)],
+    }

@@ -1,0 +1,114 @@
+"""Writes a run's encoder as a SavedModel for TensorFlow Serving, its preprocessing (HHA, crop, resize) inside.
+
+python -m export.encoder --workdir=runs/rgbd --output=serving/rgbd_encoder
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+from absl import app, flags
+
+from export import serving
+from keras_simsiam import run
+from keras_simsiam.errors import UserError, exit_on_user_error
+
+
+def export(encoder, preprocessing, output):
+    """Writes the next version of a model folder, all at once: a server that watches it never sees half of one.
+
+    Args:
+        encoder: a functional model from a view to a dict with `embedding`.
+        preprocessing: the `Preprocessing` that the encoder was trained for.
+        output: the model folder, `<output>/<version>/saved_model.pb`; made if there is none.
+
+    Returns:
+        The Path of the version's folder, 1 in a new model folder.
+
+    Raises:
+        UserError: `output` is something other than a model folder.
+    """
+    output = Path(output)
+    version = output / str(next_version(output))
+    module, signatures = serving.servable(encoder, preprocessing)
+    partial = output / f".{version.name}-{os.getpid()}"  # a server looks at whole numbers only
+    try:
+        tf.saved_model.save(module, str(partial), signatures)
+        partial.rename(version)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return version
+
+
+def next_version(output):
+    """One more than the highest version in the model folder `output` (a Path), 1 if there is none.
+
+    Raises:
+        UserError: `output` exists and holds something other than versions.
+    """
+    if not output.exists():
+        return 1
+    entries = [entry for entry in output.iterdir() if not entry.name.startswith(".")] if output.is_dir() else [output]
+    foreign = [entry for entry in entries if not (entry.name.isdecimal() and entry.is_dir())]
+    if foreign:
+        raise UserError(f"--output={output} is no model folder ({foreign[0]} is no version of one): choose another")
+    return 1 + max((int(entry.name) for entry in entries), default=0)
+
+
+def summary(version, modality):
+    """What the command prints: where the model is, its signatures, and five lines of Python that call it."""
+    lines = [f"SavedModel: {version}", "output: embedding float32 [B,D]; inputs, B samples along the first axis:"]
+    for signature in serving.INPUTS:
+        lines.append(f"  signature {signature}")
+        for name, shape, dtype, description in serving.inputs(signature, modality):
+            sizes = "".join(f",{size or '*'}" for size in shape[1:])
+            lines.append(f"    {name:16}{dtype.name:8} {'[B' + sizes + ']':10} {description}")
+    return "\n".join([*lines, "", "to call it, in Python:", "", snippet(version, modality)])
+
+
+def snippet(version, modality):
+    """Five lines of Python that load the model and embed one frame from files."""
+    values = {
+        "image": "[open('rgb.png', 'rb').read()]",
+        "depth": "[open('depth.png', 'rb').read()]",
+        "units_per_metre": "[1000.0]",
+        "intrinsics": "[[570.3, 570.3, 319.0, 239.0]]",
+        "gravity": "[[0.0, 0.0, 0.0]]",
+    }
+    frame = ", ".join(f"{name}={values[name]}" for name, *_ in serving.inputs("serving_default", modality))
+    return "\n".join(
+        [
+            "import tensorflow as tf",
+            f"model = tf.saved_model.load({str(version)!r})",
+            f"frame = dict({frame})",
+            "inputs = {name: tf.constant(value) for name, value in frame.items()}",
+            "print(model.signatures['serving_default'](**inputs)['embedding'])",
+        ]
+    )
+
+
+def define_flags():
+    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    flags.DEFINE_string("workdir", None, "Run directory of the encoder to export.", required=True)
+    flags.DEFINE_string("output", None, "Model folder, in which the next version is written.", required=True)
+
+
+@exit_on_user_error
+def main(argv):
+    """The command."""
+    if len(argv) > 1:
+        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
+    workdir, output = flags.FLAGS.workdir, flags.FLAGS.output
+    config = run.load_config(workdir)
+    next_version(Path(output))  # refuses a wrong --output before the minute that building the graph takes
+    version = export(run.load_encoder(workdir), config.preprocessing, output)
+    print(summary(version, config.modality))
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

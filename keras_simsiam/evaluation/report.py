@@ -1,0 +1,57 @@
+"""The tables that an evaluation prints."""
+
+
+def accuracy_table(rows, columns):
+    """Top-1 accuracies, one row an encoder and one column a probe.
+
+    Args:
+        rows: a dict from a row's name to its summaries (`scores.summarise`), a dict with the keys of `columns`; a
+            summary may hold `top1` alone.
+        columns: a dict from a probe's key to its title.
+
+    Returns:
+        The table as text, in percent, with the 95 % interval where there is one.
+    """
+    cells = [["top-1 accuracy, % [95 % interval]", *columns.values()]]
+    cells += [[name, *(_accuracy(summaries[key]) for key in columns)] for name, summaries in rows.items()]
+    return _aligned(cells)
+
+
+def class_table(class_names, counts, summaries, columns):
+    """One encoder's accuracy on each class.
+
+    Args:
+        class_names: a list of C strings.
+        counts: int [C], the number of test samples of each class.
+        summaries: a dict with the keys of `columns`, each of `scores.summarise`.
+        columns: a dict from a probe's key to its title.
+
+    Returns:
+        The table as text, in percent; a dash where a class has no samples. Its last row is the mean over the classes.
+    """
+    cells = [["per-class accuracy, %", "samples", *columns.values()]]
+    for index, (name, count) in enumerate(zip(class_names, counts, strict=True)):
+        cells.append([name, str(count), *(_percent(summaries[key]["per_class"][index]) for key in columns)])
+    means = (_percent(summaries[key]["mean_per_class"]) for key in columns)
+    return _aligned([*cells, ["mean over classes", str(sum(counts)), *means]])
+
+
+def _accuracy(summary):
+    if "interval" not in summary:
+        return f"{_percent(summary['top1'])}{'':15}"
+    low, high = (_percent(bound) for bound in summary["interval"])
+    return f"{_percent(summary['top1'])} [{low:>5}, {high:>5}]"
+
+
+def _percent(fraction):
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def _aligned(cells):
+    """Columns of equal width: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = []
+    for first, *others in cells:
+        padded = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        lines.append("   ".join([first.ljust(widths[0]), *padded]).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from export.serving import MAX_PIXELS, inputs, servable
+from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.pipeline import Preprocessing, clean_view
+
+SIZE = 16
+
+
+def tiny_encoder(modality):
+    view = {part: keras.Input((SIZE, SIZE, 3), name=part) for part in MODALITIES[modality]}
+    maps = [keras.layers.Conv2D(4, 3, strides=2)(images) for images in view.values()]
+    features = keras.layers.BatchNormalization()(keras.layers.Concatenate()(maps) if len(maps) > 1 else maps[0])
+    return keras.Model(view, {"embedding": keras.layers.GlobalAveragePooling2D()(features), "map": features})
+
+
+def frame(height, width, seed=0):
+    """A sample with its files: a noisy floor under a camera that looks down a little."""
+    random = np.random.default_rng(seed)
+    millimetres = (2500 - 1000 * np.mgrid[:height, :width][0] / height + random.normal(0, 5, (height, width))).astype(
+        int
+    )
+    millimetres[:4, :4] = 0
+    rgb = random.integers(0, 256, (height, width, 3), np.uint8)
+    sample = {
+        "rgb": tf.constant(rgb),
+        "depth": tf.constant(millimetres / 1000, tf.float32),
+        "intrinsics": tf.constant([50.0, 50.0, width / 2 - 0.5, height / 2 - 0.5]),
+        "gravity": tf.constant([0.0, 0.9, 0.43588989]),
+    }
+    depth = tf.io.encode_png(tf.constant(millimetres[..., None], tf.uint16))
+    return sample, {"image": tf.io.encode_png(rgb), "depth": depth, "units_per_metre": tf.constant(1000.0)}
+
+
+def call(signature, modality, name, *samples):
+    return signature(**{key: tf.stack([sample[key] for sample in samples]) for key, *_ in inputs(name, modality)})
+
+
+def expected(encoder, preprocessing, *samples):
+    views = [clean_view(sample, preprocessing) for sample in samples]
+    return encoder({part: tf.stack([view[part] for view in views]) for part in views[0]}, training=False)["embedding"]
+
+
+@pytest.mark.parametrize("modality", ["rgb", "hha", "rgbd"])
+def test_both_signatures_give_the_embeddings_of_the_library(modality):
+    encoder, preprocessing = tiny_encoder(modality), Preprocessing(modality, SIZE)
+    _, signatures = servable(encoder, preprocessing)
+    first, second, third = frame(40, 48, 0), frame(40, 48, 1), frame(30, 26, 2)
+    found = call(signatures["tensors"], modality, "tensors", first[0], second[0])["embedding"]
+    np.testing.assert_allclose(found, expected(encoder, preprocessing, first[0], second[0]), atol=1e-4)
+    # files of different sizes in one batch
+    found = call(signatures["serving_default"], modality, "serving_default", first[0] | first[1], third[0] | third[1])
+    np.testing.assert_allclose(found["embedding"], expected(encoder, preprocessing, first[0], third[0]), atol=1e-4)
+
+
+def test_a_modality_asks_for_its_own_inputs_only():
+    assert [name for name, *_ in inputs("tensors", "rgb")] == ["rgb"]
+    assert [name for name, *_ in inputs("serving_default", "hha")] == [
+        "depth",
+        "units_per_metre",
+        "intrinsics",
+        "gravity",
+    ]
+    assert [name for name, *_ in inputs("tensors", "rgbd")] == ["rgb", "depth", "intrinsics", "gravity"]
+
+
+def test_jpeg_and_unknown_gravity():
+    encoder, preprocessing = tiny_encoder("rgbd"), Preprocessing("rgbd", SIZE)
+    _, signatures = servable(encoder, preprocessing)
+    sample, files = frame(40, 48)
+    files["image"] = tf.io.encode_jpeg(sample["rgb"])
+    sample |= {"rgb": tf.io.decode_jpeg(files["image"]), "gravity": tf.zeros(3)}
+    found = call(signatures["serving_default"], "rgbd", "serving_default", sample | files)["embedding"]
+    np.testing.assert_allclose(found, expected(encoder, preprocessing, sample), atol=1e-4)
+
+
+def test_refuses_what_a_stranger_may_send():
+    _, signatures = servable(tiny_encoder("rgbd"), Preprocessing("rgbd", SIZE))
+    sample, files = frame(8, 8)
+    side = int(MAX_PIXELS**0.5)
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", side, side + 1)
+    for key, value, message in [
+        ("image", tf.constant(bomb), "too many pixels"),
+        ("image", frame(8, 9)[1]["image"], "same size"),
+        ("image", tf.constant(b"text"), "Invalid|JPEG"),
+        ("units_per_metre", tf.constant(0.0), "units_per_metre must be positive"),
+    ]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            call(signatures["serving_default"], "rgbd", "serving_default", sample | files | {key: value})
