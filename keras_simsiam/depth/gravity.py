@@ -30,30 +30,30 @@ def estimate(normals, normals_valid):
     Returns:
       float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
     """
-    batch = normals.shape[:-3]
+    normals = tf.convert_to_tensor(normals, tf.float32)
+    shape = tf.shape(normals)
     used = tf.where(normals_valid[..., tf.newaxis], normals, 0.0)
-    used = tf.reshape(used, tf.concat([tf.shape(normals)[:-3], [-1, 3]], axis=0))
+    used = tf.reshape(used, tf.concat([shape[:-3], [shape[-3] * shape[-2], 3]], axis=0))
     count = tf.reduce_sum(tf.cast(normals_valid, tf.float32), axis=(-2, -1))
-    down = tf.broadcast_to(PRIOR, tf.concat([tf.shape(normals)[:-3], [3]], axis=0))
+    down = tf.broadcast_to(PRIOR, tf.concat([shape[:-3], [3]], axis=0))
     for degrees, iterations in SCHEDULE:
         for _ in range(iterations):
             down = _refine(down, used, count, math.radians(degrees))
-    return tf.ensure_shape(down, batch.concatenate(3))
+    return tf.ensure_shape(down, normals.shape[:-3].concatenate(3))
 
 
 def _refine(down, normals, count, threshold):
     """One iteration: `down` `[..., 3]`, `normals` `[..., N, 3]` (zero where unused), `count` `[...]` of used ones."""
-    cosine = tf.square(tf.linalg.matvec(normals, down))
-    weight = tf.cast(cosine < math.sin(threshold) ** 2, tf.float32) - tf.cast(
-        cosine > math.cos(threshold) ** 2, tf.float32
-    )
+    square = tf.square(tf.linalg.matvec(normals, down))
+    wall, floor = square < math.sin(threshold) ** 2, square > math.cos(threshold) ** 2
+    weight = tf.cast(wall, tf.float32) - tf.cast(floor, tf.float32)
     scatter = tf.matmul(normals * weight[..., tf.newaxis], normals, transpose_a=True)
     values, vectors = tf.linalg.eigh(scatter)
-    tied = tf.cast(values - values[..., :1] <= TIE * count[..., tf.newaxis], tf.float32)
-    # The prior's projection on the tied eigenvectors; with a single one that is ± this eigenvector.
-    parts = tied * tf.linalg.matvec(vectors, tf.broadcast_to(PRIOR, tf.shape(down)), transpose_a=True)
-    parts = tf.where(tf.reduce_sum(tied, axis=-1, keepdims=True) > 1.5, parts, tied)
-    found = tf.linalg.matvec(vectors, parts)
-    length = tf.norm(found, axis=-1, keepdims=True)
-    found = tf.where(length > 1e-3, tf.math.divide_no_nan(found, length), vectors[..., 0])
+    tied = values - values[..., :1] <= TIE * count[..., tf.newaxis]
+    # The prior's part within the span of the eigenvectors that tie.
+    parts = tf.linalg.matvec(vectors, tf.broadcast_to(PRIOR, tf.shape(down)), transpose_a=True)
+    nearest = tf.linalg.matvec(vectors, tf.where(tied, parts, 0.0))
+    length = tf.norm(nearest, axis=-1, keepdims=True)
+    decided = tied[..., 1:2] & (length > 1e-3)
+    found = tf.where(decided, tf.math.divide_no_nan(nearest, length), vectors[..., 0])
     return tf.where(tf.reduce_sum(found * down, axis=-1, keepdims=True) < 0, -found, found)

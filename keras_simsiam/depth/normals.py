@@ -27,16 +27,13 @@ def gradient_normals(points, valid):
       `(normals, normals_valid)`: float32 `[..., H, W, 3]` unit vectors, zero where invalid, and bool `[..., H, W]`,
       True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
     """
-    points = tf.where(valid[..., tf.newaxis], points, 0.0)
-    along_x, has_x = _gradient(points, valid, axis=-2)
-    along_y, has_y = _gradient(points, valid, axis=-3)
-    normals = tf.linalg.cross(along_x, along_y)
-    toward_camera = tf.reduce_sum(normals * points, axis=-1, keepdims=True) < 0
-    normals = tf.where(toward_camera, -normals, normals)
-    length = tf.norm(normals, axis=-1)
-    normals_valid = has_x & has_y & (length > 0)
-    normals = tf.math.divide_no_nan(normals, length[..., tf.newaxis])
-    return tf.where(normals_valid[..., tf.newaxis], normals, 0.0), normals_valid
+    valid = tf.convert_to_tensor(valid, tf.bool)
+    points = tf.unstack(tf.where(valid[..., tf.newaxis], points, 0.0), axis=-1)
+    (x_dx, y_dx, z_dx), has_dx = _gradient(points, valid, axis=-1)
+    (x_dy, y_dy, z_dy), has_dy = _gradient(points, valid, axis=-2)
+    normal = y_dx * z_dy - z_dx * y_dy, z_dx * x_dy - x_dx * z_dy, x_dx * y_dy - y_dx * x_dy
+    facing = tf.add_n([n * p for n, p in zip(normal, points, strict=True)])
+    return _unit(normal, facing, has_dx & has_dy)
 
 
 def plane_normals(depth, intrinsics, valid, radius):
@@ -69,29 +66,30 @@ def plane_normals(depth, intrinsics, valid, radius):
     # n·(u, v, 1) is c, so its sign tells whether n points away from the camera. Where there is no depth at all, P is
     # the origin; the published code then turns the normal by its z.
     facing = tf.where(depth > 0, c, along_z)
-    normals = tf.stack([a * fx, b * fy, along_z], axis=-1) * tf.where(facing < 0, -1.0, 1.0)[..., tf.newaxis]
-    normals = tf.math.divide_no_nan(normals, tf.norm(normals, axis=-1, keepdims=True))
-    return tf.where(normals_valid[..., tf.newaxis], normals, 0.0), normals_valid
+    return _unit((a * fx, b * fy, along_z), facing, normals_valid)
 
 
-def _gradient(points, valid, axis):
-    """Mean of the differences to the valid neighbours along `axis` (−2 or −3), and where there is one."""
-    size = tf.shape(points)[axis]
-    here, after = tf.range(tf.maximum(size - 1, 0)), tf.range(1, size)
-    both = tf.gather(valid, here, axis=axis + 1) & tf.gather(valid, after, axis=axis + 1)
-    step = tf.gather(points, after, axis=axis) - tf.gather(points, here, axis=axis)
-    step = tf.where(both[..., tf.newaxis], step, 0.0)
-    total = _beside(step, axis, 1, 0) + _beside(step, axis, 0, 1)
-    count = tf.cast(both, tf.float32)
-    count = _beside(count, axis + 1, 1, 0) + _beside(count, axis + 1, 0, 1)
-    return tf.math.divide_no_nan(total, count[..., tf.newaxis]), count > 0
+def _unit(normal, facing, defined):
+    """Stacks components to unit vectors with the sign of `facing`; zero and invalid where undefined or of no length."""
+    square = tf.add_n([n * n for n in normal])
+    valid = defined & (square > 0)
+    scale = tf.where(valid, tf.where(facing < 0, -1.0, 1.0) * tf.math.rsqrt(tf.where(valid, square, 1.0)), 0.0)
+    return tf.stack([n * scale for n in normal], axis=-1), valid
 
 
-def _beside(values, axis, before, after):
-    """Pads `values` with zeros along one axis."""
-    paddings = np.zeros([values.shape.rank, 2], np.int32)
-    paddings[axis] = before, after
-    return tf.pad(values, paddings)
+def _gradient(components, valid, axis):
+    """Sums of the differences to the valid neighbours along `axis` (−1 or −2), and where there is such a neighbour.
+
+    A sum of two is twice their mean; a normal's direction does not depend on it.
+    """
+    here, after = (Ellipsis, slice(None, -1)), (Ellipsis, slice(1, None))
+    if axis == -2:
+        here, after = (*here, slice(None)), (*after, slice(None))
+    first, last = np.zeros([2, valid.shape.rank, 2], np.int32)
+    first[axis, 0] = last[axis, 1] = 1
+    both = valid[here] & valid[after]
+    steps = [tf.where(both, values[after] - values[here], 0.0) for values in components]
+    return [tf.pad(step, first) + tf.pad(step, last) for step in steps], tf.pad(both, first) | tf.pad(both, last)
 
 
 def _fit_planes(valid, inverse_depth, radius):
