@@ -1,6 +1,7 @@
 """Frozen features: what the probes see of an encoder."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -46,12 +47,7 @@ def extract_each(encoders, batches):
     Raises:
         UserError: as in `extract`.
     """
-
-    # Only the embeddings leave the graph: `predict` would also keep the feature maps, a hundred times larger.
-    @tf.function(reduce_retracing=True)
-    def embed(view):
-        return [tf.cast(encoder(view, training=False)["embedding"], tf.float32) for encoder in encoders]
-
+    embed = _embedder(tuple(encoders))
     embeddings, labels, frames = [], [], []
     for view, facts in batches:
         embeddings.append([embedding.numpy() for embedding in embed(view)])
@@ -61,6 +57,17 @@ def extract_each(encoders, batches):
         raise UserError("there are no samples to evaluate: check the split and its shards")
     labels, frames = np.concatenate(labels).astype(np.int64), np.array(frames)
     return [Features(_finite(np.concatenate(parts)), labels, frames) for parts in zip(*embeddings, strict=True)]
+
+
+# The training monitor calls with the same encoder again and again; a new graph each time would cost more than its run.
+@functools.lru_cache(maxsize=4)
+def _embedder(encoders):
+    # Only the embeddings leave the graph: `predict` would also keep the feature maps, a hundred times larger.
+    @tf.function(reduce_retracing=True)
+    def embed(view):
+        return [tf.cast(encoder(view, training=False)["embedding"], tf.float32) for encoder in encoders]
+
+    return embed
 
 
 def _finite(embeddings):

@@ -1,0 +1,144 @@
+"""The configuration of a run, and its flags.txt: what a run directory says of itself."""
+
+import dataclasses
+import os
+
+from keras_simsiam import pipeline
+from keras_simsiam.augment import Augmentation
+from keras_simsiam.errors import UserError
+
+MOVABLE = ("workdir", "data_dir")  # a folder may be renamed between two calls; what it holds may not change
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run; each field is the train command's flag of that name, which documents it."""
+
+    data_dir: str
+    workdir: str
+    modality: str = "rgbd"
+    hha_encoding: str = "paper"
+    hha_color: bool = False
+    hha_jitter: bool = False
+    hha_dropout: float = 0.0
+    image_size: int = 224
+    min_crop: float = 0.2
+    backbone: str = "resnet18"
+    stem: str = "imagenet"
+    width: int = 64
+    zero_init_last: bool = False
+    projector_layers: int = 3
+    head_batch_norm: bool = True
+    head_dropout: float = 0.0
+    stop_gradient: bool = True
+    batch_size: int = 64
+    epochs: int = 100
+    base_lr: float = 0.05
+    weight_decay: float = 1e-4
+    predictor_lr: str = "cosine"
+    precision: str = "float32"
+    distribution: str = "one"
+    knn_every: int = 5
+    knn_k: int = 20
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("image_size", "width", "projector_layers", "batch_size", "epochs", "knn_every", "knn_k"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: must be at least 1")
+        for name in ("hha_dropout", "head_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")
+        if not 0 < self.min_crop <= 1:
+            raise UserError(f"--min_crop={self.min_crop}: must be above 0 and at most 1")
+        if self.modality == "hha" and self.hha_dropout:
+            raise UserError(
+                "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
+            )
+        if self.predictor_lr not in ("cosine", "fixed"):
+            try:
+                float(self.predictor_lr)
+            except ValueError as error:
+                raise UserError(
+                    f"--predictor_lr={self.predictor_lr}: give cosine, fixed, or a factor such as 10"
+                ) from error
+
+    @property
+    def preprocessing(self):
+        """What training, evaluation and serving do alike to a sample."""
+        return pipeline.Preprocessing(self.modality, self.image_size, self.hha_encoding)
+
+    @property
+    def augmentation(self):
+        """What is drawn for each view."""
+        return Augmentation(self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout)
+
+
+def load_config(workdir):
+    """The configuration of a run directory, read from its flags.txt.
+
+    Args:
+        workdir: the run's folder.
+
+    Returns:
+        A `RunConfig`.
+
+    Raises:
+        UserError: it is no run directory, or flags.txt is not this version's.
+    """
+    path = os.path.join(workdir, "flags.txt")
+    try:
+        with open(path) as file:
+            given = dict(line.strip().removeprefix("--").split("=", 1) for line in file if line.startswith("--"))
+    except OSError as error:
+        raise UserError(f"{workdir}: not a run directory, there is no flags.txt; train.py makes one") from error
+    types = {field.name: field.type for field in dataclasses.fields(RunConfig)}
+    try:
+        return RunConfig(**{name: _parse(types[name], value) for name, value in given.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a configuration of this version ({error}); train into a new --workdir") from error
+
+
+def open_workdir(config):
+    """Makes the run's folder with its flags.txt, or checks that the one there is of the same configuration.
+
+    Args:
+        config: a `RunConfig`.
+
+    Raises:
+        UserError: the folder holds another configuration (the flags that differ are listed), or other files.
+    """
+    path = os.path.join(config.workdir, "flags.txt")
+    if os.path.exists(path):
+        there, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
+        differing = [
+            f"--{name}={_format(there[name])} there, {_format(now[name])} now"
+            for name in now
+            if there[name] != now[name] and name not in MOVABLE
+        ]
+        if differing:
+            raise UserError(
+                f"--workdir={config.workdir} holds another configuration ({'; '.join(differing)}): "
+                "give those flags as they are there, or another --workdir"
+            )
+        return
+    if os.path.isdir(config.workdir) and os.listdir(config.workdir):
+        raise UserError(f"--workdir={config.workdir} holds other files and no run; give a new or an empty folder")
+    try:
+        os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--workdir={config.workdir}: cannot be made ({error.strerror})") from error
+    lines = [f"--{name}={_format(value)}\n" for name, value in dataclasses.asdict(config).items()]
+    with open(path + ".partial", "w") as file:
+        file.writelines(lines)
+    os.replace(path + ".partial", path)
+
+
+def _format(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parse(kind, text):
+    if kind is bool:
+        return {"true": True, "false": False}[text]
+    return kind(text)

@@ -1,0 +1,84 @@
+"""What every method shares: the train step and the collapse panel."""
+
+import tensorflow as tf
+from tensorflow import keras
+
+
+class Method(keras.Model):
+    """A self-supervised method: an encoder, and a loss on two views of each sample.
+
+    A subclass adds its heads and defines `loss(views) -> scalar`, to be held against the paper's pseudocode; it hands what
+    it compares to `watch`, so that collapse, which the loss does not show, is seen.
+
+    Example:
+        >>> method = SimSiam(encoder, projector, predictor)
+        >>> method.compile(TorchSGD(0.0125, weight_decay=1e-4))
+        >>> method.fit(batches_of_two_views)
+    """
+
+    def __init__(self, encoder, name=None):
+        """
+        Args:
+            encoder: a model from a view to a dict with `embedding` [B,D] (keras_simsiam.models.encoder).
+            name: the method's name.
+        """
+        super().__init__(name=name)
+        self.encoder = encoder
+        self._means = {}
+
+    def compile(self, optimizer, **kwargs):
+        """As `keras.Model.compile`, without a loss: the method is its own."""
+        super().compile(optimizer=optimizer, **kwargs)
+        del self.loss  # Keras's compile keeps its own `loss` in the instance, over our method
+
+    def call(self, view, training=False):
+        """The encoder's features of a view; heads are for training only."""
+        return self.encoder(view, training=training)
+
+    def train_step(self, views):
+        """One step of the optimizer on a tuple of two views; returns the running means of the epoch."""
+        with tf.GradientTape() as tape:
+            loss = self.loss(views)
+            # the optimizer sums gradients over replicas; each replica's loss is a mean over its share of the batch
+            share = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            if self._loss_scaled():
+                share = self.optimizer.get_scaled_loss(share)
+        gradients = tape.gradient(share, self.trainable_variables)
+        if self._loss_scaled():
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._mean("loss").update_state(loss)
+        return {name: metric.result() for name, metric in self._means.items()}
+
+    def _loss_scaled(self):
+        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+    def watch(self, **outputs):
+        """Adds each output's `spread` to the epoch's means, as `std_<name>`: 1 is healthy, 0 is collapse."""
+        for name, output in outputs.items():
+            self._mean(f"std_{name}").update_state(spread(output))
+
+    def _mean(self, name):
+        if name not in self._means:
+            with tf.init_scope():
+                self._means[name] = keras.metrics.Mean(name)
+        return self._means[name]
+
+    @property
+    def metrics(self):
+        return list(self._means.values())
+
+
+def spread(outputs):
+    """The collapse measure: standard deviation of the l2-normalised output, mean over channels, times √d.
+
+    Chen & He, section 4.1: 1/√d for outputs spread over the sphere, 0 for constant ones; times √d it does not depend on d.
+
+    Args:
+        outputs: float [B,d].
+
+    Returns:
+        A float32 scalar, about 1 where the outputs are isotropic, 0 where all are the same.
+    """
+    normalised = tf.math.l2_normalize(tf.cast(outputs, tf.float32), axis=1)
+    return tf.reduce_mean(tf.math.reduce_std(normalised, axis=0)) * float(outputs.shape[-1]) ** 0.5

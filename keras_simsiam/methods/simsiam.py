@@ -1,0 +1,62 @@
+"""SimSiam: Chen & He, Exploring Simple Siamese Representation Learning, CVPR 2021, Algorithm 1."""
+
+import tensorflow as tf
+
+from keras_simsiam.methods.base import Method
+
+
+class SimSiam(Method):
+    """SimSiam on any encoder: RGB, HHA, or both side by side (Zhu, Simple Siamese Representation Learning with RGB-D Images).
+
+    Example:
+        >>> encoder = build_encoder("rgbd", "resnet18", 224)
+        >>> method = SimSiam(encoder, projector(1024), predictor())
+    """
+
+    def __init__(self, encoder, projector, predictor, stop_gradient=True, name="simsiam"):
+        """
+        Args:
+            encoder: a model from a view to a dict with `embedding` [B,D].
+            projector: the MLP f's head, [B,D] to [B,d].
+            predictor: the MLP h, [B,d] to [B,d].
+            stop_gradient: False shows the collapse of the paper's Figure 2.
+            name: the method's name.
+        """
+        super().__init__(encoder, name)
+        self.projector = projector
+        self.predictor = predictor
+        self.stop_gradient = stop_gradient
+
+    def loss(self, views):
+        """L = ½ D(p1, stopgrad(z2)) + ½ D(p2, stopgrad(z1)), the paper's Eq. 4, in -1..1.
+
+        Args:
+            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+
+        Returns:
+            A float32 scalar, the mean over the batch.
+        """
+        # one forward a view: BatchNorm sees each view alone, as in the published code
+        (z1, p1), (z2, p2) = (self._project(view) for view in views)  # Bxd
+        self.watch(projection=z1, prediction=p1)
+        if self.stop_gradient:
+            z1, z2 = tf.stop_gradient(z1), tf.stop_gradient(z2)
+        return 0.5 * negative_cosine(p1, z2) + 0.5 * negative_cosine(p2, z1)
+
+    def _project(self, view):
+        z = self.projector(self.encoder(view, training=True)["embedding"], training=True)
+        return z, self.predictor(z, training=True)
+
+
+def negative_cosine(p, z):
+    """D(p, z) = −(p/‖p‖₂) · (z/‖z‖₂), the paper's Eq. 1, mean over the batch.
+
+    Args:
+        p: float32 [B,d].
+        z: float32 [B,d].
+
+    Returns:
+        A float32 scalar in -1..1.
+    """
+    p, z = tf.math.l2_normalize(p, axis=1), tf.math.l2_normalize(z, axis=1)
+    return -tf.reduce_mean(tf.reduce_sum(p * z, axis=1))

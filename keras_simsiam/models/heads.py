@@ -1,0 +1,72 @@
+"""Projector and predictor: the two small MLPs that pre-training puts behind an encoder and throws away."""
+
+from tensorflow import keras
+
+from keras_simsiam.models.resnet import batch_norm
+
+
+def projector(features, hidden=2048, outputs=2048, layers=3, batch_norms=True, dropout=0.0, synchronized=False):
+    """The projection MLP f (Chen & He, section 3; Zhu, section 3.3).
+
+    As published by Chen & He each layer has BatchNorm, the last one without scale and offset; Zhu's has ReLU and dropout
+    (`batch_norms=False, dropout=rate`).
+
+    Args:
+        features: D, the size of the encoder's embedding.
+        hidden: size of the hidden layers.
+        outputs: size of the projection z.
+        layers: number of layers (3; the paper's CIFAR runs use 2).
+        batch_norms: BatchNorm after each layer.
+        dropout: dropout rate after each ReLU.
+        synchronized: BatchNorm statistics over all replicas.
+
+    Returns:
+        A model from float32 [B,D] to float32 [B,outputs].
+    """
+    x = inputs = keras.Input((features,))
+    for _ in range(layers - 1):
+        x = _hidden(x, hidden, batch_norms, dropout, synchronized)
+    x = _dense(x, outputs, use_bias=not batch_norms)
+    if batch_norms:
+        x = batch_norm(synchronized, center=False, scale=False)(x)
+    return keras.Model(inputs, _float32(x), name="projector")
+
+
+def predictor(features=2048, hidden=512, batch_norms=True, dropout=0.0, synchronized=False):
+    """The prediction MLP h (Chen & He, section 3): a bottleneck whose output layer has a bias and no BatchNorm.
+
+    Args:
+        features: size of the projection z and of the prediction p.
+        hidden: size of the bottleneck.
+        batch_norms: BatchNorm after the hidden layer.
+        dropout: dropout rate after the ReLU.
+        synchronized: BatchNorm statistics over all replicas.
+
+    Returns:
+        A model from float32 [B,features] to float32 [B,features].
+    """
+    inputs = keras.Input((features,))
+    x = _hidden(inputs, hidden, batch_norms, dropout, synchronized)
+    return keras.Model(inputs, _float32(_dense(x, features)), name="predictor")
+
+
+def _hidden(x, units, batch_norms, dropout, synchronized):
+    x = _dense(x, units, use_bias=not batch_norms)
+    if batch_norms:
+        x = batch_norm(synchronized)(x)
+    x = keras.layers.ReLU()(x)
+    return keras.layers.Dropout(dropout)(x) if dropout else x
+
+
+def _dense(x, units, use_bias=True):
+    """A dense layer with PyTorch's initialisers: weights and bias uniform in ±1/√fan_in."""
+    limit = x.shape[-1] ** -0.5
+    uniform = keras.initializers.RandomUniform
+    return keras.layers.Dense(
+        units, use_bias=use_bias, kernel_initializer=uniform(-limit, limit), bias_initializer=uniform(-limit, limit)
+    )(x)
+
+
+def _float32(x):
+    """The loss normalises and averages, which 8 bits of mantissa are too few for."""
+    return keras.layers.Activation("linear", dtype="float32")(x)

@@ -1,0 +1,98 @@
+"""ResNet-18 and ResNet-50 (v1.5) with the constants of PyTorch's torchvision, which every published number rests on."""
+
+from tensorflow import keras
+
+from keras_simsiam.errors import UserError
+
+# name -> (blocks of each stage, whether they are bottlenecks)
+BACKBONES = {"resnet18": ((2, 2, 2, 2), False), "resnet50": ((3, 4, 6, 3), True)}
+STEMS = ("imagenet", "cifar")
+
+
+def resnet(name, image_size, stem="imagenet", width=64, channels=3, zero_init_last=False, synchronized=False):
+    """A ResNet without its classifier, as a functional model of Keras's own layers.
+
+    He et al., Deep Residual Learning, CVPR 2016, Table 1; v1.5 as torchvision has it: a bottleneck's stride sits in its
+    3×3 convolution. Padding is explicit and symmetric where the stride is 2 (TensorFlow's SAME is not symmetric there).
+
+    Args:
+        name: `resnet18` or `resnet50`.
+        image_size: S, the side of the square input in pixels.
+        stem: `imagenet` (7×7 stride 2, then max-pool) or `cifar` (3×3 stride 1, no pool).
+        width: channels of the first stage (64 in the paper); the later stages double it.
+        channels: channels of the input.
+        zero_init_last: start the scale of each block's last BatchNorm at zero (Goyal et al. 2017, section 5.1).
+        synchronized: BatchNorm statistics over all replicas.
+
+    Returns:
+        A model from float32 [B,S,S,channels] to a dict: `embedding` float32 [B,D] (the pooled last map, D = 8·width, or
+        32·width with bottlenecks), `c2`, `c3`, `c4`, `c5` (the stage maps), and `map` (= `c5`).
+
+    Raises:
+        UserError: an unknown name or stem.
+    """
+    if name not in BACKBONES:
+        raise UserError(f"--backbone={name}: choose one of {', '.join(BACKBONES)}")
+    if stem not in STEMS:
+        raise UserError(f"--stem={stem}: choose one of {', '.join(STEMS)}")
+    blocks, bottleneck = BACKBONES[name]
+
+    images = keras.Input((image_size, image_size, channels), name="image")
+    if stem == "imagenet":
+        x = _conv_bn_relu(images, width, 7, 2, synchronized)  # B x S/2 x S/2 x width
+        x = keras.layers.ZeroPadding2D(1)(x)  # zero is below every value a ReLU lets through
+        x = keras.layers.MaxPooling2D(3, 2)(x)  # B x S/4 x S/4 x width
+    else:
+        x = _conv_bn_relu(images, width, 3, 1, synchronized)  # B x S x S x width
+
+    maps = {}
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            stride = 2 if stage > 0 and block == 0 else 1
+            x = _block(x, width * 2**stage, stride, bottleneck, zero_init_last, synchronized)
+        maps[f"c{stage + 2}"] = x
+    # float32 whatever the compute precision: kNN and probes compare embeddings
+    embedding = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)  # BxD
+    return keras.Model(images, {"embedding": embedding, "map": x, **maps}, name=name)
+
+
+def _block(x, filters, stride, bottleneck, zero_init_last, synchronized):
+    """A residual block; `filters` is the width of its 3×3 convolution."""
+    out_filters = 4 * filters if bottleneck else filters
+    if bottleneck:
+        y = _conv_bn_relu(x, filters, 1, 1, synchronized)
+        y = _conv_bn_relu(y, filters, 3, stride, synchronized)
+        y = _conv_bn(y, out_filters, 1, 1, synchronized, zero_init_last)
+    else:
+        y = _conv_bn_relu(x, filters, 3, stride, synchronized)
+        y = _conv_bn(y, out_filters, 3, 1, synchronized, zero_init_last)
+    if stride != 1 or x.shape[-1] != out_filters:
+        x = _conv_bn(x, out_filters, 1, stride, synchronized)
+    return keras.layers.ReLU()(keras.layers.Add()([x, y]))
+
+
+def _conv_bn_relu(x, filters, kernel, stride, synchronized):
+    return keras.layers.ReLU()(_conv_bn(x, filters, kernel, stride, synchronized))
+
+
+def _conv_bn(x, filters, kernel, stride, synchronized, zero_init=False):
+    if stride > 1 and kernel > 1:
+        x = keras.layers.ZeroPadding2D(kernel // 2)(x)
+    padding = "same" if stride == 1 else "valid"
+    # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu"); an initializer used twice would repeat its draws
+    he_fan_out = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+    x = keras.layers.Conv2D(filters, kernel, stride, padding, use_bias=False, kernel_initializer=he_fan_out)(x)
+    return batch_norm(synchronized, gamma_initializer="zeros" if zero_init else "ones")(x)
+
+
+def batch_norm(synchronized=False, **kwargs):
+    """BatchNorm with PyTorch's constants: ε 1e-5, and momentum 0.9 in Keras's sense (0.1 in PyTorch's).
+
+    Args:
+        synchronized: statistics over all replicas (Chen & He, section 3: SyncBN) rather than each replica's own.
+        **kwargs: passed on to the layer.
+
+    Returns:
+        A `keras.layers.BatchNormalization`.
+    """
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, **kwargs)

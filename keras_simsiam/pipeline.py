@@ -1,0 +1,133 @@
+"""From samples to what an encoder takes: batches of two random views to train on, or of clean images to judge by."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_simsiam import augment
+from keras_simsiam.depth import hha
+from keras_simsiam.models.encoder import MODALITIES
+
+# Records that the shuffle holds at a time, still encoded: about 100 MB of Washington crops. Shards are written shuffled,
+# so that neighbours in a shard are not neighbours on the turntable.
+SHUFFLE_RECORDS = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """What turns a sample into an encoder's input, in training, evaluation and serving alike.
+
+    Attributes:
+        modality: `rgb`, `hha` or `rgbd`.
+        image_size: S, the side of a view in pixels.
+        hha_encoding: `gupta` or `paper` (keras_simsiam.depth.hha).
+    """
+
+    modality: str
+    image_size: int
+    hha_encoding: str = "paper"
+
+
+def native_images(sample, preprocessing):
+    """The images of a sample at its own resolution: HHA depends on the whole frame, so it comes before any crop.
+
+    Args:
+        sample: a Sample (docs/architecture.md).
+        preprocessing: a `Preprocessing`.
+
+    Returns:
+        A dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1.
+    """
+    images = {}
+    for name in MODALITIES[preprocessing.modality]:
+        if name == "rgb":
+            images["rgb"] = tf.cast(sample["rgb"], tf.float32) / 255
+        else:
+            encoded = hha.encode(
+                sample["depth"], sample["intrinsics"], sample["gravity"], encoding=preprocessing.hha_encoding
+            )
+            images["hha"] = encoded / 255
+    return images
+
+
+def clean_view(sample, preprocessing):
+    """The view that evaluation and serving take: the centre square, resized once (Zhu, section 4.1).
+
+    Args:
+        sample: a Sample.
+        preprocessing: a `Preprocessing`.
+
+    Returns:
+        A dict with `rgb` and/or `hha`, float32 [S,S,3] in 0..1.
+    """
+    images = native_images(sample, preprocessing)
+    stacked = tf.concat(list(images.values()), axis=-1)
+    height, width = tf.unstack(tf.cast(tf.shape(stacked)[:2], tf.float32))
+    side = tf.minimum(height, width)
+    box = tf.stack([(height - side) / 2, (width - side) / 2, side, side])
+    resized = augment.resample(stacked, box, preprocessing.image_size)
+    return dict(zip(images, tf.split(resized, len(images), axis=-1), strict=True))
+
+
+def clean_batches(samples, preprocessing, batch_size):
+    """Batches of clean views with what is known of each sample; the last batch may be smaller.
+
+    Args:
+        samples: a tf.data.Dataset of Samples.
+        preprocessing: a `Preprocessing`.
+        batch_size: B.
+
+    Returns:
+        A tf.data.Dataset of (view, targets): view a dict of float32 [B,S,S,3] in 0..1, targets a dict with `label` int64 [B],
+        `instance` int64 [B] and `frame` string [B].
+    """
+
+    def prepare(sample):
+        return clean_view(sample, preprocessing), {key: sample[key] for key in ("label", "instance", "frame")}
+
+    return samples.map(prepare, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def view_batches(records, decode, count, preprocessing, augmentation, batch_size, seed, first_epoch=0):
+    """Batches of two views, epoch after epoch without end.
+
+    The order and every draw derive from (seed, epoch, place of the record in the data set), so that a run that starts at
+    `first_epoch` sees what an uninterrupted one would have seen. An epoch leaves its last incomplete batch out.
+
+    Args:
+        records: a tf.data.Dataset of undecoded records, in the same order at every pass.
+        decode: graph function from a record to a Sample.
+        count: number of records.
+        preprocessing: a `Preprocessing`.
+        augmentation: an `augment.Augmentation`.
+        batch_size: B, at most `count`.
+        seed: int, the run's.
+        first_epoch: the epoch to begin with, from 0.
+
+    Returns:
+        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,3] in 0..1.
+    """
+    per_epoch = count // batch_size * batch_size
+    # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart
+    shuffle_seeds = tf.data.Dataset.range(first_epoch, tf.int64.max).map(
+        lambda epoch: (epoch, tf.cast(augment.sample_seed(seed, epoch, -1)[0], tf.int64))
+    )
+
+    def one_epoch(epoch, shuffle_seed):
+        # the order is to depend on this seed alone; besides, with a global seed of 0 TensorFlow's shuffle takes no tensor
+        tf.compat.v1.get_default_graph().seed = None
+        shuffled = records.enumerate().shuffle(
+            min(count, SHUFFLE_RECORDS), shuffle_seed, reshuffle_each_iteration=False
+        )
+        return shuffled.take(per_epoch).map(lambda index, record: (epoch, index, record))
+
+    def prepare(epoch, index, record):
+        images = native_images(decode(record), preprocessing)
+        return augment.two_views(images, augment.sample_seed(seed, epoch, index), augmentation)
+
+    return (
+        shuffle_seeds.flat_map(one_epoch)
+        .map(prepare, tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,274 @@
+"""A training run and the folder it lives in: configuration, checkpoints, resume, logs, the trained encoder.
+
+workdir/flags.txt        the flags that made it, usable as --flagfile
+        metrics.jsonl    a line an epoch
+        tensorboard/     the same for TensorBoard, and the view grid
+        checkpoints/     the last epochs' weights, optimizer and epoch: the same command resumes from there
+        figures/         view pairs as the encoder sees them
+        encoder.keras    the trained encoder, float32 whatever the run's precision
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import typing
+
+import cv2
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam import monitors, pipeline, schedules
+from keras_simsiam.config import load_config, open_workdir
+from keras_simsiam.errors import UserError
+from keras_simsiam.methods.simsiam import SimSiam
+from keras_simsiam.models.encoder import build_encoder
+from keras_simsiam.models.heads import predictor, projector
+from keras_simsiam.optimizers import TorchSGD
+
+PROJECTION = 2048  # size of z and p, and of the projector's hidden layers (Chen & He, section 3; Zhu, section 3.3)
+KNN_TEMPERATURE = 0.1
+CHECKPOINTS_KEPT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a run needs of a data set.
+
+    Attributes:
+        records: tf.data.Dataset of undecoded training records, in the same order at every pass.
+        decode: graph function from a record to a Sample.
+        count: number of training records.
+        bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
+        queries: the same, unseen in training, or None.
+        num_classes: number of labels.
+    """
+
+    records: tf.data.Dataset
+    decode: typing.Callable
+    count: int
+    bank: tf.data.Dataset | None = None
+    queries: tf.data.Dataset | None = None
+    num_classes: int = 0
+
+
+def train(config, data, callbacks=()):
+    """Trains a run to its last epoch, from its newest checkpoint where there is one.
+
+    Args:
+        config: a `RunConfig`.
+        data: a `Data`.
+        callbacks: more Keras callbacks, called after the run's own.
+
+    Returns:
+        The epoch's last numbers, a dict; empty where the run was already complete.
+
+    Raises:
+        UserError: the workdir holds another configuration or something else; more samples in a batch than there are.
+    """
+    steps_per_epoch = data.count // config.batch_size
+    if not steps_per_epoch:
+        raise UserError(f"--batch_size={config.batch_size}: the training split has only {data.count} frames")
+    open_workdir(config)
+    keras.backend.clear_session()
+    with _precision(config.precision), _strategy(config.distribution).scope():
+        method = build_method(config, steps_per_epoch)
+        method.optimizer.build(method.trainable_variables)
+        epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
+        manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(method=method, epoch=epoch),
+            os.path.join(config.workdir, "checkpoints"),
+            CHECKPOINTS_KEPT,
+        )
+        if manager.latest_checkpoint:
+            manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+        first_epoch = int(epoch)
+        batches = pipeline.view_batches(
+            data.records,
+            data.decode,
+            data.count,
+            config.preprocessing,
+            config.augmentation,
+            config.batch_size,
+            config.seed,
+            first_epoch,
+        )
+        _forget_epochs_after(config.workdir, first_epoch)
+        writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
+        if first_epoch == 0:
+            _write_view_grid(config.workdir, next(iter(batches)), writer)
+        history = method.fit(
+            batches,
+            initial_epoch=first_epoch,
+            epochs=config.epochs,
+            steps_per_epoch=steps_per_epoch,
+            verbose=0,
+            callbacks=[
+                monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, first_epoch),
+                *_knn_monitor(config, data),
+                monitors.CollapseWarning(),
+                monitors.Log(os.path.join(config.workdir, "metrics.jsonl"), writer),
+                _Checkpoints(manager, epoch),
+                *callbacks,
+            ],
+        ).history
+    if int(epoch) == config.epochs:
+        _save_encoder(config, method.encoder)
+    return {name: values[-1] for name, values in history.items()}
+
+
+def build_method(config, steps_per_epoch):
+    """The method of a configuration, with its optimizer, newly initialised from the configuration's seed.
+
+    Args:
+        config: a `RunConfig`.
+        steps_per_epoch: optimizer steps of one epoch.
+
+    Returns:
+        A compiled `methods.base.Method`.
+    """
+    keras.utils.set_random_seed(config.seed)
+    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    heads = {"batch_norms": config.head_batch_norm, "dropout": config.head_dropout, "synchronized": synchronized}
+    encoder = _encoder(config, synchronized)
+    features = encoder.output["embedding"].shape[-1]
+    method = SimSiam(
+        encoder,
+        projector(features, PROJECTION, PROJECTION, config.projector_layers, **heads),
+        predictor(PROJECTION, **heads),
+        config.stop_gradient,
+    )
+    rate = schedules.scaled_rate(config.base_lr, config.batch_size)
+    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch)
+    overrides = []
+    if config.predictor_lr != "cosine":
+        overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
+    method.compile(TorchSGD(schedule, momentum=0.9, weight_decay=config.weight_decay, overrides=overrides))
+    return method
+
+
+def untrained_encoder(config):
+    """The encoder of a configuration with the very weights its run started from, float32.
+
+    Args:
+        config: a `RunConfig`.
+
+    Returns:
+        A functional Keras model (keras_simsiam.models.encoder).
+    """
+    keras.utils.set_random_seed(config.seed)
+    with _precision("float32"):
+        return _encoder(config)
+
+
+def load_encoder(workdir):
+    """The trained encoder of a run directory.
+
+    Args:
+        workdir: the run's folder.
+
+    Returns:
+        A functional Keras model (keras_simsiam.models.encoder).
+
+    Raises:
+        UserError: it is no run directory, or its training has not reached the last epoch.
+    """
+    path = os.path.join(workdir, "encoder.keras")
+    if not os.path.exists(path):
+        load_config(workdir)
+        raise UserError(
+            f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
+        )
+    return keras.models.load_model(path, compile=False)
+
+
+class _Checkpoints(keras.callbacks.Callback):
+    """Saves after each epoch; the manager replaces its pointer to the newest only when all of it is on disk."""
+
+    def __init__(self, manager, epoch):
+        super().__init__()
+        self.manager = manager
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch.assign(epoch + 1)
+        self.manager.save(checkpoint_number=epoch + 1)
+
+
+def _encoder(config, synchronized=False):
+    return build_encoder(
+        config.modality,
+        config.backbone,
+        config.image_size,
+        stem=config.stem,
+        width=config.width,
+        zero_init_last=config.zero_init_last,
+        synchronized=synchronized,
+    )
+
+
+def _save_encoder(config, encoder):
+    """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
+    saved = untrained_encoder(config)
+    saved.set_weights(encoder.get_weights())
+    path = os.path.join(config.workdir, "encoder.keras")
+    partial = os.path.join(config.workdir, "encoder.partial.keras")
+    saved.save(partial)
+    os.replace(partial, path)
+
+
+def _predictor_rate(predictor_lr, schedule):
+    """`fixed`: lr's initial value throughout, as in Chen & He's ImageNet runs (Appendix A); else a factor α, α · lr."""
+    if predictor_lr == "fixed":
+        return schedule.initial
+    return schedules.HalfCosine(float(predictor_lr) * schedule.initial, schedule.epochs, schedule.steps_per_epoch)
+
+
+def _strategy(distribution):
+    if distribution == "one":
+        return tf.distribute.get_strategy()
+    # without a GPU: the logical CPU devices, of which there may be several
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+@contextlib.contextmanager
+def _precision(policy):
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def _knn_monitor(config, data):
+    """The kNN monitor, in a list; none where the data has no labels to judge by."""
+    if data.bank is None or data.queries is None:
+        return []
+    bank, queries = (
+        pipeline.clean_batches(samples, config.preprocessing, config.batch_size)
+        for samples in (data.bank, data.queries)
+    )
+    return [
+        monitors.KNN(bank, queries, data.num_classes, config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs)
+    ]
+
+
+def _write_view_grid(workdir, views, writer):
+    grid = monitors.view_grid(views)
+    cv2.imwrite(os.path.join(workdir, "figures", "views.png"), grid[..., ::-1])
+    with writer.as_default(step=0):
+        tf.summary.image("views", grid[None])
+
+
+def _forget_epochs_after(workdir, epoch):
+    """Drops the lines of epochs that were logged after the checkpoint a run resumes from: they will come again."""
+    path = os.path.join(workdir, "metrics.jsonl")
+    if not os.path.exists(path):
+        return
+    with open(path) as file:
+        lines = [line for line in file if line.endswith("\n") and json.loads(line)["epoch"] <= epoch]
+    with open(path + ".partial", "w") as file:
+        file.writelines(lines)
+    os.replace(path + ".partial", path)

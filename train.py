@@ -1,0 +1,110 @@
+"""Trains an encoder without labels: python train.py --flagfile=rgbd.flags --data_dir=data/washington --workdir=runs/rgbd"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+
+import dataclasses
+import sys
+
+from absl import app, flags
+
+from keras_simsiam import run
+from keras_simsiam.config import RunConfig, open_workdir
+from keras_simsiam.depth.hha import ENCODINGS
+from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.models.resnet import BACKBONES, STEMS
+from tfrecords import reader
+
+BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
+
+DEFAULTS = RunConfig(data_dir="", workdir="")
+
+
+def _define(kind, name, *values, help):
+    kind(name, getattr(DEFAULTS, name), *values, help)
+
+
+flags.DEFINE_string(
+    "data_dir", None, "Folder of the data set: shards and dataset.json, as tfrecords.build writes them."
+)
+flags.DEFINE_string("workdir", None, "Folder of the run; the same command on the same folder resumes it.")
+_define(flags.DEFINE_enum, "modality", list(MODALITIES), help="What the encoder sees: colour, depth as HHA, or both.")
+_define(flags.DEFINE_enum, "hha_encoding", list(ENCODINGS), help="Gupta's HHA, or the simpler one of the RGB-D paper.")
+_define(flags.DEFINE_bool, "hha_color", help="Colour jitter and grayscale on HHA too, with the draws of RGB.")
+_define(flags.DEFINE_bool, "hha_jitter", help="Random gain and offset of each HHA channel, per view.")
+_define(flags.DEFINE_float, "hha_dropout", help="Probability that a view's HHA is replaced by its middle value.")
+_define(flags.DEFINE_integer, "image_size", help="Side of a view in pixels.")
+_define(flags.DEFINE_float, "min_crop", help="Smallest area of a random crop, as a share of the frame.")
+_define(flags.DEFINE_enum, "backbone", list(BACKBONES), help="The ResNet of each modality's tower.")
+_define(flags.DEFINE_enum, "stem", list(STEMS), help="imagenet: 7x7 stride 2 and max-pool; cifar: 3x3 stride 1.")
+_define(flags.DEFINE_integer, "width", help="Channels of the backbone's first stage (64 in the paper).")
+_define(flags.DEFINE_bool, "zero_init_last", help="Start the scale of each residual block's last BatchNorm at zero.")
+_define(flags.DEFINE_integer, "projector_layers", help="Layers of the projection head (CIFAR-10 runs of the paper: 2).")
+_define(flags.DEFINE_bool, "head_batch_norm", help="BatchNorm in projector and predictor, as SimSiam has it.")
+_define(flags.DEFINE_float, "head_dropout", help="Dropout rate after each ReLU of projector and predictor.")
+_define(flags.DEFINE_bool, "stop_gradient", help="Stop-gradient on the other view's projection; false collapses.")
+_define(flags.DEFINE_integer, "batch_size", help="Samples in a step, over all devices.")
+_define(flags.DEFINE_integer, "epochs", help="Passes over the training split.")
+_define(flags.DEFINE_float, "base_lr", help="Learning rate of a batch of 256; it scales with the batch.")
+_define(flags.DEFINE_float, "weight_decay", help="L2 on all parameters, added to the gradient as PyTorch does.")
+_define(
+    flags.DEFINE_string, "predictor_lr", help="The predictor's learning rate: cosine, fixed, or a factor of the rest's."
+)
+_define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Precision of the arithmetic.")
+_define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
+_define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements while training.")
+_define(flags.DEFINE_integer, "knn_k", help="Neighbours of the kNN measurement while training.")
+_define(flags.DEFINE_integer, "seed", help="Seed of weights, order and augmentation.")
+flags.mark_flags_as_required(["data_dir", "workdir"])
+
+
+@exit_on_user_error
+def main(argv):
+    if argv[1:]:
+        raise UserError(f"{argv[1]}: not a flag; flags begin with --")
+    values = flags.FLAGS.flag_values_dict()
+    config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
+    data = load_data(config)
+    open_workdir(config)
+    try:
+        last = run.train(config, data)
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; the same command resumes {config.workdir} from its last finished epoch")
+    print_summary(config, last)
+
+
+def load_data(config):
+    """The run's data, from the shards of --data_dir.
+
+    The kNN monitor compares the validation split, or the test split where there is none, to the training split.
+    """
+    info = reader.load(config.data_dir)
+    if not info.has_depth and config.modality != "rgb":
+        raise UserError(f"--modality={config.modality}: {config.data_dir} has no depth; use --modality=rgb")
+    data = run.Data(reader.records(info, "train"), reader.decode(info), info.splits["train"].count)
+    held_out = "val" if "val" in info.splits else "test"
+    if held_out not in info.splits or not info.classes:
+        return data
+    bank, queries = (reader.samples(info, split).take(BANK_FRAMES) for split in ("train", held_out))
+    return dataclasses.replace(data, bank=bank, queries=queries, num_classes=len(info.classes))
+
+
+def print_summary(config, last):
+    if last:
+        print(", ".join(f"{name} {value:.4g}" for name, value in last.items()))
+    print(
+        f"""trained: {config.epochs} epochs
+  encoder      {os.path.join(config.workdir, "encoder.keras")}
+  metrics      {os.path.join(config.workdir, "metrics.jsonl")}
+  view pairs   {os.path.join(config.workdir, "figures", "views.png")}
+  TensorBoard  tensorboard --logdir={config.workdir}
+next:
+  python evaluate.py --encoder={config.workdir} --data_dir={config.data_dir} --task=knn,linear
+  python -m export.encoder --workdir={config.workdir} --output=serving/{os.path.basename(config.workdir)}"""
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
