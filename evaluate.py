@@ -5,7 +5,7 @@ python evaluate.py --encoder=runs/rgbd --data_dir=data/washington --task=knn,lin
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
 import dataclasses
 import hashlib
@@ -16,7 +16,6 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 from absl import app, flags
-from tensorflow import keras
 
 import keras_simsiam
 from keras_simsiam import pipeline, run
@@ -57,8 +56,8 @@ def evaluate(settings):
     config, info = run.load_config(settings.encoder), reader.load(settings.data_dir)
     chosen = _choose(settings, info)
     _check(settings, config, info)
-    encoders = {TRAINED: run.load_encoder(settings.encoder), UNTRAINED: run.untrained_encoder(config)}
     datasets = {split: reader.samples(info, split) for split in (settings.train_split, settings.split)}
+    encoders = {TRAINED: run.load_encoder(settings.encoder), UNTRAINED: run.untrained_encoder(config)}
     train, test = (_extract(encoders, info, split, dataset, config, settings) for split, dataset in datasets.items())
 
     labels, num_classes = test[TRAINED].labels, len(info.classes)
@@ -123,7 +122,7 @@ def _provenance(settings, config, info, chosen):
         "classes": list(info.classes),
         "encoder": {"file": str(encoder), "sha256": hashlib.sha256(encoder.read_bytes()).hexdigest()},
         "run": {"modality": config.modality, "backbone": config.backbone, "seed": config.seed},
-        "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, keras, np, sklearn)},
+        "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)},
     }
 
 

@@ -5,7 +5,7 @@ python -m export.encoder --workdir=runs/rgbd --output=serving/rgbd_encoder
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
 import shutil
 from pathlib import Path
