@@ -39,21 +39,15 @@ class Info:
 
 
 def load(data_dir: str) -> Info:
-    """Reads dataset.json.
+    """Reads the dataset.json of a folder, local or remote. A web server must answer requests for byte ranges.
 
     Raises:
       UserError: there is none in `data_dir`, it is not readable as JSON, or a newer version of this package wrote it.
     """
-    filesystems.register_for(data_dir)
     path = tf.io.gfile.join(data_dir, DATASET_JSON)
+    text = _read(data_dir, path)
     try:
-        with tf.io.gfile.GFile(path) as file:
-            content = json.loads(file.read())
-    except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError):
-        raise UserError(
-            f"no data set in {data_dir} ({DATASET_JSON} is missing): build one by "
-            f"`python -m tfrecords.build --source=... --output={data_dir}`"
-        ) from None
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is damaged ({error}): delete {data_dir} and build it again") from None
     if content["schema_version"] > example.SCHEMA_VERSION:
@@ -66,6 +60,20 @@ def load(data_dir: str) -> Info:
         for name, split in content["splits"].items()
     }
     return Info(data_dir, splits, tuple(content["classes"]), tuple(content["instances"]), content["has_depth"])
+
+
+def _read(data_dir, path):
+    filesystems.register_for(path)
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return file.read()
+    except tf.errors.OpError as error:
+        if filesystems.is_remote(path):
+            raise UserError(f"cannot read {path} ({error.message}): check the address") from None
+        raise UserError(
+            f"no data set in {data_dir} ({DATASET_JSON} is missing): build one by "
+            f"`python -m tfrecords.build --source=... --output={data_dir}`"
+        ) from None
 
 
 def records(info: Info, split: str) -> tf.data.Dataset:

@@ -78,9 +78,9 @@ class _Maker:
         random = np.random.default_rng([self._seed, 2, reference.instance, reference.frame])
         turn = first_turn + 2 * np.pi * (reference.frame + random.uniform(-0.3, 0.3)) / self._frames_per_instance
         scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
-        rotation = synthetic_render.camera_rotation(np.radians(elevation))
-        position, intrinsics, size = _camera(scene.solid, rotation, random)
-        image = synthetic_render.render(scene, position, rotation, intrinsics, size)
+        axes = synthetic_render.camera_axes(np.radians(elevation))
+        position, intrinsics, size = _camera(scene.solid, axes, random)
+        image = synthetic_render.render(scene, position, axes, intrinsics, size)
         depth = synthetic_sensor.depth_image(image.depth, image.facing, _FOCAL_LENGTH, blobs, random)
         rgb = synthetic_sensor.color_image(image.rgb, gain, random)
         return Frame(
@@ -89,7 +89,7 @@ class _Maker:
             depth=_png(depth),
             units_per_metre=1000.0,
             intrinsics=intrinsics,
-            gravity=tuple(rotation @ [0.0, -1.0, 0.0]),
+            gravity=tuple(axes @ [0.0, -1.0, 0.0]),
             label=reference.instance % len(_CLASSES),
             instance=reference.instance,
         )
@@ -116,12 +116,12 @@ class _Maker:
         return scene, _VIDEOS[video] + random.normal(0, 0.7), random.uniform(0.75, 1.05) * random.uniform(0.9, 1.1, 3)
 
 
-def _camera(solid, rotation, random):
+def _camera(solid, axes, random):
     """Where the camera is, and the crop around the solid: its intrinsics, and its height and width."""
     centre = np.array([0.0, solid.height / 2, 0.0])
     aim = centre + random.uniform(-0.06, 0.06, 3)
-    position = aim - random.uniform(0.8, 0.95) * rotation[2]
-    x, y, z = rotation @ (centre - position)
+    position = aim - random.uniform(0.8, 0.95) * axes[2]
+    x, y, z = axes @ (centre - position)
     radius = _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z
     height, width = np.clip(2 * radius * random.uniform(1.1, 1.5, 2), 80, 112).astype(int)
     left = round(_FOCAL_LENGTH * x / z + _CENTRE[0] - width / 2 + random.uniform(-6, 6))

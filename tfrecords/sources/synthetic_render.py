@@ -11,6 +11,9 @@ _HIT = 2e-4
 _TABLE_TO_FLOOR = 0.72
 _AMBIENT = 0.4
 
+# How many waves each kind of texture is made of: the first three at right angles, further ones in any direction.
+_WAVES = {"plain": 0, "stripes": 1, "checker": 3, "dots": 3, "noise": 6}
+
 
 @dataclass(frozen=True)
 class Texture:
@@ -32,14 +35,11 @@ class Texture:
         """Colours [N,3], 0..1, at points [N,3], metres."""
         if self.kind == "plain":
             return np.broadcast_to(self.colors[0], points.shape)
-        # Stripes follow one wave, checkers and dots the product of three at right angles, noise the sum of all.
         swing = np.sin(points @ self.waves.T + self.phases)
-        if self.kind == "stripes":
-            mix = swing[:, 0] > 0
-        elif self.kind == "checker":
-            mix = swing[:, :3].prod(axis=1) > 0
+        if self.kind in ("stripes", "checker"):
+            mix = swing.prod(axis=1) > 0
         elif self.kind == "dots":
-            mix = swing[:, :3].sum(axis=1) > 1.3
+            mix = swing.sum(axis=1) > 1.3
         else:
             mix = np.clip(0.5 + 0.35 * swing.sum(axis=1), 0, 1)
         return self.colors[0] + mix[:, None] * (self.colors[1] - self.colors[0])
@@ -47,11 +47,11 @@ class Texture:
 
 def draw_texture(random: np.random.Generator) -> Texture:
     """Draws a texture: its kind, its colours, and a period of 1 to 6 cm in random directions."""
-    axes = np.linalg.qr(random.normal(size=(3, 3)))[0]
-    extra = random.normal(size=(3, 3))
-    waves = np.concatenate([axes, extra]) * (2 * np.pi / random.uniform(0.012, 0.06))
-    kind = random.choice(["plain", "checker", "stripes", "dots", "noise"])
-    return Texture(str(kind), random.uniform(0.05, 1.0, (2, 3)), waves, random.uniform(0, 2 * np.pi, 6))
+    kind = random.choice(list(_WAVES))
+    square = np.linalg.qr(random.normal(size=(3, 3)))[0]
+    directions = np.concatenate([square, random.normal(size=(3, 3))])[: _WAVES[kind]]
+    waves = directions * (2 * np.pi / random.uniform(0.012, 0.06))
+    return Texture(str(kind), random.uniform(0.05, 1.0, (2, 3)), waves, random.uniform(0, 2 * np.pi, len(waves)))
 
 
 @dataclass(frozen=True)
@@ -83,19 +83,19 @@ class Image:
     facing: np.ndarray
 
 
-def camera_rotation(elevation: float) -> np.ndarray:
+def camera_axes(elevation: float) -> np.ndarray:
     """The rows are the camera's axes (x right, y down, z forward) in the world, looking `elevation` radians down."""
     sine, cosine = np.sin(elevation), np.cos(elevation)
     return np.array([[1, 0, 0], [0, -cosine, -sine], [0, -sine, cosine]])
 
 
-def render(scene: Scene, position: np.ndarray, rotation: np.ndarray, intrinsics, size: tuple[int, int]) -> Image:
+def render(scene: Scene, position: np.ndarray, axes: np.ndarray, intrinsics, size: tuple[int, int]) -> Image:
     """Renders the scene.
 
     Args:
       scene: what to see.
       position: of the camera in the world [3], metres.
-      rotation: its axes, rows [3,3], as `camera_rotation` makes them.
+      axes: its axes in the world, rows [3,3], as `camera_axes` makes them.
       intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
       size: height and width in pixels.
     """
@@ -105,7 +105,7 @@ def render(scene: Scene, position: np.ndarray, rotation: np.ndarray, intrinsics,
     lengths = np.linalg.norm(rays, axis=1)
     cosine, sine = np.cos(scene.turn), np.sin(scene.turn)
     to_object = np.array([[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]])
-    directions = (rays / lengths[:, None]) @ rotation @ to_object.T
+    directions = (rays / lengths[:, None]) @ axes @ to_object.T
     origin = to_object @ position
     distance, surface = _first_hit(scene, origin, directions, to_object)
     points = origin + distance[:, None] * directions
@@ -147,13 +147,13 @@ def trace(solid: Solid, origins: np.ndarray, directions: np.ndarray, steps: int 
       steps: at most so many evaluations of the solid's distance per ray.
     """
     origins = np.broadcast_to(origins, directions.shape)
-    to_centre = np.array([0, solid.height / 2, 0]) - origins
-    along = (to_centre * directions).sum(axis=1)
-    squared_radius = solid.radius**2 + solid.height**2 / 4
-    chord = squared_radius - ((to_centre**2).sum(axis=1) - along**2)
-    active = np.flatnonzero((chord > 0) & (along + np.sqrt(np.maximum(chord, 0)) > 0))
-    half_chord = np.sqrt(chord[active])
-    t, end = np.maximum(along[active] - half_chord, 0), along[active] + half_chord
+    # Only the rays that enter the box around the solid, and only inside it.
+    corners = solid.radius * np.array([[-1, 0, -1], [1, 0, 1]]) + [[0, 0, 0], [0, solid.height, 0]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slabs = (corners[:, None] - origins) / directions
+    enter, leave = np.fmin(*slabs).max(axis=1), np.fmax(*slabs).min(axis=1)
+    active = np.flatnonzero((enter < leave) & (leave > 0))
+    t, end = np.maximum(enter[active], 0), leave[active]
     result = np.full(len(directions), np.inf)
     for _ in range(steps):
         if not len(active):

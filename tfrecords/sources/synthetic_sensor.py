@@ -9,6 +9,8 @@ _BASELINE = 0.075
 _STEPS_PER_PIXEL = 8
 _DISPARITY_NOISE = 0.064
 _GRAZING = 0.2
+_BLOCK = 3  # pixels
+_SILHOUETTE = 1.2  # pixels of disparity within 5×5 pixels
 
 
 def depth_image(
@@ -26,20 +28,14 @@ def depth_image(
     Returns:
       uint16 [H,W], millimetres, 0 = missing.
     """
-    height, width = depth.shape
-    # The pattern is matched window by window: silhouettes are ragged, and noise is shared by neighbours.
-    y, x = np.mgrid[:height, :width]
-    ragged = depth[
-        np.clip(y + random.integers(-1, 2, depth.shape), 0, height - 1),
-        np.clip(x + random.integers(-1, 2, depth.shape), 0, width - 1),
-    ]
-    at_edge = np.ptp([cv2.erode(depth, np.ones((3, 3))), cv2.dilate(depth, np.ones((3, 3)))], axis=0) > 0.02
     scale = focal_length * _BASELINE
-    disparity = scale / np.where(at_edge, ragged, depth)
+    exact = scale / depth
+    disparity, unmatched = _at_silhouettes(exact, random)
     noise = cv2.GaussianBlur(random.normal(size=depth.shape), (3, 3), 0.8)
     disparity += _DISPARITY_NOISE / noise.std() * noise
     disparity = np.round(disparity * _STEPS_PER_PIXEL) / _STEPS_PER_PIXEL
-    missing = _in_shadow(scale / depth) | (facing < _GRAZING + 0.05 * noise) | _patches(depth.shape, blobs, random)
+    grazing = facing < _GRAZING + 0.05 * noise
+    missing = unmatched | grazing | _in_shadow(exact) | _patches(depth.shape, blobs, random)
     return np.where(missing, 0, np.round(1000 * scale / disparity)).astype(np.uint16)
 
 
@@ -47,6 +43,22 @@ def color_image(rgb: np.ndarray, gain: np.ndarray, random: np.random.Generator) 
     """The colour image, uint8 [H,W,3], of exact radiance, float [H,W,3] in 0..1, under a white balance [3]."""
     blurred = cv2.GaussianBlur(rgb * gain, (3, 3), 0.6)
     return np.clip(np.round(255 * blurred + random.normal(0, 3, rgb.shape)), 0, 255).astype(np.uint8)
+
+
+def _at_silhouettes(disparity, random):
+    """The disparity with ragged silhouettes, and where they find no match at all.
+
+    The pattern is matched window by window: near a silhouette a block of pixels takes the disparity of another block.
+    """
+    height, width = disparity.shape
+    blocks = (2, -(-height // _BLOCK), -(-width // _BLOCK))
+    shift_y, shift_x = np.kron(random.integers(-2, 3, blocks), np.ones((_BLOCK, _BLOCK), int))[:, :height, :width]
+    unmatched = np.kron(random.random(blocks[1:]) < 0.15, np.ones((_BLOCK, _BLOCK), bool))[:height, :width]
+    y, x = np.mgrid[:height, :width]
+    shifted = disparity[np.clip(y + shift_y, 0, height - 1), np.clip(x + shift_x, 0, width - 1)]
+    window = np.ones((5, 5), np.uint8)
+    silhouette = cv2.dilate(disparity, window) - cv2.erode(disparity, window) > _SILHOUETTE
+    return np.where(silhouette, shifted, disparity), silhouette & unmatched
 
 
 def _in_shadow(disparity):
