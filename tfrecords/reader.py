@@ -69,7 +69,9 @@ def _read(data_dir, path):
             return file.read()
     except tf.errors.OpError as error:
         if filesystems.is_remote(path):
-            raise UserError(f"cannot read {path} ({error.message}): check the address") from None
+            # The message of an HTTP error goes on with the page that the server sent.
+            reason = error.message.partition(" with body ")[0]
+            raise UserError(f"cannot read {path} ({reason}): check the address") from None
         raise UserError(
             f"no data set in {data_dir} ({DATASET_JSON} is missing): build one by "
             f"`python -m tfrecords.build --source=... --output={data_dir}`"

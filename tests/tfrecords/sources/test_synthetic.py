@@ -1,0 +1,145 @@
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_simsiam.errors import UserError
+from tfrecords import example, planes
+from tfrecords.sources import synthetic, synthetic_render, synthetic_sensor, synthetic_shapes
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return synthetic.plan(train_instances=2, test_instances=1, frames_per_instance=3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def frames(plan):
+    return {split: [plan.load(reference) for reference in references] for split, references in plan.splits.items()}
+
+
+def _scene(solid, table=10.0):
+    plain = synthetic_render.Texture("plain", np.ones((2, 3)), np.zeros((0, 3)), np.zeros(0))
+    return synthetic_render.Scene(solid, 0.3, table, 50.0, (plain,) * 4, np.array([0.0, 1.0, 0.0]))
+
+
+def test_counts_and_names(plan, frames):
+    assert {split: len(references) for split, references in plan.splits.items()} == {"train": 48, "test": 24}
+    names = [frame.name for split in frames.values() for frame in split]
+    assert len(set(names)) == len(names)
+    for frame in (frame for split in frames.values() for frame in split):
+        assert frame.name.startswith(f"{plan.instances[frame.instance]}_")
+        assert plan.instances[frame.instance].startswith(plan.classes[frame.label])
+    assert sorted({frame.label for frame in frames["train"]}) == list(range(8))
+
+
+def test_test_instances_are_others(frames):
+    train, test = ({frame.instance for frame in frames[split]} for split in ("train", "test"))
+    assert len(train) == 16 and len(test) == 8 and not train & test
+
+
+def test_validation_takes_whole_instances():
+    plan = synthetic.plan(train_instances=4, test_instances=1, frames_per_instance=1, val_fraction=0.25)
+    assert {split: len(references) for split, references in plan.splits.items()} == {"train": 24, "val": 8, "test": 8}
+    with pytest.raises(UserError, match="--train_instances"):
+        synthetic.plan(train_instances=1, val_fraction=0.8)
+
+
+def test_same_seed_same_bytes_in_any_order(plan, frames):
+    again = synthetic.plan(train_instances=2, test_instances=1, frames_per_instance=3, seed=5)
+    assert again.load(again.splits["test"][-1]) == frames["test"][-1]
+    assert again.load(again.splits["train"][7]) == frames["train"][7]
+    other = synthetic.plan(train_instances=2, test_instances=1, frames_per_instance=3, seed=6)
+    assert other.load(other.splits["train"][7]).rgb != frames["train"][7].rgb
+
+
+def test_frames_are_like_washington_crops(frames):
+    elevations = {1: 24, 2: 34, 4: 57}
+    for frame in frames["train"]:
+        sample = example.decode(tf.constant(example.encode(frame)))
+        height, width = sample["depth"].shape
+        assert sample["rgb"].shape == (height, width, 3)
+        assert 80 <= height <= 112 and 80 <= width <= 112
+        assert np.linalg.norm(frame.gravity) == pytest.approx(1)
+        video = int(frame.name.split("_")[2])
+        assert np.degrees(np.arctan2(frame.gravity[2], frame.gravity[1])) == pytest.approx(elevations[video], abs=3)
+        missing = float(np.mean(sample["depth"] == 0))
+        assert missing < 0.5
+        # Nothing is behind the camera, nor behind the wall.
+        assert 0.4 < np.median(sample["depth"]) < 2.5
+
+
+def test_depth_agrees_with_gravity(frames):
+    """The plane under the object, fitted to the noisy depth with the frame's intrinsics, is level."""
+    angles = []
+    for frame in frames["train"]:
+        depth = cv2.imdecode(np.frombuffer(frame.depth, np.uint8), cv2.IMREAD_UNCHANGED) / 1000
+        normal = planes.support_normal(depth, frame.intrinsics, depth > 0, np.array(frame.gravity))
+        if normal is not None:
+            angles.append(np.degrees(np.arccos(np.clip(normal @ np.array(frame.gravity), -1, 1))))
+    assert len(angles) > 40
+    assert np.median(angles) < 1.5
+
+
+def test_rendered_depth_is_exact_on_table_and_sphere():
+    def distance(points):
+        return np.linalg.norm(points - [0, 0.05, 0], axis=1) - 0.05
+
+    solid = synthetic_shapes.Solid(distance, 0.1, 0.05)
+    axes = synthetic_render.camera_axes(np.radians(34))
+    position = np.array([0, 0.05, 0]) - 0.9 * axes[2]
+    intrinsics = (570.3, 570.3, 48.0, 40.0)
+    image = synthetic_render.render(_scene(solid), position, axes, intrinsics, (81, 97))
+    assert image.depth[40, 48] == pytest.approx(0.9 - 0.05, abs=5e-4)
+    y, x = np.mgrid[:81, :97]
+    points = image.depth[..., None] * np.stack([(x - 48) / 570.3, (y - 40) / 570.3, np.ones(x.shape)], -1)
+    on_sphere = np.linalg.norm(points - [0, 0, 0.9], axis=-1) < 0.0505
+    assert on_sphere.sum() > 3000
+    below_camera = points @ (axes @ [0, -1, 0])
+    assert np.abs(below_camera[~on_sphere] - position[1]).max() < 1e-9
+
+
+@pytest.mark.parametrize("name", sorted(synthetic_shapes.CLASSES))
+def test_solids_stand_on_the_table_within_their_bounds(name):
+    random = np.random.default_rng(1)
+    for _ in range(5):
+        solid = synthetic_shapes.draw(name, random)
+        points = random.uniform([-0.15, -0.05, -0.15], [0.15, 0.25, 0.15], (20000, 3))
+        inside = points[solid.distance(points) < 0]
+        assert len(inside)
+        assert inside[:, 1].min() > -1e-9
+        assert inside[:, 1].max() <= solid.height + 1e-9
+        assert np.hypot(inside[:, 0], inside[:, 2]).max() <= solid.radius + 1e-9
+        # Sphere tracing needs distances that change no faster than the point moves.
+        steps = random.normal(0, 0.01, points.shape)
+        change = np.abs(solid.distance(points + steps) - solid.distance(points))
+        assert (change <= np.linalg.norm(steps, axis=1) + 1e-9).all()
+
+
+def test_sensor_noise_grows_with_the_square_of_depth():
+    random = np.random.default_rng(0)
+    spread = []
+    for z in (1.0, 2.0):
+        depth = synthetic_sensor.depth_image(np.full((200, 200), z), np.ones((200, 200)), 570.3, 0.0, random)
+        assert (depth > 0).all()
+        assert depth.mean() == pytest.approx(1000 * z, rel=2e-3)
+        spread.append(depth.std())
+    assert spread[0] < 3
+    assert 3 < spread[1] / spread[0] < 5.5
+
+
+def test_sensor_shadow_lies_to_the_left_of_a_nearer_surface():
+    exact = np.full((40, 60), 1.5)
+    exact[:, 30:45] = 0.8
+    depth = synthetic_sensor.depth_image(exact, np.ones((40, 60)), 570.3, 0.0, np.random.default_rng(0))
+    width = 570.3 * 0.075 * (1 / 0.8 - 1 / 1.5)
+    assert (depth[:, 30 - int(width) + 3 : 27] == 0).all()
+    assert (depth[:, : 30 - int(width) - 4] > 0).all()
+    assert (depth[:, 48:] > 0).all()
+
+
+def test_grazing_surfaces_return_nothing():
+    facing = np.ones((40, 60))
+    facing[:, :20] = 0.01
+    depth = synthetic_sensor.depth_image(np.ones((40, 60)), facing, 570.3, 0.0, np.random.default_rng(0))
+    assert (depth[:, :20] == 0).all() and (depth[:, 20:] > 0).all()
