@@ -72,9 +72,8 @@ def evaluate(settings):
 
     titles = {task: probe.title for task, probe in chosen.items()}
     counts = np.bincount(labels, minlength=num_classes)
-    print(
-        "\n" + report.accuracy_table(rows | {name: dict.fromkeys(chosen, row) for name, row in chance.items()}, titles)
-    )
+    chance_rows = {f"chance: {name}": dict.fromkeys(chosen, summary) for name, summary in chance.items()}
+    print("\n" + report.accuracy_table(rows | chance_rows, titles))
     print("(the interval takes samples as independent: with many frames of one object it is too narrow)\n")
     print(report.class_table(info.classes, counts, rows[TRAINED], titles) + "\n")
     print("\n".join(f"{name}: {probe.protocol}" for name, probe in chosen.items()))
@@ -94,13 +93,17 @@ def _choose(settings, info):
 
 
 def _check(settings, config, info):
-    """Refuses what can be refused before anything is computed."""
+    """Refuses what can be refused before anything is computed; makes the output folder."""
     if settings.split == settings.train_split:
         raise UserError(f"--split and --train_split are both {settings.split}: a probe must not see its test samples")
     if config.modality != "rgb" and not info.has_depth:
         raise UserError(f"{settings.encoder} is an encoder of {config.modality}, but {info.path} has no depth")
     if not info.classes:
         raise UserError(f"{info.path} has no classes: the tasks need a labelled data set")
+    try:
+        Path(settings.output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output={settings.output} cannot be made ({error.strerror}): choose another") from error
 
 
 def _extract(encoders, info, split, dataset, config, settings):
@@ -129,7 +132,6 @@ def _provenance(settings, config, info, chosen):
 def _write(output, results, chosen, labels, predictions, class_names):
     """Writes the results and the trained encoder's confusion matrices; returns the paths."""
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "results.json"]
     files[0].write_text(json.dumps(results, indent=2) + "\n")
     for task, probe in chosen.items():

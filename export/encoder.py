@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
 from export import serving
 from keras_simsiam import run
@@ -102,6 +102,8 @@ def main(argv):
     """The command."""
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
+    logging.set_verbosity(logging.WARNING)
+    tf.get_logger().setLevel("WARNING")  # the saver's notes on its temporary folder
     workdir, output = flags.FLAGS.workdir, flags.FLAGS.output
     config = run.load_config(workdir)
     next_version(Path(output))  # refuses a wrong --output before the minute that building the graph takes

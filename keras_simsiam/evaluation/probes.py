@@ -68,6 +68,6 @@ def chance(train_labels, labels, num_classes):
     """
     constant = labels * 0 + scores.majority_class(train_labels)
     return {
-        "chance: always the most frequent class": scores.summarise(labels, constant, num_classes),
-        f"chance: uniform guess, 1/{num_classes}": {"top1": 1 / num_classes},
+        "always the most frequent class": scores.summarise(labels, constant, num_classes),
+        f"uniform guess, 1/{num_classes}": {"top1": 1 / num_classes},
     }

@@ -71,7 +71,7 @@ def test_tables_results_and_figures(settings, capsys):
     assert encoder.read_bytes() == before
     assert results["samples"] == {"train": 36, "test": 12}
     assert results["accuracy"][evaluate.TRAINED]["linear"]["top1"] == 1  # the colours are told apart by any encoder
-    assert results["chance"]["chance: always the most frequent class"]["top1"] == pytest.approx(1 / 3)
+    assert results["chance"]["always the most frequent class"]["top1"] == pytest.approx(1 / 3)
     for text in ("kNN (k=5, T=0.1)", "untrained encoder", "100.0 [ 75.8, 100.0]", "leaf", "results.json"):
         assert text in printed
 
@@ -92,6 +92,7 @@ def test_k_is_shown_as_it_was_used(settings, tmp_path):
         ({"split": "train"}, "both train"),
         ({"knn_k": 0}, "must be positive"),
         ({"knn_temperature": 0.0}, "must be positive"),
+        ({"output": evaluate.__file__}, r"--output=.*evaluate.py cannot be made"),
         ({"data_dir": "nowhere"}, "nowhere"),
         ({"encoder": "nowhere"}, "nowhere"),
     ],
