@@ -109,26 +109,71 @@ def _fit_planes(valid, inverse_depth, radius):
 def _window_sums(valid, inverse_depth, radius):
     """Sums over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays like `valid`.
 
-    Each is separable. They are sums of few terms per window: running sums over the whole image would lose digits.
+    They are separable, and made of shifted additions alone: a convolution would be rounded to TensorFloat-32 on recent
+    GPUs, and running sums over the whole image lose digits.
     """
     mask = tf.cast(valid, tf.float32)
-    shape = tf.shape(mask)
-    height, width = camera.image_size(mask)
-    image = tf.reshape(tf.stack([mask, mask * inverse_depth], axis=-1), [-1, height, width, 2])
-    offset = np.arange(-radius, radius + 1, dtype=np.float32)
-    powers = [np.ones_like(offset), offset, offset**2]
-    # After the first pass: mask·(1, dx, dx²), mask/Z·(1, dx). The second multiplies them by powers of dy.
-    horizontal = _kernel([(0, powers[0]), (0, powers[1]), (0, powers[2]), (1, powers[0]), (1, powers[1])], 2)
-    sources = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (0, 2), (3, 0), (4, 0), (3, 1)]
-    vertical = _kernel([(source, powers[power]) for source, power in sources], 5)
-    sums = tf.nn.conv2d(image, horizontal[np.newaxis], 1, "SAME")
-    sums = tf.nn.conv2d(sums, vertical[:, np.newaxis], 1, "SAME")
-    return [tf.reshape(channel, shape) for channel in tf.unstack(sums, axis=-1)]
+    m1, mx, mxx = _moments(mask, 2, radius, axis=-1)
+    i1, ix = _moments(mask * inverse_depth, 1, radius, axis=-1)
+    s1, sy, syy = _moments(m1, 2, radius, axis=-2)
+    sx, sxy = _moments(mx, 1, radius, axis=-2)
+    (sxx,) = _moments(mxx, 0, radius, axis=-2)
+    i1, iy = _moments(i1, 1, radius, axis=-2)
+    (ix,) = _moments(ix, 0, radius, axis=-2)
+    return s1, sx, sxx, sy, sxy, syy, i1, ix, iy
 
 
-def _kernel(rows, channels):
-    """A 1-D kernel `[taps, channels, len(rows)]` from one (input channel, weights) for each output channel."""
-    kernel = np.zeros([len(rows[0][1]), channels, len(rows)], np.float32)
-    for output, (channel, weights) in enumerate(rows):
-        kernel[:, channel, output] = weights
-    return kernel
+def _moments(values, order, radius, axis):
+    """Sums of values·offset^k, k = 0..order (at most 2), over the 2·radius + 1 pixels around each along one axis.
+
+    The window is built from shorter ones laid side by side (21 = 3·7), which takes fewer additions than one by one.
+    """
+    paddings = np.zeros([values.shape.rank, 2], np.int32)
+    paddings[axis] = radius
+    moments, spacing = [tf.pad(values, paddings)], 1
+    for taps in _factors(2 * radius + 1):
+        moments = _side_by_side(moments, order, taps, spacing, axis)
+        spacing *= taps
+    return moments
+
+
+def _side_by_side(moments, order, taps, spacing, axis):
+    """Moments of `taps` (odd) neighbouring windows together, each `spacing` wide, about the middle one's centre."""
+    sums = [_weighted_sums(moment, order - k, taps, spacing, axis) for k, moment in enumerate(moments)]
+    # With o the offset within a window and j·spacing that of the window: (o + j·spacing)^k, by the binomial theorem.
+    joined = [sums[0][0]]
+    if order >= 1:
+        joined.append(spacing * sums[0][1] + (sums[1][0] if len(sums) > 1 else 0.0))
+    if order >= 2:
+        rest = sums[2][0] + 2.0 * spacing * sums[1][1] if len(sums) > 2 else 0.0
+        joined.append(spacing**2 * sums[0][2] + rest)
+    return joined
+
+
+def _weighted_sums(values, order, taps, spacing, axis):
+    """Sums of j^k·values at j·spacing from each pixel, |j| ≤ taps // 2, k = 0..order, where all of them lie inside."""
+    half = taps // 2
+
+    def shifted(j):
+        inside = slice((half + j) * spacing, (j - half) * spacing or None)
+        return values[(Ellipsis, inside) if axis == -1 else (Ellipsis, inside, slice(None))]
+
+    pairs = [(j, shifted(j), shifted(-j)) for j in range(1, half + 1)]
+    both = [after + before for _, after, before in pairs]
+    sums = [tf.add_n([shifted(0), *both])]
+    if order >= 1:
+        sums.append(tf.add_n([float(j) * (after - before) for j, after, before in pairs]))
+    if order >= 2:
+        sums.append(tf.add_n([float(j * j) * pair for j, pair in enumerate(both, start=1)]))
+    return sums
+
+
+def _factors(number):
+    """Prime factors, largest first."""
+    factors, divisor = [], 2
+    while number > 1:
+        while number % divisor == 0:
+            factors.insert(0, divisor)
+            number //= divisor
+        divisor += 1
+    return factors

@@ -115,6 +115,12 @@ def test_static_shapes_survive(encoding):
         assert output.shape.as_list() == [*shape, 3]
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_static_shape_gives_static_shapes(name):
+    graph = tf.function(FUNCTIONS[name], autograph=False).get_concrete_function(tf.TensorSpec([2, 30, 40]))
+    assert all(output.shape.is_fully_defined() for output in graph.outputs)
+
+
 def test_saved_model(tmp_path):
     module = tf.Module()
     module.encode = tf.function(
