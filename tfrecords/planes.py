@@ -9,6 +9,7 @@ _HYPOTHESES = 128
 _SAMPLES = 2000
 _REFINEMENTS = 3
 _MINIMUM_INLIERS = 300
+_MAXIMUM_PIXELS = 20000  # a full frame has more than the fit gains from
 
 
 def support_normal(
@@ -30,18 +31,22 @@ def support_normal(
       valid: bool [H,W], the pixels to use; those without depth are left out anyway.
       prior: unit vector [3] in the camera frame (x right, y down, z forward), about where gravity points.
       max_angle: degrees; planes whose normal is farther than this from the prior are not considered.
-      seed: of the random hypotheses.
+      seed: of all draws.
 
     Returns:
       Unit vector [3], pointing away from the camera; None where fewer than 300 pixels lie on a common plane.
     """
     fx, fy, cx, cy = intrinsics
-    y, x = np.nonzero(valid & (depth > 0))
+    random = np.random.default_rng(seed)
+    pixels = np.flatnonzero(valid & (depth > 0))
+    if len(pixels) > _MAXIMUM_PIXELS:
+        pixels = random.choice(pixels, _MAXIMUM_PIXELS, replace=False)
+    y, x = np.unravel_index(pixels, depth.shape)
     if len(x) < _MINIMUM_INLIERS:
         return None
     rays = np.stack([(x - cx) / fx, (y - cy) / fy, np.ones(len(x))], axis=1)
     inverse = 1.0 / depth[y, x].astype(np.float64)
-    plane = _ransac(rays, inverse, prior, np.cos(np.radians(max_angle)), np.random.default_rng(seed))
+    plane = _ransac(rays, inverse, prior, np.cos(np.radians(max_angle)), random)
     if plane is None:
         return None
     for _ in range(_REFINEMENTS):

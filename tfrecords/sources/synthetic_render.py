@@ -89,7 +89,13 @@ def camera_axes(elevation: float) -> np.ndarray:
     return np.array([[1, 0, 0], [0, -cosine, -sine], [0, -sine, cosine]])
 
 
-def render(scene: Scene, position: np.ndarray, axes: np.ndarray, intrinsics, size: tuple[int, int]) -> Image:
+def render(
+    scene: Scene,
+    position: np.ndarray,
+    axes: np.ndarray,
+    intrinsics: tuple[float, float, float, float],
+    size: tuple[int, int],
+) -> Image:
     """Renders the scene.
 
     Args:

@@ -26,7 +26,7 @@ def plan(
       split: `category`: one test instance of each category, the label is the category
         (`washington_splits.by_category`); `instance`: trained on videos 1 and 4, tested on 2, the label is the instance
         (`washington_splits.by_instance`).
-      every: keeps every so manieth frame of each (instance, video); the paper takes 5.
+      every: keeps the 1st, (every + 1)st, ... frame of each (instance, video); the paper takes every 5th.
       gravity: `table`: the plane of the table (`washington_gravity.table`); `nominal`: 30°, 45°, 60° below the horizon
         for videos 1, 2, 4; `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
       val_fraction: of the training data that becomes `val` (`washington_splits.hold_out`), in [0, 1).
