@@ -7,8 +7,8 @@ from tensorflow import keras
 class Method(keras.Model):
     """A self-supervised method: an encoder, and a loss on two views of each sample.
 
-    A subclass adds its heads and defines `loss(views) -> scalar`, to be held against the paper's pseudocode; it hands what
-    it compares to `watch`, so that collapse, which the loss does not show, is seen.
+    A subclass adds its heads and defines `loss(views) -> scalar`, to be held against the paper's pseudocode; it hands the
+    outputs that it compares to `watch`, so that collapse, which the loss does not show, is seen.
 
     Example:
         >>> method = SimSiam(encoder, projector, predictor)
@@ -16,15 +16,18 @@ class Method(keras.Model):
         >>> method.fit(batches_of_two_views)
     """
 
-    def __init__(self, encoder, name=None):
+    def __init__(self, encoder, watched, name=None):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D] (keras_simsiam.models.encoder).
+            watched: names of the outputs that `loss` hands to `watch`.
             name: the method's name.
         """
         super().__init__(name=name)
         self.encoder = encoder
-        self._means = {}
+        # made here and not at their first use: a checkpoint would restore those made later after Keras has reset them
+        names = ["loss", *(f"std_{output}" for output in watched)]
+        self._means = {name: keras.metrics.Mean(name) for name in names}
 
     def compile(self, optimizer, **kwargs):
         """As `keras.Model.compile`, without a loss: the method is its own."""
@@ -47,7 +50,7 @@ class Method(keras.Model):
         if self._loss_scaled():
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        self._mean("loss").update_state(loss)
+        self._means["loss"].update_state(loss)
         return {name: metric.result() for name, metric in self._means.items()}
 
     def _loss_scaled(self):
@@ -56,13 +59,7 @@ class Method(keras.Model):
     def watch(self, **outputs):
         """Adds each output's `spread` to the epoch's means, as `std_<name>`: 1 is healthy, 0 is collapse."""
         for name, output in outputs.items():
-            self._mean(f"std_{name}").update_state(spread(output))
-
-    def _mean(self, name):
-        if name not in self._means:
-            with tf.init_scope():
-                self._means[name] = keras.metrics.Mean(name)
-        return self._means[name]
+            self._means[f"std_{name}"].update_state(spread(output))
 
     @property
     def metrics(self):

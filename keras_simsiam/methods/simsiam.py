@@ -22,7 +22,7 @@ class SimSiam(Method):
             stop_gradient: False shows the collapse of the paper's Figure 2.
             name: the method's name.
         """
-        super().__init__(encoder, name)
+        super().__init__(encoder, ("projection", "prediction"), name)
         self.projector = projector
         self.predictor = predictor
         self.stop_gradient = stop_gradient

@@ -2,6 +2,7 @@
 
 from tensorflow import keras
 
+from keras_simsiam.models.dropout import ResumableDropout
 from keras_simsiam.models.resnet import batch_norm
 
 
@@ -55,7 +56,7 @@ def _hidden(x, units, batch_norms, dropout, synchronized):
     if batch_norms:
         x = batch_norm(synchronized)(x)
     x = keras.layers.ReLU()(x)
-    return keras.layers.Dropout(dropout)(x) if dropout else x
+    return ResumableDropout(dropout)(x) if dropout else x
 
 
 def _dense(x, units, use_bias=True):

@@ -1,0 +1,68 @@
+"""A run directory says what made it, and refuses another configuration."""
+
+import dataclasses
+
+import pytest
+
+from keras_simsiam.config import RunConfig, load_config, open_workdir
+from keras_simsiam.errors import UserError
+
+
+def _config(tmp_path, **kwargs):
+    return RunConfig(data_dir="data", workdir=str(tmp_path / "run"), **kwargs)
+
+
+def test_flags_txt_round_trip(tmp_path):
+    config = _config(tmp_path, hha_color=True, hha_dropout=0.3, weight_decay=5e-4, predictor_lr="10", width=16)
+    open_workdir(config)
+    assert load_config(config.workdir) == config
+    lines = (tmp_path / "run" / "flags.txt").read_text().splitlines()
+    assert "--hha_color=true" in lines and "--width=16" in lines
+    assert len(lines) == len(dataclasses.fields(RunConfig))
+
+
+def test_the_same_configuration_opens_it_again_also_after_a_move(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    open_workdir(dataclasses.replace(config, data_dir="elsewhere"))
+
+
+def test_another_configuration_is_refused_with_the_flags_that_differ(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    with pytest.raises(UserError, match=r"--base_lr=0.05 there, 0.1 now; --seed=0 there, 3 now"):
+        open_workdir(dataclasses.replace(config, base_lr=0.1, seed=3))
+    assert load_config(config.workdir) == config
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match="holds other files"):
+        open_workdir(_config(tmp_path))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_no_run_directory(tmp_path):
+    with pytest.raises(UserError, match="not a run directory"):
+        load_config(str(tmp_path))
+
+
+def test_a_damaged_flags_txt(tmp_path):
+    (tmp_path / "flags.txt").write_text("--data_dir=x\n--workdir=y\n--no_such_flag=1\n")
+    with pytest.raises(UserError, match="no_such_flag"):
+        load_config(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [("batch_size", 0), ("hha_dropout", 1.0), ("min_crop", 0.0), ("predictor_lr", "sometimes"), ("image_size", -1)],
+)
+def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
+    with pytest.raises(UserError, match=f"--{flag}={value}"):
+        _config(tmp_path, **{flag: value})
+
+
+def test_dropping_hha_needs_rgb_beside_it(tmp_path):
+    with pytest.raises(UserError, match="--modality=hha"):
+        _config(tmp_path, modality="hha", hha_dropout=0.3)

@@ -1,0 +1,127 @@
+"""A run on a tiny encoder: resume, what the folder holds, and the encoder it leaves."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_simsiam import run
+from keras_simsiam.config import RunConfig
+from keras_simsiam.errors import UserError
+from keras_simsiam.models import resnet
+
+
+class StopAfter(tf.keras.callbacks.Callback):
+    """Ends training after an epoch, as an interruption between two epochs does."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch + 1 == self.epochs
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Half of ResNet-18's blocks and small heads: building the graph is most of these tests' time."""
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+    monkeypatch.setattr(run, "PROJECTION", 32)
+
+
+@pytest.fixture
+def data(make_sample):
+    samples = [make_sample(index) for index in range(9)]
+    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
+    dataset = tf.data.Dataset.from_tensor_slices(stacked)
+    return run.Data(dataset, lambda sample: sample, 9, dataset.take(6), dataset.skip(6), 2)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return lambda name, **changes: RunConfig(
+        **{
+            "data_dir": "data",
+            "workdir": str(tmp_path / name),
+            "modality": "rgb",
+            "image_size": 16,
+            "width": 2,
+            "batch_size": 4,
+            "epochs": 4,
+            "knn_every": 2,
+            "knn_k": 2,
+            **changes,
+        }
+    )
+
+
+def _metrics(workdir):
+    with open(os.path.join(workdir, "metrics.jsonl")) as file:
+        lines = [json.loads(line) for line in file]
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
+        {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
+    ],
+)
+def test_two_and_two_epochs_equal_four(config, data, changes):
+    whole, halves = config("whole", **changes), config("halves", **changes)
+    run.train(whole, data)
+    run.train(halves, data, [StopAfter(2)])
+    assert not os.path.exists(os.path.join(halves.workdir, "encoder.keras"))
+    with pytest.raises(UserError, match="has not reached its last epoch"):
+        run.load_encoder(halves.workdir)
+    run.train(halves, data)
+    assert _metrics(whole.workdir) == _metrics(halves.workdir)
+    for one, other in zip(
+        run.load_encoder(whole.workdir).get_weights(), run.load_encoder(halves.workdir).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_folder_says_what_happened(config, data):
+    settings = config("run", epochs=2)
+    last = run.train(settings, data)
+    assert {"loss", "std_projection", "std_prediction", "knn", "effective_rank", "learning_rate"} <= set(last)
+    assert sorted(os.listdir(settings.workdir)) == [
+        "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
+    ]  # fmt: skip
+    assert os.listdir(os.path.join(settings.workdir, "figures")) == ["views.png"]
+    assert len(_metrics(settings.workdir)) == 2
+    assert run.train(settings, data) == {}  # already complete
+
+
+def test_the_untrained_encoder_is_where_the_run_started(config, data):
+    settings = config("run", epochs=1, base_lr=0.0, weight_decay=0.0)
+    run.train(settings, data)
+    trained = run.load_encoder(settings.workdir).trainable_variables
+    for one, other in zip(trained, run.untrained_encoder(settings).trainable_variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
+    settings = config("run", epochs=1, precision="mixed_bfloat16")
+    run.train(settings, data)
+    encoder = run.load_encoder(settings.workdir)
+    assert encoder.output["map"].dtype == tf.float32
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
+
+
+def test_a_batch_larger_than_the_data_is_refused(config, data):
+    with pytest.raises(UserError, match="--batch_size=64: the training split has only 9 frames"):
+        run.train(config("run", batch_size=64), data)
+    assert not os.path.exists(config("run").workdir)
+
+
+def test_predictor_rates():
+    config = RunConfig("data", "run", image_size=16, width=2, predictor_lr="10", epochs=4)
+    method = run.build_method(config, steps_per_epoch=2)
+    variable = method.predictor.trainable_variables[0]
+    rate = method.optimizer._override(method.optimizer._var_key(variable))
+    assert float(rate(0)) == pytest.approx(10 * 0.0125) and float(rate(4)) == pytest.approx(10 * 0.0125 / 2)
