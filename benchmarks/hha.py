@@ -7,17 +7,13 @@ repeated calls; machines differ, and so does one machine from minute to minute: 
 """
 
 import os
-import pathlib
-import platform
-import statistics
-import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import hha_numpy, hha_scenes
+from benchmarks import hha_numpy, hha_scenes, machine
 from keras_simsiam.depth import hha
 
 SIZE = (480, 640)
@@ -29,10 +25,9 @@ def main():
     down = hha_numpy.estimate_gravity(
         hha_numpy.plane_normals(depth, hha_numpy.rays(SIZE, intrinsics), depth > 0, hha_numpy.GRAVITY_RADIUS)
     ).astype(np.float32)
-    print(f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, ", end="")
-    print(f"TensorFlow {tf.__version__}, NumPy {np.__version__}; {source}, median of {REPEATS} calls")
-    numpy_estimated = _milliseconds(lambda: hha_numpy.encode(depth, intrinsics), REPEATS // 4)
-    numpy_known = _milliseconds(lambda: hha_numpy.encode(depth, intrinsics, down), REPEATS // 4)
+    print(f"{machine.describe()}; {source}, median of {REPEATS} calls")
+    numpy_estimated = machine.milliseconds(lambda: hha_numpy.encode(depth, intrinsics), REPEATS // 4)
+    numpy_known = machine.milliseconds(lambda: hha_numpy.encode(depth, intrinsics, down), REPEATS // 4)
     rows = [
         ("gupta, gravity estimated", _graph(depth, intrinsics, "gupta", np.zeros(3, np.float32)), numpy_estimated),
         ("gupta, gravity known", _graph(depth, intrinsics, "gupta", down), numpy_known),
@@ -57,25 +52,7 @@ def _graph(depth, intrinsics, encoding, gravity):
     """Milliseconds of the compiled graph; whether gravity is known is decided at run time, as in the input pipeline."""
     encode = tf.function(lambda *arguments: hha.encode(*arguments, encoding=encoding), autograph=False)
     arguments = [tf.constant(value) for value in (depth, intrinsics, gravity)]
-    return _milliseconds(lambda: encode(*arguments).numpy(), REPEATS)
-
-
-def _milliseconds(call, repeats):
-    """Median duration of `call` after two calls to warm up."""
-    durations = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        call()
-        durations.append(1000 * (time.perf_counter() - start))
-    return statistics.median(durations[2:])
-
-
-def _processor():
-    """The processor's name, where the system tells it."""
-    information = pathlib.Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return machine.milliseconds(lambda: encode(*arguments).numpy(), REPEATS)
 
 
 if __name__ == "__main__":

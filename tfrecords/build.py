@@ -55,9 +55,9 @@ flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=0.9,
 )
-flags.DEFINE_integer("train_instances", 20, "synthetic: objects of each class to train on.", lower_bound=1)
-flags.DEFINE_integer("test_instances", 6, "synthetic: other objects of each class to test on.", lower_bound=0)
-flags.DEFINE_integer("frames_per_instance", 9, "synthetic: views of each object, over three videos.", lower_bound=1)
+flags.DEFINE_integer("train_instances", 45, "synthetic: objects of each class to train on.", lower_bound=1)
+flags.DEFINE_integer("test_instances", 13, "synthetic: other objects of each class to test on.", lower_bound=0)
+flags.DEFINE_integer("frames_per_instance", 4, "synthetic: views of each object, over three videos.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides all that is random, the order of the records included.", lower_bound=0)
 
 

@@ -1,6 +1,7 @@
 """Synthetic turntable scenes in the manner of the Washington data set: only the shape tells the class.
 
-Colour, texture, size, table and light are drawn per instance or video, independently of the class.
+Colour, texture and size are drawn per instance, light per video, independently of the class. Table and room are the same
+throughout, as on one turntable: a background of its own would tell an instance better than its shape does.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ _VIDEOS = {1: 24.0, 2: 34.0, 4: 57.0}
 _FOCAL_LENGTH = 570.3
 _CENTRE = (319.0, 239.0)
 
+# Of the solids' textures. With that of toys a texture is a better cue to the instance than its shape is, and self-supervision
+# learns nothing else; Washington's fruit, bowls and cereal boxes lie between.
+_CONTRAST = 0.5
+_SATURATION = 0.6
+
 _CLASSES = sorted(synthetic_shapes.CLASSES)
 
 
@@ -27,54 +33,86 @@ class _Reference:
 
 
 def plan(
-    train_instances: int = 20,
-    test_instances: int = 6,
-    frames_per_instance: int = 9,
+    split: str = "category",
+    train_instances: int = 45,
+    test_instances: int = 13,
+    frames_per_instance: int = 4,
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
     """Plans a data set of 8 shapes; equal arguments give equal bytes.
 
     Args:
-      train_instances: objects of each class to train on.
-      test_instances: other objects of each class to test on.
+      split: `category`: the label is the shape, the test objects are others. `instance`, as on Washington: the label is
+        the object, seen in training from about 24° and 57° above (videos 1 and 4), in test from 34° (video 2).
+      train_instances: objects of each shape to train on.
+      test_instances: other objects of each shape to test on (category only).
       frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
-      val_fraction: of each class's training objects that become `val`, in [0, 1).
+      val_fraction: of each shape's training objects (instance: of each object's training views) that become `val`,
+        in [0, 1).
       seed: of everything.
 
     Raises:
-      UserError: val_fraction leaves no object to train on.
+      UserError: val_fraction leaves nothing to train on, or there are too few views for videos to train and test on.
     """
-    val_instances = round(val_fraction * train_instances)
-    if val_instances >= train_instances:
-        raise UserError(
-            f"--val_fraction={val_fraction} leaves no training objects: lower it or raise --train_instances"
-        )
-    counts = {"train": train_instances - val_instances, "val": val_instances, "test": test_instances}
+    counts = {"train": train_instances, "val": 0, "test": test_instances if split == "category" else 0}
+    if split == "category":
+        counts["val"] = round(val_fraction * train_instances)
+        counts["train"] -= counts["val"]
+        if not counts["train"]:
+            raise UserError(
+                f"--val_fraction={val_fraction} leaves no training objects: lower it or raise --train_instances"
+            )
     splits, instances = {}, []
-    for split, count in counts.items():
+    for name, count in counts.items():
         numbers = range(len(instances), len(instances) + count * len(_CLASSES))
-        splits[split] = [_Reference(number, frame) for number in numbers for frame in range(frames_per_instance)]
+        splits[name] = [_Reference(number, frame) for number in numbers for frame in range(frames_per_instance)]
         instances += [f"{_CLASSES[number % len(_CLASSES)]}_{number // len(_CLASSES) + 1}" for number in numbers]
+    if split == "instance":
+        splits = _by_video(splits["train"], frames_per_instance, val_fraction)
     return Plan(
         splits={name: references for name, references in splits.items() if references},
-        load=_Maker(seed, frames_per_instance, instances),
-        classes=_CLASSES,
+        load=_Maker(seed, frames_per_instance, instances, by_instance=split == "instance"),
+        classes=instances if split == "instance" else _CLASSES,
         instances=instances,
         gravity={"mode": "known"},
     )
 
 
+def _by_video(references, frames_per_instance, val_fraction):
+    """Splits the views of the same objects: video 2 to test on, the last of the others for validation."""
+    splits = {"train": [], "val": [], "test": []}
+    first_val = round((1 - val_fraction) * frames_per_instance)
+    for reference in references:
+        training = "val" if reference.frame >= first_val else "train"
+        splits["test" if _video(reference) == 2 else training].append(reference)
+    if frames_per_instance < len(_VIDEOS) or not splits["train"]:
+        raise UserError(
+            f"--frames_per_instance={frames_per_instance}: --split=instance needs at least 3, for a video of each "
+            "elevation, and a --val_fraction that leaves some to train on"
+        )
+    return splits
+
+
+def _video(reference):
+    return list(_VIDEOS)[reference.frame % len(_VIDEOS)]
+
+
 class _Maker:
     """Makes the frame of a reference. Each draw is seeded by what it belongs to, so frames can be made in any order."""
 
-    def __init__(self, seed, frames_per_instance, instances):
+    def __init__(self, seed, frames_per_instance, instances, by_instance):
+        self._by_instance = by_instance
         self._seed, self._frames_per_instance, self._instances = seed, frames_per_instance, instances
+        room = np.random.default_rng([seed, 3])
+        self._room = [
+            synthetic_render.draw_texture(room, _CONTRAST, _SATURATION) for _ in range(3)
+        ]  # of the table, the floor and the wall
 
     def __call__(self, reference: _Reference) -> Frame:
-        video = list(_VIDEOS)[reference.frame % len(_VIDEOS)]
+        video = _video(reference)
         scene, blobs, first_turn = self._object(reference.instance)
-        scene, elevation, gain = self._video(scene, reference.instance, video)
+        scene, elevation, gain = self._filmed(scene, reference.instance, video)
         random = np.random.default_rng([self._seed, 2, reference.instance, reference.frame])
         turn = first_turn + 2 * np.pi * (reference.frame + random.uniform(-0.3, 0.3)) / self._frames_per_instance
         scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
@@ -90,7 +128,7 @@ class _Maker:
             units_per_metre=1000.0,
             intrinsics=intrinsics,
             gravity=tuple(axes @ [0.0, -1.0, 0.0]),
-            label=reference.instance % len(_CLASSES),
+            label=reference.instance if self._by_instance else reference.instance % len(_CLASSES),
             instance=reference.instance,
         )
 
@@ -98,11 +136,11 @@ class _Maker:
         """The scene that the videos of an object share, its expected number of missing patches, its first turn."""
         random = np.random.default_rng([self._seed, 0, instance])
         solid = synthetic_shapes.draw(_CLASSES[instance % len(_CLASSES)], random)
-        textures = tuple(synthetic_render.draw_texture(random) for _ in range(4))
+        textures = (synthetic_render.draw_texture(random, _CONTRAST, _SATURATION), *self._room)
         scene = synthetic_render.Scene(solid, 0.0, 0.0, 0.0, textures, np.zeros(3))
         return scene, random.choice([0.3, 1.0, 4.0]), random.uniform(0, 2 * np.pi)
 
-    def _video(self, scene, instance, video):
+    def _filmed(self, scene, instance, video):
         """The scene with what changes from video to video, the camera's elevation in degrees, the white balance."""
         random = np.random.default_rng([self._seed, 1, instance, video])
         azimuth, height = random.uniform(0, 2 * np.pi), random.uniform(0.4, 1.2)
@@ -123,7 +161,7 @@ def _camera(solid, axes, random):
     position = aim - random.uniform(0.8, 0.95) * axes[2]
     x, y, z = axes @ (centre - position)
     radius = _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z
-    height, width = np.clip(2 * radius * random.uniform(1.1, 1.5, 2), 80, 112).astype(int)
+    height, width = np.clip(2 * radius * random.uniform(0.7, 0.95, 2), 40, 112).astype(int)
     left = round(_FOCAL_LENGTH * x / z + _CENTRE[0] - width / 2 + random.uniform(-6, 6))
     top = round(_FOCAL_LENGTH * y / z + _CENTRE[1] - height / 2 + random.uniform(-6, 6))
     return position, (_FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - left, _CENTRE[1] - top), (int(height), int(width))

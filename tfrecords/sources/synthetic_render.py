@@ -45,13 +45,22 @@ class Texture:
         return self.colors[0] + mix[:, None] * (self.colors[1] - self.colors[0])
 
 
-def draw_texture(random: np.random.Generator) -> Texture:
-    """Draws a texture: its kind, its colours, and a period of 1 to 6 cm in random directions."""
+def draw_texture(random: np.random.Generator, contrast: float, saturation: float) -> Texture:
+    """Draws a texture: its kind, its colours, and a period of 1 to 6 cm in random directions.
+
+    Args:
+      random: the generator.
+      contrast: how far the second colour is from the first, as a share of what was drawn.
+      saturation: how far the colours are from gray, as a share of what was drawn.
+    """
     kind = random.choice(list(_WAVES))
     square = np.linalg.qr(random.normal(size=(3, 3)))[0]
     directions = np.concatenate([square, random.normal(size=(3, 3))])[: _WAVES[kind]]
     waves = directions * (2 * np.pi / random.uniform(0.012, 0.06))
-    return Texture(str(kind), random.uniform(0.05, 1.0, (2, 3)), waves, random.uniform(0, 2 * np.pi, len(waves)))
+    colors = random.uniform(0.05, 1.0, (2, 3))
+    colors = saturation * colors + (1 - saturation) * colors.mean(axis=1, keepdims=True)
+    colors[1] = colors[0] + contrast * (colors[1] - colors[0])
+    return Texture(str(kind), colors, waves, random.uniform(0, 2 * np.pi, len(waves)))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,18 @@ def test_test_instances_are_others(frames):
     assert len(train) == 16 and len(test) == 8 and not train & test
 
 
+def test_instance_split_tests_on_the_second_video():
+    plan = synthetic.plan(split="instance", train_instances=1, frames_per_instance=12, val_fraction=0.25, seed=5)
+    assert {split: len(references) for split, references in plan.splits.items()} == {"train": 48, "val": 16, "test": 32}
+    assert plan.classes == plan.instances and len(plan.classes) == 8
+    for split, references in plan.splits.items():
+        frames = [plan.load(reference) for reference in references[:6]]
+        assert {frame.name.split("_")[2] for frame in frames} == ({"2"} if split == "test" else {"1", "4"})
+        assert all(frame.label == frame.instance for frame in frames)
+    with pytest.raises(UserError, match="--frames_per_instance=2"):
+        synthetic.plan(split="instance", frames_per_instance=2)
+
+
 def test_validation_takes_whole_instances():
     plan = synthetic.plan(train_instances=4, test_instances=1, frames_per_instance=1, val_fraction=0.25)
     assert {split: len(references) for split, references in plan.splits.items()} == {"train": 24, "val": 8, "test": 8}
@@ -59,7 +71,7 @@ def test_frames_are_like_washington_crops(frames):
         sample = example.decode(tf.constant(example.encode(frame)))
         height, width = sample["depth"].shape
         assert sample["rgb"].shape == (height, width, 3)
-        assert 80 <= height <= 112 and 80 <= width <= 112
+        assert 40 <= height <= 112 and 40 <= width <= 112
         assert np.linalg.norm(frame.gravity) == pytest.approx(1)
         video = int(frame.name.split("_")[2])
         assert np.degrees(np.arctan2(frame.gravity[2], frame.gravity[1])) == pytest.approx(elevations[video], abs=3)

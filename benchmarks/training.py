@@ -1,0 +1,88 @@
+"""Images a second: the input pipeline alone, the train step alone, and both together as train.py runs them.
+
+    python -m benchmarks.training --data_dir=data/washington
+
+The three are measured in one run, since machines differ and so does one machine from minute to minute. The last line is the
+target: the time per image of both together over the sum of the two alone (1.0: nothing lost; below: they overlap).
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import time
+
+import tensorflow as tf
+from absl import app, flags
+from tensorflow import keras
+
+from benchmarks import machine
+from keras_simsiam import pipeline, run
+from keras_simsiam.config import RunConfig
+from tfrecords import reader
+
+flags.DEFINE_string("data_dir", None, "Folder of a data set with depth.", required=True)
+flags.DEFINE_integer("image_size", 64, "Side of a view in pixels.")
+flags.DEFINE_integer("width", 32, "Channels of the backbone's first stage.")
+flags.DEFINE_enum("precision", "mixed_bfloat16", ["float32", "mixed_bfloat16"], "Precision of the arithmetic.")
+flags.DEFINE_integer("steps", 30, "Steps of 64 images to measure.")
+
+BATCH = 64
+WARM_UP = 4
+
+
+def main(argv):
+    del argv
+    print(f"{machine.describe()}; {flags.FLAGS.flags_into_string().split()}")
+    print("| modality | pipeline, img/s | step, img/s | together, img/s | together / (pipeline + step), time |")
+    print("|---|---|---|---|---|")
+    for modality in ("rgb", "rgbd"):
+        print(_row(modality))
+
+
+def _row(modality):
+    settings = flags.FLAGS
+    config = RunConfig(
+        settings.data_dir,
+        "",
+        modality=modality,
+        image_size=settings.image_size,
+        width=settings.width,
+        batch_size=BATCH,
+    )
+    info = reader.load(settings.data_dir)
+    batches = pipeline.view_batches(
+        reader.records(info, "train"),
+        reader.decode(info),
+        info.splits["train"].count,
+        config.preprocessing,
+        config.augmentation,
+        BATCH,
+        seed=0,
+    )
+    keras.mixed_precision.set_global_policy(settings.precision)
+    step = tf.function(run.build_method(config, steps_per_epoch=1000).train_step)
+    constant = next(iter(batches))
+    times = [
+        _seconds_per_image(batches, lambda views: None),
+        _seconds_per_image(tf.data.Dataset.from_tensors(constant).repeat(), step),
+        _seconds_per_image(batches, step),
+    ]
+    rates = " | ".join(f"{1 / seconds:.0f}" for seconds in times)
+    return f"| {modality} | {rates} | {times[2] / (times[0] + times[1]):.2f} |"
+
+
+def _seconds_per_image(batches, step):
+    iterator = iter(batches)
+    for _ in range(WARM_UP):
+        step(next(iterator))
+    start = time.perf_counter()
+    for _ in range(flags.FLAGS.steps):
+        logs = step(next(iterator))
+    if logs:
+        float(logs["loss"])  # the last step has ended when its number is there
+    return (time.perf_counter() - start) / (flags.FLAGS.steps * BATCH)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,98 @@
+"""The commands as a user types them: bad input in one line, and the whole way from frames to a SavedModel."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+SMALL = ["--image_size=32", "--width=4", "--batch_size=8", "--epochs=2", "--knn_every=1", "--knn_k=5"]
+
+pytestmark = pytest.mark.slow
+
+
+def _run(*command):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "synthetic"
+    sizes = ["--train_instances=2", "--test_instances=1", "--frames_per_instance=3"]
+    result = _run("-m", "tfrecords.build", "--source=synthetic", f"--output={path}", *sizes)
+    assert result.returncode == 0, result.stderr
+    return path
+
+
+def _train(data_dir, workdir, *changes):
+    return _run("train.py", "--flagfile=rgbd.flags", f"--data_dir={data_dir}", f"--workdir={workdir}", *SMALL, *changes)
+
+
+def test_from_frames_to_a_savedmodel(data_dir, tmp_path):
+    workdir = tmp_path / "run"
+    trained = _train(data_dir, workdir)
+    assert trained.returncode == 0, trained.stderr
+    assert "encoder.keras" in trained.stdout and "tensorboard --logdir" in trained.stdout
+    assert "img/s" in trained.stderr
+
+    evaluated = _run("evaluate.py", f"--encoder={workdir}", f"--data_dir={data_dir}", "--task=knn,linear")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "untrained encoder" in evaluated.stdout
+    results = json.loads((workdir / "evaluation" / "results.json").read_text())
+    assert set(results["accuracy"]) == {"trained encoder", "untrained encoder"}
+
+    exported = _run("-m", "export.encoder", f"--workdir={workdir}", f"--output={tmp_path / 'serving'}")
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "serving" / "1" / "saved_model.pb").exists()
+
+    again = _train(data_dir, workdir)
+    assert again.returncode == 0 and "trained: 2 epochs" in again.stdout
+    flagfile = _run("train.py", f"--flagfile={workdir / 'flags.txt'}")
+    assert flagfile.returncode == 0, flagfile.stderr
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (["--data_dir=/no/such/folder"], "no data set in /no/such/folder"),
+        (["--modality=infrared"], "flag --modality=infrared"),
+        (["--batch_size=1000"], "error: --batch_size=1000: the training split has only 48 frames"),
+        (["--predictor_lr=sometimes"], "error: --predictor_lr=sometimes"),
+        (["--no_such_flag=1"], "Unknown command line flag 'no_such_flag'"),
+        (["stray"], "error: stray: not a flag"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, changes, message):
+    result = _train(data_dir, tmp_path / "run", *changes)
+    assert result.returncode != 0
+    assert message in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_replicas_train_as_one(data_dir, tmp_path):
+    """MirroredStrategy over two logical CPU devices: the loss of the same global batches, with synchronised BatchNorm."""
+    code = f"""
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_simsiam import run
+from keras_simsiam.config import RunConfig
+from tfrecords import reader
+info = reader.load({str(data_dir)!r})
+data = run.Data(reader.records(info, "train"), reader.decode(info), info.splits["train"].count)
+for distribution in ("one", "mirrored"):
+    config = RunConfig({str(data_dir)!r}, {str(tmp_path)!r} + "/" + distribution, modality="rgb", image_size=32, width=4,
+                       batch_size=16, epochs=1, distribution=distribution)
+    print("LOSS", run.train(config, data)["loss"], run.load_encoder(config.workdir).count_params())
+"""
+    result = _run("-c", code)
+    assert result.returncode == 0, result.stderr
+    one, mirrored = (line.split()[1:] for line in result.stdout.splitlines() if line.startswith("LOSS"))
+    assert float(mirrored[0]) == pytest.approx(float(one[0]), abs=2e-3)
+    assert one[1] == mirrored[1]
