@@ -8,6 +8,7 @@ from multiprocessing.pool import ThreadPool
 
 # At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # an unreadable image is reported by our own line
 
 import numpy as np
 from absl import app, flags
@@ -30,8 +31,8 @@ flags.DEFINE_enum(
     "split",
     "category",
     ["category", "instance"],
-    "washington: 'category' tests on one instance of each category (those of trial 1 in testinstance_ids.txt, else "
-    "drawn by the seed); 'instance' trains on videos 1 and 4 and tests on video 2.",
+    "'category' tests on other instances than it trains on (washington: one of each category, those of trial 1 in "
+    "testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 and tests on video 2.",
 )
 flags.DEFINE_integer(
     "every",

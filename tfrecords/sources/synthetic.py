@@ -18,8 +18,8 @@ _VIDEOS = {1: 24.0, 2: 34.0, 4: 57.0}
 _FOCAL_LENGTH = 570.3
 _CENTRE = (319.0, 239.0)
 
-# Of the solids' textures. With that of toys a texture is a better cue to the instance than its shape is, and self-supervision
-# learns nothing else; Washington's fruit, bowls and cereal boxes lie between.
+# Of all textures, as shares of full contrast and colour: toys and a chequered table would tell the frames of an instance
+# apart by colour and pattern alone.
 _CONTRAST = 0.5
 _SATURATION = 0.6
 
