@@ -10,7 +10,7 @@ import sys
 from absl import app, flags
 
 from keras_simsiam import run
-from keras_simsiam.config import RunConfig, open_workdir
+from keras_simsiam.config import RunConfig
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.models.encoder import MODALITIES
@@ -67,7 +67,6 @@ def main(argv):
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
     data = load_data(config)
-    open_workdir(config)
     try:
         last = run.train(config, data)
     except KeyboardInterrupt:

@@ -71,10 +71,10 @@ def train(config, data, callbacks=()):
         raise UserError(f"--batch_size={config.batch_size}: the training split has only {data.count} frames")
     open_workdir(config)
     keras.backend.clear_session()
+    epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
     with _precision(config.precision), _strategy(config.distribution).scope():
         method = build_method(config, steps_per_epoch)
         method.optimizer.build(method.trainable_variables)
-        epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
         manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(method=method, epoch=epoch),
             os.path.join(config.workdir, "checkpoints"),
