@@ -59,7 +59,9 @@ def servable(encoder, preprocessing):
             sample = decode(sample)
             if "rgb" in sample and "depth" in sample:
                 sizes = tf.shape(sample["rgb"])[:2], tf.shape(sample["depth"])
-                tf.debugging.assert_equal(*sizes, "colour and depth must have the same size")
+                same_size = tf.debugging.assert_equal(*sizes, "colour and depth must have the same size")
+                with tf.control_dependencies([same_size]):  # or joining them may fail first, with a sentence of its own
+                    sample = sample | {"rgb": tf.identity(sample["rgb"])}
             return clean_view(sample, preprocessing)
 
         # One after the other: images of a batch may differ in size, and HHA is computed before they are resized.
