@@ -33,7 +33,10 @@ WARM_UP = 4
 
 def main(argv):
     del argv
-    print(f"{machine.describe()}; {flags.FLAGS.flags_into_string().split()}")
+    settings = flags.FLAGS
+    print(
+        f"{machine.describe()}; {settings.image_size} px, width {settings.width}, batch {BATCH}, {settings.precision}"
+    )
     print("| modality | pipeline, img/s | step, img/s | together, img/s | together / (pipeline + step), time |")
     print("|---|---|---|---|---|")
     for modality in ("rgb", "rgbd"):
