@@ -74,14 +74,7 @@ def train(config, data, callbacks=()):
     epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
     with _precision(config.precision), _strategy(config.distribution).scope():
         method = build_method(config, steps_per_epoch)
-        method.optimizer.build(method.trainable_variables)
-        manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(method=method, epoch=epoch),
-            os.path.join(config.workdir, "checkpoints"),
-            CHECKPOINTS_KEPT,
-        )
-        if manager.latest_checkpoint:
-            manager.checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+        manager = _restore(method, epoch, config.workdir)
         first_epoch = int(epoch)
         batches = pipeline.view_batches(
             data.records,
@@ -193,6 +186,16 @@ class _Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.epoch.assign(epoch + 1)
         self.manager.save(checkpoint_number=epoch + 1)
+
+
+def _restore(method, epoch, workdir):
+    """The manager of the run's checkpoints, the newest of which, if any, is put into the method and the epoch."""
+    method.optimizer.build(method.trainable_variables)  # or its velocities would be made, empty, after the restore
+    checkpoint = tf.train.Checkpoint(method=method, epoch=epoch)
+    manager = tf.train.CheckpointManager(checkpoint, os.path.join(workdir, "checkpoints"), CHECKPOINTS_KEPT)
+    if manager.latest_checkpoint:
+        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+    return manager
 
 
 def _encoder(config, synchronized=False):
