@@ -17,8 +17,8 @@ $(VENV)/installed: requirements.txt requirements-dev.txt
 
 # Synthetic RGB-D frames → shards → pre-training → evaluation → SavedModel, in demo/seed$(SEED)
 demo: $(VENV)/installed
-	@test -e demo/data/dataset.json || $(RUN) -m tfrecords.build --source=synthetic --split=instance --train_instances=2 \
-	  --frames_per_instance=60 --output=demo/data
+	@test -e demo/data/dataset.json || $(RUN) -m tfrecords.build --source=synthetic --split=instance --train_instances=4 \
+	  --frames_per_instance=30 --output=demo/data
 	$(RUN) train.py --flagfile=recipes/demo.flags --data_dir=demo/data --workdir=demo/seed$(SEED) --seed=$(SEED)
 	$(RUN) evaluate.py --encoder=demo/seed$(SEED) --data_dir=demo/data --task=knn,linear
 	$(RUN) -m export.encoder --workdir=demo/seed$(SEED) --output=demo/seed$(SEED)-serving

@@ -1,7 +1,8 @@
 """Synthetic turntable scenes in the manner of the Washington data set: only the shape tells the class.
 
-Colour, texture and size are drawn per instance, light per video, independently of the class. Table and room are the same
-throughout, as on one turntable: a background of its own would tell an instance better than its shape does.
+Colour, texture and size are drawn per instance, independently of the class. Table, room and lamp are the same throughout,
+as round one turntable: a background of its own would tell an instance better than its shape does. Crops are as tight as
+Washington's: a crop that is half table gives a SimSiam run views that look alike whatever the object.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ _VIDEOS = {1: 24.0, 2: 34.0, 4: 57.0}
 _FOCAL_LENGTH = 570.3
 _CENTRE = (319.0, 239.0)
 
-# Of all textures, as shares of full contrast and colour: toys and a chequered table would tell the frames of an instance
-# apart by colour and pattern alone.
-_CONTRAST = 0.5
-_SATURATION = 0.6
+_TABLE, _FLOOR, _WALL = (0.78, 0.77, 0.74), (0.35, 0.35, 0.38), (0.80, 0.78, 0.70)  # colours
+_LAMP = np.array([-0.42, 0.80, -0.43])  # direction toward it: above the camera's left shoulder
+_MARGIN = 6  # pixels, at most, from the object to each edge of its crop
+_EXPOSURE, _WHITE_BALANCE = 0.2, 0.05  # logarithms of how far they wander from frame to frame
 
 _CLASSES = sorted(synthetic_shapes.CLASSES)
 
@@ -104,15 +105,11 @@ class _Maker:
     def __init__(self, seed, frames_per_instance, instances, by_instance):
         self._by_instance = by_instance
         self._seed, self._frames_per_instance, self._instances = seed, frames_per_instance, instances
-        room = np.random.default_rng([seed, 3])
-        self._room = [
-            synthetic_render.draw_texture(room, _CONTRAST, _SATURATION) for _ in range(3)
-        ]  # of the table, the floor and the wall
 
     def __call__(self, reference: _Reference) -> Frame:
         video = _video(reference)
         scene, blobs, first_turn = self._object(reference.instance)
-        scene, elevation, gain = self._filmed(scene, reference.instance, video)
+        scene, elevation = self._filmed(scene, reference.instance, video)
         random = np.random.default_rng([self._seed, 2, reference.instance, reference.frame])
         turn = first_turn + 2 * np.pi * (reference.frame + random.uniform(-0.3, 0.3)) / self._frames_per_instance
         scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
@@ -120,13 +117,16 @@ class _Maker:
         position, intrinsics, size = _camera(scene.solid, axes, random)
         image = synthetic_render.render(scene, position, axes, intrinsics, size)
         depth = synthetic_sensor.depth_image(image.depth, image.facing, _FOCAL_LENGTH, blobs, random)
+        gain = 0.9 * np.exp(random.uniform(-_EXPOSURE, _EXPOSURE) + random.uniform(-_WHITE_BALANCE, _WHITE_BALANCE, 3))
         rgb = synthetic_sensor.color_image(image.rgb, gain, random)
+        rows, columns = _tight_crop(image.solid, random)
+        fx, fy, cx, cy = intrinsics
         return Frame(
             name=f"{self._instances[reference.instance]}_{video}_{reference.frame + 1}",
-            rgb=_png(rgb[..., ::-1]),
-            depth=_png(depth),
+            rgb=_png(rgb[rows, columns, ::-1]),
+            depth=_png(depth[rows, columns]),
             units_per_metre=1000.0,
-            intrinsics=intrinsics,
+            intrinsics=(fx, fy, cx - columns.start, cy - rows.start),
             gravity=tuple(axes @ [0.0, -1.0, 0.0]),
             label=reference.instance if self._by_instance else reference.instance % len(_CLASSES),
             instance=reference.instance,
@@ -136,35 +136,34 @@ class _Maker:
         """The scene that the videos of an object share, its expected number of missing patches, its first turn."""
         random = np.random.default_rng([self._seed, 0, instance])
         solid = synthetic_shapes.draw(_CLASSES[instance % len(_CLASSES)], random)
-        textures = (synthetic_render.draw_texture(random, _CONTRAST, _SATURATION), *self._room)
-        scene = synthetic_render.Scene(solid, 0.0, 0.0, 0.0, textures, np.zeros(3))
+        textures = (synthetic_render.draw_texture(random), *map(synthetic_render.plain, (_TABLE, _FLOOR, _WALL)))
+        scene = synthetic_render.Scene(solid, 0.0, 0.0, 0.0, textures, _LAMP / np.linalg.norm(_LAMP))
         return scene, random.choice([0.3, 1.0, 4.0]), random.uniform(0, 2 * np.pi)
 
     def _filmed(self, scene, instance, video):
-        """The scene with what changes from video to video, the camera's elevation in degrees, the white balance."""
+        """The scene with what changes from video to video, and the camera's elevation in degrees."""
         random = np.random.default_rng([self._seed, 1, instance, video])
-        azimuth, height = random.uniform(0, 2 * np.pi), random.uniform(0.4, 1.2)
-        light = [np.cos(height) * np.cos(azimuth), np.sin(height), np.cos(height) * np.sin(azimuth)]
-        changes = {
-            "table": random.uniform(0.2, 0.45),
-            "wall": random.uniform(1.0, 2.2),
-            "light": np.array(light),
-        }
-        scene = synthetic_render.Scene(**(vars(scene) | changes))
-        return scene, _VIDEOS[video] + random.normal(0, 0.7), random.uniform(0.75, 1.05) * random.uniform(0.9, 1.1, 3)
+        changes = {"table": random.uniform(0.2, 0.45), "wall": random.uniform(1.0, 2.2)}
+        return synthetic_render.Scene(**(vars(scene) | changes)), _VIDEOS[video] + random.normal(0, 0.7)
 
 
 def _camera(solid, axes, random):
-    """Where the camera is, and the crop around the solid: its intrinsics, and its height and width."""
+    """Where the camera is, and a window that holds the solid and _MARGIN around it: intrinsics, height and width."""
     centre = np.array([0.0, solid.height / 2, 0.0])
     aim = centre + random.uniform(-0.06, 0.06, 3)
     position = aim - random.uniform(0.8, 0.95) * axes[2]
     x, y, z = axes @ (centre - position)
-    radius = _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z
-    height, width = np.clip(2 * radius * random.uniform(0.7, 0.95, 2), 40, 112).astype(int)
-    left = round(_FOCAL_LENGTH * x / z + _CENTRE[0] - width / 2 + random.uniform(-6, 6))
-    top = round(_FOCAL_LENGTH * y / z + _CENTRE[1] - height / 2 + random.uniform(-6, 6))
-    return position, (_FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - left, _CENTRE[1] - top), (int(height), int(width))
+    # in perspective a sphere reaches a little farther than its radius over its distance
+    half = int(1.02 * _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z) + _MARGIN + 2
+    left, top = round(_FOCAL_LENGTH * x / z + _CENTRE[0]) - half, round(_FOCAL_LENGTH * y / z + _CENTRE[1]) - half
+    return position, (_FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - left, _CENTRE[1] - top), (2 * half, 2 * half)
+
+
+def _tight_crop(solid, random):
+    """Rows and columns, as slices, of the solid [H,W] and up to _MARGIN pixels on each side of it."""
+    y, x = np.nonzero(solid)
+    top, left, bottom, right = random.integers(0, _MARGIN + 1, 4)
+    return slice(int(y.min() - top), int(y.max() + 1 + bottom)), slice(int(x.min() - left), int(x.max() + 1 + right))
 
 
 def _png(image):

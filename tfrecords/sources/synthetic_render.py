@@ -1,5 +1,6 @@
 """A ray caster in NumPy: a solid on a table before a floor and a wall, textured, lit, seen by a known camera."""
 
+import colorsys
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,22 +46,24 @@ class Texture:
         return self.colors[0] + mix[:, None] * (self.colors[1] - self.colors[0])
 
 
-def draw_texture(random: np.random.Generator, contrast: float, saturation: float) -> Texture:
-    """Draws a texture: its kind, its colours, and a period of 1 to 6 cm in random directions.
-
-    Args:
-      random: the generator.
-      contrast: how far the second colour is from the first, as a share of what was drawn.
-      saturation: how far the colours are from gray, as a share of what was drawn.
-    """
+def draw_texture(random: np.random.Generator) -> Texture:
+    """Draws a texture: its kind, two colours of about one hue, and a period of 1 to 6 cm in random directions."""
     kind = random.choice(list(_WAVES))
     square = np.linalg.qr(random.normal(size=(3, 3)))[0]
     directions = np.concatenate([square, random.normal(size=(3, 3))])[: _WAVES[kind]]
     waves = directions * (2 * np.pi / random.uniform(0.012, 0.06))
-    colors = random.uniform(0.05, 1.0, (2, 3))
-    colors = saturation * colors + (1 - saturation) * colors.mean(axis=1, keepdims=True)
-    colors[1] = colors[0] + contrast * (colors[1] - colors[0])
-    return Texture(str(kind), colors, waves, random.uniform(0, 2 * np.pi, len(waves)))
+    hue, saturation, value = random.uniform([0.0, 0.3, 0.3], [1.0, 0.8, 0.9])
+    other_hue, paler, lighter = random.uniform([-0.1, 0.5, 0.6], [0.1, 1.0, 1.3])
+    colors = [
+        colorsys.hsv_to_rgb(hue, saturation, value),
+        colorsys.hsv_to_rgb((hue + other_hue) % 1, paler * saturation, min(lighter * value, 1)),
+    ]
+    return Texture(str(kind), np.array(colors), waves, random.uniform(0, 2 * np.pi, len(waves)))
+
+
+def plain(color: tuple[float, float, float]) -> Texture:
+    """The texture of one colour, 0..1."""
+    return Texture("plain", np.array([color, color]), np.zeros((0, 3)), np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,19 @@ class Scene:
 
 @dataclass(frozen=True)
 class Image:
-    """rgb float [H,W,3], 0..1; depth float [H,W], metres; facing [H,W]: the cosine between surface and ray, 0..1."""
+    """What the camera sees.
+
+    Attributes:
+      rgb: float [H,W,3], 0..1.
+      depth: float [H,W], metres.
+      facing: float [H,W], the cosine between surface and ray, 0..1.
+      solid: bool [H,W], where the solid is.
+    """
 
     rgb: np.ndarray
     depth: np.ndarray
     facing: np.ndarray
+    solid: np.ndarray
 
 
 def camera_axes(elevation: float) -> np.ndarray:
@@ -133,7 +144,8 @@ def render(
     diffuse = np.maximum(normals @ light, 0) * _lit(scene.solid, points + 1e-3 * normals, light)
     rgb = np.clip(colors * (_AMBIENT + (1.2 - _AMBIENT) * diffuse)[:, None], 0, 1)
     facing = -(normals * directions).sum(axis=1)
-    return Image(rgb.reshape(*size, 3), (distance / lengths).reshape(size), facing.reshape(size))
+    depth = distance / lengths
+    return Image(rgb.reshape(*size, 3), depth.reshape(size), facing.reshape(size), (surface == 0).reshape(size))
 
 
 def _first_hit(scene, origin, directions, to_object):

@@ -71,7 +71,7 @@ def test_frames_are_like_washington_crops(frames):
         sample = example.decode(tf.constant(example.encode(frame)))
         height, width = sample["depth"].shape
         assert sample["rgb"].shape == (height, width, 3)
-        assert 40 <= height <= 112 and 40 <= width <= 112
+        assert 12 <= height <= 140 and 12 <= width <= 140
         assert np.linalg.norm(frame.gravity) == pytest.approx(1)
         video = int(frame.name.split("_")[2])
         assert np.degrees(np.arctan2(frame.gravity[2], frame.gravity[1])) == pytest.approx(elevations[video], abs=3)
@@ -79,6 +79,15 @@ def test_frames_are_like_washington_crops(frames):
         assert missing < 0.5
         # Nothing is behind the camera, nor behind the wall.
         assert 0.4 < np.median(sample["depth"]) < 2.5
+
+
+def test_crops_are_tight():
+    mask = np.zeros((40, 50), bool)
+    mask[10:20, 15:30] = True
+    crops = [synthetic._tight_crop(mask, np.random.default_rng(seed)) for seed in range(50)]
+    edges = np.array([(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in crops])
+    np.testing.assert_array_equal(edges.min(axis=0), [4, 20, 9, 30])
+    np.testing.assert_array_equal(edges.max(axis=0), [10, 26, 15, 36])
 
 
 def test_depth_agrees_with_gravity(frames):
