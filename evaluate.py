@@ -58,6 +58,7 @@ def evaluate(settings):
     _check(settings, config, info)
     datasets = {split: reader.samples(info, split) for split in (settings.train_split, settings.split)}
     encoders = {TRAINED: run.load_encoder(settings.encoder), UNTRAINED: run.untrained_encoder(config)}
+    _make_folder(settings.output)
     train, test = (_extract(encoders, info, split, dataset, config, settings) for split, dataset in datasets.items())
 
     labels, num_classes = test[TRAINED].labels, len(info.classes)
@@ -93,17 +94,20 @@ def _choose(settings, info):
 
 
 def _check(settings, config, info):
-    """Refuses what can be refused before anything is computed; makes the output folder."""
+    """Refuses what can be refused before anything is computed."""
     if settings.split == settings.train_split:
         raise UserError(f"--split and --train_split are both {settings.split}: a probe must not see its test samples")
     if config.modality != "rgb" and not info.has_depth:
         raise UserError(f"{settings.encoder} is an encoder of {config.modality}, but {info.path} has no depth")
     if not info.classes:
         raise UserError(f"{info.path} has no classes: the tasks need a labelled data set")
+
+
+def _make_folder(path):
     try:
-        Path(settings.output).mkdir(parents=True, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--output={settings.output} cannot be made ({error.strerror}): choose another") from error
+        raise UserError(f"--output={path} cannot be made ({error.strerror}): choose another") from error
 
 
 def _extract(encoders, info, split, dataset, config, settings):

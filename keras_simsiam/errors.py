@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 def exit_on_user_error(main):
-    """Decorates a command's `main(argv)`: a UserError ends it with its one line and status 1, without a traceback."""
+    """Decorates a command's `main(argv)`: a UserError or an interrupt ends it with one line and status 1, no traceback."""
 
     @functools.wraps(main)
     def wrapped(argv):
@@ -17,5 +17,7 @@ def exit_on_user_error(main):
             return main(argv)
         except UserError as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
 
     return wrapped

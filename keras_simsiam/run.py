@@ -68,8 +68,12 @@ def train(config, data, callbacks=()):
     """
     steps_per_epoch = data.count // config.batch_size
     if not steps_per_epoch:
-        raise UserError(f"--batch_size={config.batch_size}: the training split has only {data.count} frames")
+        raise UserError(
+            f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
+        )
     open_workdir(config)
+    if os.path.exists(_encoder_path(config.workdir)):
+        return {}
     keras.backend.clear_session()
     epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
     with _precision(config.precision), _strategy(config.distribution).scope():
@@ -164,15 +168,23 @@ def load_encoder(workdir):
         A functional Keras model (keras_simsiam.models.encoder).
 
     Raises:
-        UserError: it is no run directory, or its training has not reached the last epoch.
+        UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged.
     """
-    path = os.path.join(workdir, "encoder.keras")
+    path = _encoder_path(workdir)
     if not os.path.exists(path):
         load_config(workdir)
         raise UserError(
             f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
         )
-    return keras.models.load_model(path, compile=False)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
+
+
+def _encoder_path(workdir):
+    return os.path.join(workdir, "encoder.keras")
 
 
 class _Checkpoints(keras.callbacks.Callback):
@@ -214,7 +226,7 @@ def _save_encoder(config, encoder):
     """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
-    path = os.path.join(config.workdir, "encoder.keras")
+    path = _encoder_path(config.workdir)
     partial = os.path.join(config.workdir, "encoder.partial.keras")
     saved.save(partial)
     os.replace(partial, path)

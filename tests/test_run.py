@@ -94,7 +94,13 @@ def test_the_folder_says_what_happened(config, data):
     ]  # fmt: skip
     assert os.listdir(os.path.join(settings.workdir, "figures")) == ["views.png"]
     assert len(_metrics(settings.workdir)) == 2
+    path = os.path.join(settings.workdir, "encoder.keras")
+    written = os.stat(path).st_mtime_ns
     assert run.train(settings, data) == {}  # already complete
+    assert os.stat(path).st_mtime_ns == written
+    os.truncate(path, 1000)
+    with pytest.raises(UserError, match=r"encoder\.keras is damaged"):
+        run.load_encoder(settings.workdir)
 
 
 def test_the_untrained_encoder_is_where_the_run_started(config, data):
@@ -114,7 +120,7 @@ def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
 
 
 def test_a_batch_larger_than_the_data_is_refused(config, data):
-    with pytest.raises(UserError, match="--batch_size=64: the training split has only 9 frames"):
+    with pytest.raises(UserError, match="--batch_size=64: the training split has 9 frames, give at most that"):
         run.train(config("run", batch_size=64), data)
     assert not os.path.exists(config("run").workdir)
 

@@ -4,7 +4,7 @@ import inspect
 import os
 import signal
 import sys
-from multiprocessing.pool import ThreadPool
+from concurrent.futures import ThreadPoolExecutor
 
 # At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -101,13 +101,13 @@ def _arguments(source):
 def _write(plan, writer, seed):
     random = np.random.default_rng(seed)
     total = sum(len(references) for references in plan.splits.values())
-    with ThreadPool() as pool, tqdm(total=total, unit="frame", desc="building", disable=None) as progress:
+    with ThreadPoolExecutor() as pool, tqdm(total=total, unit="frame", desc="building", disable=None) as progress:
         for split, references in plan.splits.items():
             # Mixed on disk, so that a reader's shuffle buffer need not hold whole sequences of near-equal frames.
             order = random.permutation(len(references))
             for start in range(0, len(order), _CHUNK):
                 chunk = [references[index] for index in order[start : start + _CHUNK]]
-                for frame in pool.imap(plan.load, chunk):
+                for frame in pool.map(plan.load, chunk):
                     writer.add(split, frame)
                     progress.update()
 

@@ -5,17 +5,21 @@ import numpy as np
 
 from keras_simsiam.errors import UserError
 
+MISSING = "{} is missing: fetch it, or remove the other files of that frame"
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # how such a file begins
+
 
 def read_color(path: str) -> tuple[bytes, tuple[int, int]]:
-    """Reads an 8-bit colour image.
+    """Reads an 8-bit colour image, PNG or JPEG.
 
     Returns:
       The file's bytes, and the image's height and width in pixels.
 
     Raises:
-      UserError: the file is missing, does not decode, or has more than 8 bits a channel.
+      UserError: the file is missing, is of another format, does not decode, or has more than 8 bits a channel.
     """
-    encoded, image = _read(path)
+    encoded, image = _read(path, _PNG, _JPEG)
     if image.dtype != np.uint8:
         raise UserError(f"{path} is not an 8-bit image: convert it to 8 bits a channel")
     return encoded, image.shape[:2]
@@ -32,9 +36,9 @@ def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, n
       The file's bytes, and the image, uint16 [H,W], in the file's units; 0 = missing (all of it may be).
 
     Raises:
-      UserError: the file is missing, does not decode, is not 16-bit of one channel, or is of another size.
+      UserError: the file is missing, is no PNG, does not decode, is not 16-bit of one channel, or is of another size.
     """
-    encoded, depth = _read(path)
+    encoded, depth = _read(path, _PNG)
     if depth.dtype != np.uint16 or depth.ndim != 2:
         raise UserError(f"{path} is not a 16-bit image of one channel: fetch the original depth file again")
     _check_size(path, depth, size)
@@ -47,7 +51,7 @@ def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
     Raises:
       UserError: the file does not decode, has several channels, or is not of height and width `size`.
     """
-    _, mask = _read(path)
+    _, mask = _read(path, _PNG)
     if mask.ndim != 2:
         raise UserError(f"{path} is not a mask of one channel: fetch the original mask again")
     _check_size(path, mask, size)
@@ -68,11 +72,19 @@ def _read_bytes(path):
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: fetch it, or remove the other files of that frame") from None
+        raise UserError(MISSING.format(path)) from None
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): fetch it again, or remove that frame's files"
+        ) from None
 
 
-def _read(path):
+def _read(path, *signatures):
     encoded = _read_bytes(path)
+    # OpenCV reads formats that TensorFlow does not.
+    if encoded and not encoded.startswith(signatures):
+        formats = "a PNG" if signatures == (_PNG,) else "a PNG or JPEG"
+        raise UserError(f"{path} is not {formats} file, whatever its name: convert it, or remove that frame's files")
     # OpenCV raises on an empty buffer, where it returns None for any other that it cannot decode.
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
     if image is None:

@@ -1,6 +1,7 @@
 """Reads a data set that `tfrecords.build` wrote, from a local folder or from http://, https:// or s3://."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,24 +43,41 @@ def load(data_dir: str) -> Info:
     """Reads the dataset.json of a folder, local or remote. A web server must answer requests for byte ranges.
 
     Raises:
-      UserError: there is none in `data_dir`, it is not readable as JSON, or a newer version of this package wrote it.
+      UserError: there is none in `data_dir`, it is not what this package writes, or a newer version wrote it; or, in a
+        local folder, a shard is not there or not of the size that was written.
     """
     path = tf.io.gfile.join(data_dir, DATASET_JSON)
     text = _read(data_dir, path)
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is damaged ({error}): delete {data_dir} and build it again") from None
-    if content["schema_version"] > example.SCHEMA_VERSION:
-        raise UserError(
-            f"{path} has schema version {content['schema_version']}, this package reads up to "
-            f"{example.SCHEMA_VERSION}: update the package or build the data set again"
-        )
-    splits = {
-        name: Split(tuple(tf.io.gfile.join(data_dir, shard) for shard in split["shards"]), split["count"])
-        for name, split in content["splits"].items()
-    }
+        version = content["schema_version"]
+        if version <= example.SCHEMA_VERSION:
+            return _info(data_dir, content)
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"{path} is damaged ({reason}): delete {data_dir} and build it again") from None
+    raise UserError(
+        f"{path} has schema version {version}, this package reads up to {example.SCHEMA_VERSION}: "
+        "update the package or build the data set again"
+    )
+
+
+def _info(data_dir, content):
+    splits = {}
+    for name, split in content["splits"].items():
+        shards = tuple(tf.io.gfile.join(data_dir, shard) for shard in split["shards"])
+        if not filesystems.is_remote(data_dir):
+            for shard, size in zip(shards, split["bytes"], strict=True):
+                _check_size(shard, size)
+        splits[name] = Split(shards, split["count"])
     return Info(data_dir, splits, tuple(content["classes"]), tuple(content["instances"]), content["has_depth"])
+
+
+def _check_size(shard, size):
+    found = os.path.getsize(shard) if os.path.exists(shard) else None
+    if found != size:
+        state = "is missing" if found is None else f"has {found} bytes, not {size} as written"
+        raise UserError(f"{shard} {state}: copy or build the data set again")
 
 
 def _read(data_dir, path):

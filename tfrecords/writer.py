@@ -34,7 +34,8 @@ class Writer:
           shard_bytes: a shard that has reached this size is closed and the next one begun.
 
         Raises:
-          UserError: `output` already holds a data set or is not a folder.
+          UserError: `output` already holds a data set or is not a folder; on entering the context, where it cannot be
+            made or written to.
         """
         if os.path.exists(os.path.join(output, DATASET_JSON)):
             raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
@@ -47,8 +48,11 @@ class Writer:
 
     def __enter__(self):
         self._made_output = not os.path.isdir(self._output)
-        os.makedirs(self._output, exist_ok=True)
-        self._partial = tempfile.mkdtemp(prefix=".partial-", dir=self._output)
+        try:
+            os.makedirs(self._output, exist_ok=True)
+            self._partial = tempfile.mkdtemp(prefix=".partial-", dir=self._output)
+        except OSError as error:
+            raise UserError(f"--output={self._output} cannot be written ({error.strerror}): choose another") from None
         return self
 
     def __exit__(self, *exception):
@@ -90,7 +94,7 @@ class Writer:
             split.close()
         content = {
             "schema_version": example.SCHEMA_VERSION,
-            "splits": {name: {"shards": split.names, "count": split.count} for name, split in self._splits.items()},
+            "splits": {name: self._describe(split) for name, split in self._splits.items()},
             "has_depth": self._has_depth,
         } | description
         with open(os.path.join(self._partial, DATASET_JSON), "w", encoding="utf-8") as file:
@@ -100,6 +104,10 @@ class Writer:
         for name in [*names, DATASET_JSON]:
             os.replace(os.path.join(self._partial, name), os.path.join(self._output, name))
         return content
+
+    def _describe(self, split):
+        sizes = [os.path.getsize(os.path.join(self._partial, name)) for name in split.names]
+        return {"shards": split.names, "bytes": sizes, "count": split.count}
 
 
 class _Shards:

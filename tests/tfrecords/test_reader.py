@@ -64,6 +64,23 @@ def test_damaged_description(data):
         reader.load(data)
 
 
+def test_description_without_its_keys(data):
+    with open(os.path.join(data, "dataset.json"), "w") as file:
+        file.write("{}")
+    with pytest.raises(UserError, match=r"dataset\.json is damaged .no 'schema_version'"):
+        reader.load(data)
+
+
+def test_missing_and_truncated_shards_are_named(data):
+    shard = reader.load(data).splits["train"].shards[1]
+    os.truncate(shard, os.path.getsize(shard) - 4)
+    with pytest.raises(UserError, match=r"train-00001.tfrecord has \d+ bytes, not \d+ as written"):
+        reader.load(data)
+    os.remove(shard)
+    with pytest.raises(UserError, match=r"train-00001\.tfrecord is missing"):
+        reader.load(data)
+
+
 def test_newer_schema(data):
     path = os.path.join(data, "dataset.json")
     with open(path) as file:

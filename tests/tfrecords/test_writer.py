@@ -62,6 +62,15 @@ def test_refuses_a_file(tmp_path):
         Writer(str(tmp_path / "data"))
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"--output=.*file/data cannot be written"),
+        Writer(str(tmp_path / "file" / "data")),
+    ):
+        pass
+
+
 def test_refuses_to_commit_nothing(tmp_path):
     with pytest.raises(UserError, match="no frames"), Writer(str(tmp_path / "data")) as writer:
         writer.commit(DESCRIPTION)

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from multiprocessing.pool import ThreadPool
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -50,8 +50,8 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
     frames = defaultdict(list)
     for reference in references:
         frames[reference.sequence].append(reference)
-    with ThreadPool() as pool:
-        found = pool.starmap(_measure, [(frames[sequence], seed) for sequence in frames])
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda sequence: _measure(frames[sequence], seed), frames))
     measured = {sequence: normal for sequence, normal in zip(frames, found, strict=True) if normal is not None}
     gravities, origins = {}, Counter()
     for sequence in frames:
@@ -92,10 +92,11 @@ def _measure(frames, seed):
 
 
 def _table_normal(reference, seed):
-    _, depth = images.read_depth(reference.depth_path)
+    _, size = images.read_color(reference.color_path)
+    _, depth = images.read_depth(reference.depth_path, size)
     table_pixels = np.ones(depth.shape, bool)
     if reference.has_mask():
-        table_pixels = ~images.read_mask(reference.mask_path, depth.shape)
+        table_pixels = ~images.read_mask(reference.mask_path, size)
     prior = downward(_NOMINAL.get(reference.video, 45.0))
     return planes.support_normal(depth / 1000.0, reference.intrinsics(), table_pixels, prior, seed=seed)
 

@@ -178,17 +178,34 @@ def _truncate(path):
     Path(path).write_bytes(content[: len(content) // 2])
 
 
+def _as_folder(path):
+    os.remove(path)
+    os.mkdir(path)
+
+
+def _as_tiff(path):
+    Path(path).write_bytes(cv2.imencode(".tiff", np.ones((60, 70), np.uint16))[1].tobytes())
+
+
 @pytest.mark.parametrize(
     ("suffix", "damage", "message"),
     [
         ("_depthcrop.png", os.remove, "_depthcrop.png is missing"),
         ("_loc.txt", os.remove, "_loc.txt is missing"),
+        ("_crop.png", os.remove, "_crop.png is missing"),
+        ("_depthcrop.png", _as_folder, "_depthcrop.png cannot be read"),
+        ("_depthcrop.png", _as_tiff, "_depthcrop.png is not a PNG file, whatever its name"),
+        ("_crop.png", _as_tiff, "_crop.png is not a PNG or JPEG file, whatever its name"),
         ("_crop.png", _truncate, "_crop.png is not a readable image"),
         ("_depthcrop.png", _truncate, "_depthcrop.png is not a readable image"),
         ("_depthcrop.png", lambda path: Path(path).write_bytes(b""), "_depthcrop.png is not a readable image"),
         ("_depthcrop.png", lambda path: cv2.imwrite(path, np.ones((60, 70), np.uint8)), "not a 16-bit image"),
         ("_depthcrop.png", lambda path: cv2.imwrite(path, np.ones((60, 70, 3), np.uint16)), "of one channel"),
-        ("_depthcrop.png", lambda path: cv2.imwrite(path, np.ones((61, 70), np.uint16)), "is 70x61 but .* 70x60"),
+        (
+            "_depthcrop.png",
+            lambda path: cv2.imwrite(path, np.ones((61, 70), np.uint16)),
+            "depthcrop.* 70x61 but .* 70x60",
+        ),
         ("_crop.png", lambda path: cv2.imwrite(path, np.ones((60, 70, 3), np.uint16)), "not an 8-bit image"),
         ("_loc.txt", lambda path: Path(path).write_text("here"), "_loc.txt does not hold the crop's corner"),
     ],
