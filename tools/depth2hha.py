@@ -1,0 +1,171 @@
+"""Depth images to HHA images: python -m tools.depth2hha --input='depth/*.png' --output=hha/ --units_per_metre=1000"""
+
+import math
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+
+from absl import app, flags
+from tqdm import tqdm
+
+from keras_simsiam.errors import UserError, exit_on_user_error
+from tools import camera_file, depth_files
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("input", None, "Depth images: a folder, or a pattern in quotes ('depth/*.png').", required=True)
+flags.DEFINE_string(
+    "output", None, "The folder to write the HHA images to, as PNG; inner folders are kept.", required=True
+)
+flags.DEFINE_string("camera", None, "fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file.")
+flags.DEFINE_string("camera_file", None, "Camera file of all images (default: camera.json beside or above each).")
+flags.DEFINE_float("units_per_metre", None, "Depth values in a metre: 1000 for millimetres, 1 for metres.")
+flags.DEFINE_enum("encoding", "gupta", ["gupta", "paper"], "Gupta's HHA, or the simpler one of the RGB-D paper.")
+flags.DEFINE_string("gravity", "estimate", "estimate, or gx,gy,gz in the camera's frame (x right, y down, z forward).")
+flags.DEFINE_integer("workers", os.cpu_count(), "Images at once, each on one thread.", lower_bound=1)
+flags.DEFINE_bool("overwrite", False, "Write images again that are already there.")
+
+
+@dataclass(frozen=True)
+class _Job:
+    input: str
+    output: str
+    camera: camera_file.Camera
+    units_per_metre: float
+
+
+@exit_on_user_error
+def main(argv):
+    if argv[1:]:
+        raise UserError(f"'{argv[1]}' is not a flag: write --name=value, and patterns in quotes")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    gravity = _gravity(FLAGS.gravity)
+    jobs = _jobs(FLAGS.input, FLAGS.output)
+    _make_folder(FLAGS.output)
+    waiting = [job for job in jobs if FLAGS.overwrite or not os.path.exists(job.output)]
+    try:
+        skipped = _convert(waiting, gravity) if waiting else []
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on where it stopped")
+    _print_summary(jobs, waiting, skipped)
+    sys.exit(1 if skipped else 0)
+
+
+def _gravity(text):
+    """None for `estimate`, else three numbers."""
+    if text == "estimate":
+        return None
+    try:
+        gravity = tuple(float(value) for value in text.split(","))
+    except ValueError:
+        gravity = ()
+    if len(gravity) != 3 or not all(map(math.isfinite, gravity)) or not any(gravity):
+        raise UserError(f"--gravity={text}: give estimate, or a direction gx,gy,gz that is not zero")
+    return gravity
+
+
+def _jobs(pattern, output):
+    """What there is to convert. Whatever is wrong with flags and camera files is found here, before any work."""
+    if FLAGS.units_per_metre is not None and not 0 < FLAGS.units_per_metre < math.inf:
+        raise UserError(f"--units_per_metre={FLAGS.units_per_metre:g}: give a positive number")
+    given = _given_camera()
+    root, paths = depth_files.find(pattern, output)
+    jobs, sources = [], {}
+    for path in paths:
+        camera = given or _camera_beside(path)
+        target = os.path.splitext(os.path.join(output, os.path.relpath(path, root)))[0] + ".png"
+        other = sources.setdefault(target, path)
+        if other != path:
+            raise UserError(f"{other} and {path} would both become {target}: narrow --input to one of them")
+        jobs.append(_Job(path, target, camera, _units(camera, path)))
+    inputs = {os.path.realpath(path) for path in paths}
+    for target in sources:
+        if os.path.realpath(target) in inputs:
+            raise UserError(f"--output={output} would replace the depth image {target}: give another folder")
+    return jobs
+
+
+def _given_camera():
+    """The camera of all images, None where each has its own file."""
+    if FLAGS.camera is not None and FLAGS.camera_file is not None:
+        raise UserError("--camera and --camera_file exclude each other: leave one out")
+    if FLAGS.camera is not None:
+        return camera_file.parse(FLAGS.camera)
+    return None if FLAGS.camera_file is None else camera_file.read(FLAGS.camera_file)
+
+
+def _camera_beside(path):
+    found = camera_file.nearest(os.path.dirname(path))
+    if found is None:
+        raise UserError(
+            f"{path} has no {camera_file.NAME} beside or above it: give --camera=fx,fy,cx,cy or --camera_file"
+        )
+    return camera_file.read(found)
+
+
+def _units(camera, path):
+    """The flag goes before the file; where neither says it, nothing else does."""
+    units = camera.units_per_metre if FLAGS.units_per_metre is None else FLAGS.units_per_metre
+    if units is None:
+        raise UserError(
+            f"{path}: {camera.origin} does not tell the units: give --units_per_metre (1000 for millimetres)"
+        )
+    return units
+
+
+def _make_folder(output):
+    try:
+        os.makedirs(output, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output={output} is no folder and cannot be one ({error.strerror}): name another") from None
+
+
+def _convert(jobs, gravity):
+    """Writes the HHA image of each job; the sorted reasons why some were skipped."""
+    # TensorFlow takes seconds to load: mistakes in the flags are told before.
+    from tools import hha_images
+
+    hha_images.limit_threads(FLAGS.workers)
+    encode = hha_images.make_encoder(FLAGS.encoding, gravity)
+
+    def convert(job):
+        try:
+            depth = depth_files.read(job.input, job.units_per_metre, job.camera.size)
+        except UserError as error:
+            return str(error)
+        hha_images.write_png(job.output, encode(depth, job.camera.intrinsics).numpy())
+        return None
+
+    # One process: TensorFlow and OpenCV run without Python's lock, and share the graph.
+    pool = ThreadPool(FLAGS.workers)
+    try:
+        results = tqdm(pool.imap_unordered(convert, jobs), total=len(jobs), unit="image", desc="HHA", disable=None)
+        return sorted(reason for reason in results if reason)
+    finally:
+        # Images under way are finished, so that an interrupted run leaves no partial file.
+        pool.terminate()
+        pool.join()
+
+
+def _print_summary(jobs, waiting, skipped):
+    cameras = sorted({f"{job.camera.origin}, {job.units_per_metre:g} units per metre" for job in jobs})
+    print(f"camera: {cameras[0]}" + (f" (and {len(cameras) - 1} more)" if cameras[1:] else ""))
+    print(f"written: {len(waiting) - len(skipped)}")
+    if len(jobs) > len(waiting):
+        print(f"already there: {len(jobs) - len(waiting)} (kept as they are; --overwrite writes them again)")
+    print(f"skipped: {len(skipped)}")
+    for reason in skipped:
+        print(f"  {reason}")
+    print(f"written to: {FLAGS.output}")
+
+
+def _parse_flags(argv):
+    try:
+        return FLAGS(argv)
+    except flags.Error as error:
+        sys.exit("error: " + str(error).replace("\n", "; "))
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=_parse_flags)
