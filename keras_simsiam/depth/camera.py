@@ -12,6 +12,50 @@ import tensorflow as tf
 NEAREST = 1e-4
 FARTHEST = 1e4
 
+# No depth camera's frame lies mostly beyond this (metres); one in millimetres taken for metres does.
+FARTHEST_MEDIAN = 50.0
+
+_IMPOSSIBLE = "intrinsics must be finite and their focal lengths positive (fx, fy, cx, cy in pixels), not"
+_NOT_METRES = (
+    "depth must be in metres (divide millimetres by 1000): most of what a frame measures lies beyond "
+    f"{FARTHEST_MEDIAN:.0f} m, and its mean is"
+)
+
+
+def checked(depth, intrinsics, valid=None):
+    """Measured depth of a camera that can exist; refuses what would give an image without a meaning.
+
+    What is known at once (eager tensors, constants of a graph) is refused with ValueError. Other tensors of a graph are
+    checked when it runs, and one bad frame fails its batch or request with InvalidArgumentError. XLA (jit_compile) drops
+    such checks; there, and nowhere else, a frame of a camera that cannot exist is taken for one without any depth.
+
+    Args:
+      depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
+      intrinsics: float32 `[..., 4]`, pixels.
+      valid: bool `[..., H, W]` or None, as for `measured`.
+
+    Returns:
+      `(depth, valid, intrinsics)`: what `measured` returns, and float32 `[..., 4]`, finite, with positive focal lengths.
+
+    Raises:
+      ValueError: the depth has fewer than two dimensions, or most of it lies beyond 50 m; the intrinsics are not four
+        numbers, not finite, or have a focal length that is not positive.
+    """
+    depth, intrinsics = tf.convert_to_tensor(depth, tf.float32), tf.convert_to_tensor(intrinsics, tf.float32)
+    if depth.shape.rank is not None and depth.shape.rank < 2:
+        raise ValueError(f"depth must be [..., H, W], not of shape {depth.shape}")
+    if not tf.TensorShape([4]).is_compatible_with(intrinsics.shape[-1:]):
+        raise ValueError(f"intrinsics must be [..., 4] (fx, fy, cx, cy), not of shape {intrinsics.shape}")
+    camera_checks = _require(_possible, intrinsics, _IMPOSSIBLE, _first_impossible)
+    unit_checks = _require(_metric, depth, _NOT_METRES, _mean_depth)
+    with tf.control_dependencies(camera_checks + unit_checks):
+        depth, valid = measured(depth, valid)
+    if camera_checks:
+        possible = _possible(intrinsics)[..., tf.newaxis]
+        intrinsics = tf.where(possible, intrinsics, 1.0)
+        depth, valid = tf.where(possible[..., tf.newaxis], depth, 0.0), valid & possible[..., tf.newaxis]
+    return depth, valid, intrinsics
+
 
 def measured(depth, valid=None):
     """Separates measured depth from missing depth.
@@ -103,3 +147,42 @@ def image_size(image):
     """`(H, W)` of `[..., H, W]`: numbers where the shape is static, scalar tensors elsewhere."""
     dynamic = tf.shape(image)
     return tuple(dynamic[axis] if image.shape[axis] is None else image.shape[axis] for axis in (-2, -1))
+
+
+def _require(condition, tensor, message, culprit):
+    """Raises ValueError now if `tensor` is known and fails; else returns the operations that check it in the graph."""
+    known = tf.get_static_value(tensor)
+    if known is None:
+        passes = tf.reduce_all(condition(tensor))
+        return [tf.debugging.Assert(passes, [message, culprit(tensor)], summarize=4)]
+    with tf.init_scope():
+        if not tf.reduce_all(condition(tf.constant(known))):
+            raise ValueError(f"{message} {culprit(tf.constant(known)).numpy()}")
+    return []
+
+
+def _possible(intrinsics):
+    """bool `[...]`: the camera can exist."""
+    return tf.reduce_all(tf.math.is_finite(intrinsics), axis=-1) & tf.reduce_all(intrinsics[..., :2] > 0, axis=-1)
+
+
+def _first_impossible(intrinsics):
+    """The intrinsics `[4]` of the first camera that cannot exist."""
+    # A camera more, or an empty batch would have no first one.
+    cameras = tf.concat([tf.reshape(intrinsics, [-1, 4]), tf.ones([1, 4])], axis=0)
+    return cameras[tf.argmin(tf.cast(_possible(cameras), tf.int32))]
+
+
+def _metric(depth):
+    """bool `[...]`: the median of the measured depth is at most FARTHEST_MEDIAN. Counted, for sorting takes longer."""
+    depth, present = measured(depth)
+    vote = tf.where(depth > FARTHEST_MEDIAN, 1.0, tf.where(present, -1.0, 0.0))
+    return tf.reduce_sum(vote, axis=(-2, -1)) <= 0
+
+
+def _mean_depth(depth):
+    """The largest mean of the measured depth among those frames that are not in metres, metres."""
+    depth, present = measured(depth)
+    count = tf.reduce_sum(tf.cast(present, tf.float32), axis=(-2, -1))
+    mean = tf.math.divide_no_nan(tf.reduce_sum(depth, axis=(-2, -1)), count)
+    return tf.reduce_max(tf.where(_metric(depth), 0.0, mean))

@@ -4,15 +4,41 @@ import math
 
 import tensorflow as tf
 
+from keras_simsiam.depth import camera
+from keras_simsiam.depth import normals as surface
+
 # Gravity before anything is known: the camera held level. y points down.
 PRIOR = (0.0, 1.0, 0.0)
 
 # (threshold in degrees, iterations): first coarse, then fine (Gupta et al. 2013, section 3).
 SCHEDULE = ((45.0, 5), (15.0, 5))
 
+# Window radius in pixels of the normals that gravity is estimated from (Gupta et al. 2013).
+RADIUS = 10
+
 # Two directions tie when one fits better than the other by less than this share of all normals, which is above what
 # the noise of a single wall gives and below what a floor or a second wall gives.
 TIE = 0.01
+
+
+def from_depth(depth, intrinsics, valid=None):
+    """Estimates gravity from a depth image, and says how far the image decides it.
+
+    Args:
+      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+      intrinsics: float32 `[..., 4]`, pixels.
+      valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
+
+    Returns:
+      `(down, confidence)`: what `estimate` returns, and what `confidence` says of it.
+
+    Raises:
+      ValueError: as `camera.checked`.
+    """
+    depth, valid, intrinsics = camera.checked(depth, intrinsics, valid)
+    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, RADIUS)
+    down = estimate(normals, normals_valid)
+    return down, confidence(down, normals, normals_valid)
 
 
 def estimate(normals, normals_valid):
@@ -31,24 +57,58 @@ def estimate(normals, normals_valid):
       float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
     """
     normals = tf.convert_to_tensor(normals, tf.float32)
-    shape = tf.shape(normals)
-    used = tf.where(normals_valid[..., tf.newaxis], normals, 0.0)
-    used = tf.reshape(used, tf.concat([shape[:-3], [shape[-3] * shape[-2], 3]], axis=0))
-    count = tf.reduce_sum(tf.cast(normals_valid, tf.float32), axis=(-2, -1))
-    down = tf.broadcast_to(PRIOR, tf.concat([shape[:-3], [3]], axis=0))
+    used, count = _used(normals, normals_valid)
+    down = tf.broadcast_to(PRIOR, tf.concat([tf.shape(used)[:-2], [3]], axis=0))
     for degrees, iterations in SCHEDULE:
         for _ in range(iterations):
             down = _refine(down, used, count, math.radians(degrees))
     return tf.ensure_shape(down, normals.shape[:-3].concatenate(3))
 
 
-def _refine(down, normals, count, threshold):
-    """One iteration: `down` `[..., 3]`, `normals` `[..., N, 3]` (zero where unused), `count` `[...]` of used ones."""
+def confidence(down, normals, normals_valid):
+    """How far floors and walls decide the direction of gravity.
+
+    With λ₀ ≤ λ₁ the least eigenvalues of Σ_walls n nᵀ − Σ_floors n nᵀ at the last threshold: (λ₁ − λ₀) / (H·W), by how
+    much the direction found fits better, per pixel, than the next best across it. A floor that fills the image has 1, two
+    walls at right angles that share it ½, for only the fewer of the two keeps gravity from turning about the other's
+    normal. It falls with every pixel that has no normal, or one that is neither floor nor wall. It does not see a floor
+    taken for a wall: of cameras tilted by more than 45° it says nothing.
+
+    Args:
+      down: float32 `[..., 3]`, what `estimate` returns for these normals.
+      normals: float32 `[..., H, W, 3]` unit vectors.
+      normals_valid: bool `[..., H, W]`.
+
+    Returns:
+      float32 `[...]` in 0..1. 0 where the rule for ties applies: no normals, a single wall.
+    """
+    used, count = _used(normals, normals_valid)
+    values = tf.linalg.eigvalsh(_scatter(down, used, math.radians(SCHEDULE[-1][0])))
+    # Less what ties may differ by, and scaled so that a full floor still has 1.
+    decided = tf.nn.relu(values[..., 1] - values[..., 0] - TIE * count) / (1.0 - TIE)
+    pixels = tf.cast(tf.maximum(tf.shape(used)[-2], 1), tf.float32)
+    return tf.minimum(decided / pixels, 1.0)
+
+
+def _used(normals, normals_valid):
+    """The image's normals in a row `[..., H·W, 3]`, zero where invalid, and how many are valid `[...]`."""
+    shape = tf.shape(normals)
+    used = tf.where(normals_valid[..., tf.newaxis], normals, 0.0)
+    used = tf.reshape(used, tf.concat([shape[:-3], [shape[-3] * shape[-2], 3]], axis=0))
+    return used, tf.reduce_sum(tf.cast(normals_valid, tf.float32), axis=(-2, -1))
+
+
+def _scatter(down, normals, threshold):
+    """Σ_walls n nᵀ − Σ_floors n nᵀ, `[..., 3, 3]`, of `normals` `[..., N, 3]` (zero where unused)."""
     square = tf.square(tf.linalg.matvec(normals, down))
     wall, floor = square < math.sin(threshold) ** 2, square > math.cos(threshold) ** 2
     weight = tf.cast(wall, tf.float32) - tf.cast(floor, tf.float32)
-    scatter = tf.matmul(normals * weight[..., tf.newaxis], normals, transpose_a=True)
-    values, vectors = tf.linalg.eigh(scatter)
+    return tf.matmul(normals * weight[..., tf.newaxis], normals, transpose_a=True)
+
+
+def _refine(down, normals, count, threshold):
+    """One iteration: `down` `[..., 3]`, `normals` `[..., N, 3]` (zero where unused), `count` `[...]` of used ones."""
+    values, vectors = tf.linalg.eigh(_scatter(down, normals, threshold))
     tied = values - values[..., :1] <= TIE * count[..., tf.newaxis]
     # The prior's part within the span of the eigenvectors that tie.
     parts = tf.linalg.matvec(vectors, tf.broadcast_to(PRIOR, tf.shape(down)), transpose_a=True)

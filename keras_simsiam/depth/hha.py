@@ -1,6 +1,7 @@
 """HHA: a depth image as three channels, horizontal disparity, height above ground and angle with gravity."""
 
 import math
+import numbers
 
 import tensorflow as tf
 
@@ -9,10 +10,10 @@ from keras_simsiam.depth import gravity as gravity_estimation
 from keras_simsiam.depth import normals as surface
 
 ENCODINGS = ("gupta", "paper")
+GROUNDS = ("auto", "lowest")
 
-# Window radii in pixels: normals of the angle channel, and the smoother ones from which gravity is estimated.
+# Window radius in pixels of the normals of the angle channel.
 ANGLE_RADIUS = 3
-GRAVITY_RADIUS = 10
 
 # The published constants: disparity = 31000 / Z with Z in centimetres and no nearer than 100, angle in degrees + 38.
 DISPARITY_SCALE = 31000.0
@@ -28,7 +29,7 @@ ASSUMED_FLOOR = -130.0
 LEAST_RANGE = (1e-3, 1e-3, 1.0)
 
 
-def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta"):
+def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground="auto"):
     """Encodes depth as HHA: channels disparity, height, angle.
 
     `gupta` is the published encoding (Gupta et al. 2014, as its MATLAB code and Python port compute it): disparity
@@ -38,38 +39,68 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta"):
     Args:
       depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
       intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
-      gravity: float32 `[..., 3]`, direction of gravity in the camera's frame (x right, y down, z forward); all zero is
-        unknown. Unknown gravity, or None, is estimated from the image. The estimation is most of the cost; it is
-        skipped where all gravities of the batch are known.
+      gravity: float32 `[..., 3]` (`[3]` for one of all images), direction of gravity in the camera's frame (x right, y
+        down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
+        most of the cost; it is skipped where all gravities of the batch are known.
       valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
         out of the normals alone, as published; `paper` treats them as missing.
       encoding: "gupta" or "paper".
+      ground: where `gupta` counts height from. "auto", as published: the lowest point in sight, or 130 cm below the
+        camera where no point is lower than 90 cm below it. "lowest": the lowest point in any case. A number: the
+        camera's height above the ground in metres, for a camera on a known stand; the same level is then the same
+        height in every image. `paper` counts from the lowest point under both names and refuses a number, which its
+        stretching would cancel.
 
     Returns:
-      float32 `[..., H, W, 3]` in 0..255, not rounded. Missing depth: in `gupta` the published (255, the camera's
-      height, the angle of the surrounding pixels or 218), in `paper` black.
+      float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN. Missing depth: in `gupta` the published (255, the
+      camera's height, the angle of the surrounding pixels or 218), in `paper` black. An image without any depth has
+      height 130 in `gupta` (`lowest`: 0; a number: that height).
 
     Raises:
-      ValueError: the encoding is not known.
+      ValueError: the encoding or the ground is not known; depth or intrinsics as `camera.checked`, which says when a
+        graph raises InvalidArgumentError instead.
     """
+    _check_choices(encoding, ground)
+    shape = tf.convert_to_tensor(depth, tf.float32).shape
+    depth, valid, intrinsics = camera.checked(depth, intrinsics, valid)
+    gravity = _known_or_estimated(gravity, depth, intrinsics, valid)
+    if encoding == "gupta":
+        channels = _gupta(depth, intrinsics, gravity, valid, ground)
+    else:
+        channels = _paper(depth, intrinsics, gravity, valid)
+    return tf.ensure_shape(tf.stack(channels, axis=-1), shape.concatenate(3))
+
+
+def _check_choices(encoding, ground):
+    """Raises ValueError where `encode` does not know them."""
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, not {encoding!r}")
-    depth, valid = camera.measured(depth, valid)
-    gravity = _known_or_estimated(gravity, depth, intrinsics, valid)
-    encoder = _gupta if encoding == "gupta" else _paper
-    image = tf.stack(encoder(depth, intrinsics, gravity, valid), axis=-1)
-    return tf.ensure_shape(image, depth.shape.concatenate(3))
+    if isinstance(ground, str) and ground in GROUNDS:
+        return
+    if isinstance(ground, bool) or not isinstance(ground, numbers.Real) or not 0 < ground < math.inf:
+        raise ValueError(f"ground must be {', '.join(GROUNDS)} or the camera's height in metres, not {ground!r}")
+    if encoding == "paper":
+        raise ValueError(
+            f"ground={ground!r} has no effect in the paper encoding, which stretches heights: leave it out"
+        )
 
 
-def _gupta(depth, intrinsics, gravity, valid):
+def _gupta(depth, intrinsics, gravity, valid, ground):
     """Disparity, height, angle of the published encoding."""
     disparity = DISPARITY_SCALE / tf.maximum(100.0 * depth, NEAREST_CENTIMETRES)
     height = 100.0 * _height(depth, intrinsics, gravity)
-    lowest = tf.reduce_min(tf.where(depth > 0, height, tf.float32.max), axis=(-2, -1), keepdims=True)
-    height -= tf.where(lowest > NO_FLOOR_ABOVE, ASSUMED_FLOOR, lowest)
+    height -= _ground(height, depth > 0, ground)
     normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, ANGLE_RADIUS)
     angle = ANGLE_OFFSET + tf.where(normals_valid, _angle(normals, gravity), NO_NORMAL_DEGREES)
     return [tf.clip_by_value(channel, 0.0, 255.0) for channel in (disparity, height, angle)]
+
+
+def _ground(height, present, ground):
+    """The height of the ground in centimetres relative to the camera, `[..., 1, 1]`."""
+    if ground not in GROUNDS:
+        return -100.0 * ground
+    lowest = tf.reduce_min(tf.where(present, height, tf.float32.max), axis=(-2, -1), keepdims=True)
+    return tf.where(lowest > NO_FLOOR_ABOVE, ASSUMED_FLOOR, lowest) if ground == "auto" else lowest
 
 
 def _paper(depth, intrinsics, gravity, valid):
@@ -109,7 +140,7 @@ def _known_or_estimated(gravity, depth, intrinsics, valid):
     """Gravity as unit vectors `[..., 3]`, estimated where it is None or zero."""
 
     def estimated():
-        normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, GRAVITY_RADIUS)
+        normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, gravity_estimation.RADIUS)
         return gravity_estimation.estimate(normals, normals_valid)
 
     if gravity is None:
@@ -118,4 +149,7 @@ def _known_or_estimated(gravity, depth, intrinsics, valid):
     length = tf.norm(gravity, axis=-1, keepdims=True)
     known = (length > 0) & tf.math.is_finite(length)
     given = tf.where(known, tf.math.divide_no_nan(gravity, length), 0.0)
+    # One gravity may serve a batch; both branches are to have one shape.
+    given = tf.broadcast_to(given, tf.concat([tf.shape(depth)[:-2], [3]], axis=0))
+    given = tf.ensure_shape(given, depth.shape[:-2].concatenate(3))
     return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))

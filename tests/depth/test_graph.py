@@ -26,9 +26,13 @@ FUNCTIONS = {
     ),
     "plane_normals": lambda depth: normals.plane_normals(depth, INTRINSICS, None, 3),
     "gravity": lambda depth: gravity.estimate(*normals.plane_normals(depth, INTRINSICS, None, 3)),
+    "checked": lambda depth: camera.checked(depth, INTRINSICS)[:2],
+    "gravity from depth": lambda depth: gravity.from_depth(depth, INTRINSICS),
     "gupta": lambda depth: hha.encode(depth, INTRINSICS),
-    "gupta, known": lambda depth: hha.encode(depth, INTRINSICS, tf.broadcast_to(DOWN, [*depth.shape[:-2], 3])),
+    "gupta, known": lambda depth: hha.encode(depth, INTRINSICS, DOWN),
+    "gupta, metres": lambda depth: hha.encode(depth, INTRINSICS, DOWN, ground=1.3),
     "paper": lambda depth: hha.encode(depth, INTRINSICS, encoding="paper"),
+    "paper, known": lambda depth: hha.encode(depth, INTRINSICS, DOWN, encoding="paper"),
 }
 
 
@@ -75,10 +79,10 @@ def test_a_batch_gives_what_its_frames_give(name):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), SIZE])
 def test_no_depth_makes_nan_or_inf(kind, size):
     depth = tf.constant(_depth(kind, size))
-    for name in ("back_project", "gradient_normals", "plane_normals", "gravity", "gupta", "gupta, known", "paper"):
+    for name in ("back_project", "gradient_normals", "plane_normals", "gravity from depth", "gupta", "paper"):
         for values in tf.nest.flatten(FUNCTIONS[name](depth)):
             assert np.isfinite(values.numpy().astype(np.float32)).all(), name
-            if name in ("gupta", "gupta, known", "paper"):
+            if name in ("gupta", "paper"):
                 assert values.shape == (*size, 3) and np.min(values) >= 0 and np.max(values) <= 255
 
 
@@ -121,10 +125,11 @@ def test_a_static_shape_gives_static_shapes(name):
     assert all(output.shape.is_fully_defined() for output in graph.outputs)
 
 
-def test_saved_model(tmp_path):
+@pytest.mark.parametrize("variant", [("gupta", "auto"), ("gupta", 1.3), ("paper", "lowest")], ids=str)
+def test_saved_model(tmp_path, variant):
     module = tf.Module()
     module.encode = tf.function(
-        lambda depth, intrinsics, gravity: hha.encode(depth, intrinsics, gravity),
+        lambda depth, intrinsics, gravity: hha.encode(depth, intrinsics, gravity, None, *variant),
         input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([None, 4]), tf.TensorSpec([None, 3])],
         autograph=False,
     )
@@ -132,4 +137,31 @@ def test_saved_model(tmp_path):
     depth = np.stack([_depth("holes"), _depth("corner")])
     arguments = depth, np.stack([INTRINSICS] * 2), np.stack([DOWN, 0 * DOWN])
     loaded = tf.saved_model.load(str(tmp_path))
-    _equal(loaded.encode(*map(tf.constant, arguments)), hha.encode(*arguments))
+    _equal(loaded.encode(*map(tf.constant, arguments)), hha.encode(*arguments, None, *variant))
+    for wrong, message in ((1000 * depth, "metres"), (depth, "focal lengths")):
+        camera_of = arguments[1] * (message == "metres")
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            loaded.encode(*map(tf.constant, (wrong, camera_of, arguments[2])))
+
+
+@pytest.mark.parametrize("name", ["gupta, known", "gupta, metres", "paper, known"])
+def test_xla_gives_what_eager_gives(name):
+    compiled = tf.function(FUNCTIONS[name], autograph=False, jit_compile=True)
+    for kind in ("holes", "missing"):
+        _equal(FUNCTIONS[name](tf.constant(_depth(kind))), compiled(tf.constant(_depth(kind))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gupta", "paper", "gravity from depth"])
+def test_xla_estimates_gravity_as_eager_does(name):
+    """Slow to compile: ten eigenproblems in a row."""
+    compiled = tf.function(FUNCTIONS[name], autograph=False, jit_compile=True)
+    _equal(FUNCTIONS[name](tf.constant(_depth("holes"))), compiled(tf.constant(_depth("holes"))))
+
+
+def test_without_assertions_a_camera_that_cannot_exist_gives_an_empty_image():
+    """XLA drops assertions; the image then shows no depth, and holds no NaN."""
+    encode = tf.function(lambda *arguments: hha.encode(*arguments, DOWN), autograph=False, jit_compile=True)
+    image = encode(tf.constant([_depth("corner")] * 2), tf.constant([INTRINSICS, 0 * INTRINSICS]))
+    _equal(image[0], hha.encode(_depth("corner"), INTRINSICS, DOWN))
+    _equal(image[1], hha.encode(_depth("missing"), INTRINSICS, DOWN))

@@ -3,18 +3,35 @@
 import numpy as np
 import pytest
 
+from benchmarks import gravity as random_cameras
 from benchmarks import hha_scenes
-from keras_simsiam.depth import gravity, normals
+from keras_simsiam.depth import camera, gravity, normals
+
+_degrees = random_cameras.degrees
 
 
-def _degrees(a, b):
-    return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), np.dot(a, b)))
+def _field(vectors):
+    """Normals `[1, N, 3]` from a list of (normal, how many), and that all are valid."""
+    field = np.concatenate([np.tile(np.array(n, np.float32) / np.linalg.norm(n), (count, 1)) for n, count in vectors])
+    return field[None].astype(np.float32), np.ones([1, len(field)], bool)
 
 
 def _estimate(vectors):
-    """Gravity from a list of (normal, how many)."""
-    field = np.concatenate([np.tile(np.array(n, np.float32) / np.linalg.norm(n), (count, 1)) for n, count in vectors])
-    return gravity.estimate(field[None], np.ones([1, len(field)], bool)).numpy()
+    return gravity.estimate(*_field(vectors)).numpy()
+
+
+def _confidence(vectors, without_normal=0):
+    """Confidence in the estimate from these normals and so many pixels more that have none."""
+    field, valid = _field([*vectors, ((1, 0, 0), without_normal)])
+    valid[0, valid.size - without_normal :] = False
+    return float(gravity.confidence(gravity.estimate(field, valid), field, valid))
+
+
+def _tilted(pitch, roll=0):
+    """Floor, side wall and back wall normals of a camera that looks `pitch` degrees down and is rolled."""
+    cp, sp, cr, sr = (f(np.radians(a)) for a in (pitch, roll) for f in (np.cos, np.sin))
+    rolled = np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
+    return [rolled @ axis for axis in ((0, cp, sp), (1, 0, 0), (0, -sp, cp))]
 
 
 def test_gravity_of_the_room():
@@ -55,3 +72,101 @@ def test_no_normals_give_the_prior():
 
 def test_an_empty_batch_gives_an_empty_batch():
     assert gravity.estimate(np.zeros([0, 4, 5, 3], np.float32), np.zeros([0, 4, 5], bool)).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("pitch", "roll"), [(0, 0), (20, 10), (44, 0), (-44, 0), (0, 44), (0, -44), (30, 30)])
+@pytest.mark.parametrize("surfaces", [(0,), (0, 1), (0, 2), (1, 2), (0, 1, 2)], ids=str)
+def test_cameras_tilted_up_to_45_degrees(pitch, roll, surfaces):
+    """Floor only, floor and a wall, two walls, or all: each fixes gravity."""
+    axes = _tilted(pitch, roll)
+    assert _degrees(_estimate([(axes[index], 50) for index in surfaces]), axes[0]) < 0.05
+
+
+@pytest.mark.parametrize(("pitch", "roll"), [(45, 0), (60, 0), (80, 0), (0, 60)])
+def test_beyond_45_degrees_another_axis_of_the_room_is_taken(pitch, roll):
+    """The floor is then taken for a wall. Whatever is found is an axis of the room or, in doubt, the prior."""
+    axes = _tilted(pitch, roll)
+    found = _estimate([(axis, 50) for axis in axes])
+    assert min(_degrees(found, sign * axis) for axis in [*axes, np.array([0, 1, 0])] for sign in (1, -1)) < 0.05
+    assert found[1] >= 0
+
+
+@pytest.mark.parametrize(("pitch", "roll"), [(0, 0), (20, 10), (40, -10)])
+def test_upside_down_the_ceiling_is_taken_for_the_floor(pitch, roll):
+    """Normals do not tell them apart: the axis is right, and its sign the one nearest to the prior."""
+    axes = [np.array([-x, -y, z]) for x, y, z in _tilted(pitch, roll)]  # turned by 180° about the optical axis
+    assert _degrees(_estimate([(axis, 50) for axis in axes]), -axes[0]) < 0.05
+
+
+@pytest.mark.parametrize(("pixels", "expected"), [(1, (0, 0.94, 0.34)), (3, (0, 0.94, 0.34)), (0, (0, 1, 0))])
+def test_a_nearly_empty_image_decides_with_what_it_has(pixels, expected):
+    found = _estimate([((0, 0.94, 0.34), pixels), ((1, 0, 0), 0)])
+    assert _degrees(found, expected) < 0.1
+    assert _confidence([((0, 0.94, 0.34), pixels)], without_normal=1000) < 0.004
+
+
+def test_confidence_of_a_floor_is_the_share_of_the_image_that_it_fills():
+    found = [_confidence([((0, 0.94, 0.34), count)], 100 - count) for count in (0, 5, 25, 50, 75, 100)]
+    np.testing.assert_allclose(found, [0, 0.05, 0.25, 0.5, 0.75, 1], atol=1e-4)
+
+
+def test_confidence_is_zero_where_the_prior_decides():
+    assert _confidence([], 100) == 0
+    for wall in [(0, 0, 1), (0.3, 0, 1), (0, -0.2, 1)]:
+        assert _confidence([(wall, 100)]) == 0
+    noisy = np.random.default_rng(0).normal((0, -0.2, 1), 0.03, [2000, 3])
+    assert _confidence([(normal, 1) for normal in noisy]) == 0
+
+
+def test_confidence_grows_with_the_angle_between_two_walls():
+    """Gravity is the line in which they meet: sin² of half the angle, until at a right angle each has a half."""
+    angles = np.radians([0, 5, 10, 20, 40, 60, 90])
+    found = [_confidence([((0, 0, 1), 50), ((np.sin(a), 0, np.cos(a)), 50)]) for a in angles]
+    np.testing.assert_allclose(found, np.maximum(np.sin(angles / 2) ** 2 - 0.01, 0) / 0.99, atol=1e-4)
+
+
+def test_confidence_falls_with_what_is_neither_floor_nor_wall():
+    found = [_confidence([((0, 1, 0), 50), ((0, 0, 1), 50), ((0, 1, 1), clutter)]) for clutter in (0, 20, 50, 100)]
+    assert found[0] > found[1] > found[2] > found[3] > 0
+
+
+def test_confidence_falls_with_missing_depth():
+    depth, intrinsics = hha_scenes.room()[0], hha_scenes.ROOM_INTRINSICS
+    found = []
+    for columns in (0, 50, 100, 150, 200, 208):
+        depth[:, :columns] = 0
+        found.append(float(gravity.from_depth(depth, intrinsics)[1]))
+    assert found == sorted(found, reverse=True) and found[0] > 0.3 and found[-1] == 0
+
+
+@pytest.mark.parametrize("kind", ["empty", "one pixel", "frontal wall"])
+def test_gravity_of_depth_that_says_nothing_is_the_prior(kind):
+    depth = np.full([40, 50], 2 if kind == "frontal wall" else 0, np.float32)
+    depth[20, 20] = 0 if kind == "empty" else 2
+    down, confidence = gravity.from_depth(depth, [57, 57, 24.5, 19.5])
+    np.testing.assert_allclose(down, (0, 1, 0), atol=1e-4)
+    assert confidence == 0
+
+
+def test_depth_marked_invalid_does_not_vote():
+    depth, _plane = hha_scenes.room()
+    valid = np.indices(depth.shape)[1] > 80
+    masked = gravity.from_depth(depth, hha_scenes.ROOM_INTRINSICS, valid)
+    for one, other in zip(
+        masked, gravity.from_depth(np.where(valid, depth, 0), hha_scenes.ROOM_INTRINSICS), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_random_cameras_with_a_kinects_noise_and_missing_depth():
+    """Of `benchmarks.gravity` at half its resolution: within 1°, unless the image leaves gravity open and says so."""
+    size, intrinsics = (240, 320), camera.resize_intrinsics(hha_scenes.NYU_INTRINSICS, 0.5).numpy()
+    sure = []
+    for index in range(20):
+        depth, down = random_cameras.scene(7, index, size, intrinsics)
+        assert (depth == 0).mean() > 0.29
+        found, confidence = gravity.from_depth(depth, intrinsics)
+        if confidence > 0.05:
+            sure.append(_degrees(found, down))
+    assert len(sure) > 15
+    assert max(sure) < 1 and np.median(sure) < 0.3

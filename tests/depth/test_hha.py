@@ -66,6 +66,57 @@ def test_gupta_height_is_measured_from_the_lowest_point_below_ninety_centimetres
     np.testing.assert_allclose(far, 2 * above - (2 * above).min(), atol=1e-3)
 
 
+LEVEL = np.array([0, 1, 0], np.float32)
+
+
+def _heights_of_a_wall(distance):
+    """Centimetres above the camera that a frontal wall shows, from its lowest row up."""
+    return -100 * distance * (np.arange(30)[:, None] * np.ones(40) - 14.5) / 57
+
+
+@pytest.mark.parametrize("distance", [2, 4])
+def test_ground_lowest_counts_from_the_lowest_point(distance):
+    """At 2 m nothing is lower than 90 cm, where `auto` takes the floor to be 130 cm down; at 4 m both agree."""
+    depth, heights = np.full([30, 40], distance, np.float32), _heights_of_a_wall(distance)
+    lowest = hha.encode(depth, INTRINSICS, LEVEL, ground="lowest").numpy()
+    np.testing.assert_allclose(lowest[..., 1], np.clip(heights - heights.min(), 0, 255), atol=1e-3)
+    auto = hha.encode(depth, INTRINSICS, LEVEL).numpy()
+    np.testing.assert_array_equal(auto[..., [0, 2]], lowest[..., [0, 2]])
+    assert np.array_equal(auto, lowest) == (distance == 4)
+
+
+@pytest.mark.parametrize("metres", [0.3, 1, 1.62, np.float32(0.5)])
+def test_ground_in_metres_is_the_cameras_height(metres):
+    heights = _heights_of_a_wall(2) + 100 * metres
+    image = hha.encode(np.full([2, 30, 40], 2, np.float32), INTRINSICS, np.stack([LEVEL] * 2), ground=metres)
+    np.testing.assert_allclose(image[..., 1], [np.clip(heights, 0, 255)] * 2, atol=1e-3)
+    if metres < 0.5:
+        assert np.min(image[..., 1]) == 0  # what lies below the ground is shown as on it
+
+
+@pytest.mark.parametrize(("ground", "height"), [("auto", 130), ("lowest", 0), (0.7, 70)])
+def test_ground_of_an_empty_image(ground, height):
+    image = hha.encode(np.zeros([3, 4], np.float32), INTRINSICS, ground=ground)
+    np.testing.assert_allclose(image, np.broadcast_to([255, height, 218], [3, 4, 3]), atol=1e-4)
+
+
+def test_paper_takes_both_names_of_the_ground_for_the_same(scene):
+    depth, intrinsics = scene
+    image = hha.encode(depth, intrinsics, DOWN, encoding="paper")
+    np.testing.assert_array_equal(hha.encode(depth, intrinsics, DOWN, encoding="paper", ground="lowest"), image)
+
+
+def test_paper_refuses_a_ground_in_metres():
+    with pytest.raises(ValueError, match=r"ground=1.3 .* paper"):
+        hha.encode(np.ones([2, 2], np.float32), INTRINSICS, encoding="paper", ground=1.3)
+
+
+@pytest.mark.parametrize("ground", ["floor", 0, -1.3, np.nan, np.inf, True, None, [1.3]])
+def test_unknown_ground_is_refused(ground):
+    with pytest.raises(ValueError, match="ground must be auto, lowest or"):
+        hha.encode(np.ones([2, 2], np.float32), INTRINSICS, ground=ground)
+
+
 def test_gupta_keeps_filled_depth_out_of_the_normals_alone():
     """As published: a valid mask decides on normals; disparity and height are those of the filled depth."""
     depth = np.full([30, 40], 2, np.float32)
@@ -127,3 +178,21 @@ def test_paper_does_not_stretch_a_flat_channel():
 def test_unknown_encoding_is_refused():
     with pytest.raises(ValueError, match="gupta, paper"):
         hha.encode(np.ones([2, 2], np.float32), INTRINSICS, encoding="jet")
+
+
+@pytest.mark.parametrize("encoding", hha.ENCODINGS)
+def test_bad_input_is_refused(encoding):
+    depth = np.full([3, 4], 1500, np.float32)
+    with pytest.raises(ValueError, match=r"metres.*1500"):
+        hha.encode(depth, INTRINSICS, encoding=encoding)
+    with pytest.raises(ValueError, match="focal lengths"):
+        hha.encode(depth / 1000, 0 * INTRINSICS, encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", hha.ENCODINGS)
+def test_depth_of_any_kind_in_one_pixel(encoding):
+    """1×1: no normal, so no angle; `paper` cannot stretch a single value."""
+    shown = {"gupta": {1.5: (206.667, 130, 218), None: (255, 130, 218)}, "paper": {1.5: (0, 0, 0), None: (0, 0, 0)}}
+    for value in (1.5, 0, -1, np.nan, np.inf):
+        image = hha.encode(np.full([1, 1], value, np.float32), np.array([57, 57, 0, 0]), encoding=encoding)
+        np.testing.assert_allclose(image[0, 0], shown[encoding][value if value == 1.5 else None], atol=1e-2)
