@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from keras_simsiam.depth import hha, holes
+from keras_simsiam.depth import gravity, hha, holes, normals
 
 PACK = Path(__file__).parents[3] / "shared" / "data" / "rgbd_frames.tar.xz"
 INTRINSICS = np.array([57.0, 57.0, 19.5, 14.5], np.float32)
@@ -172,6 +172,25 @@ def test_inpaint_brings_the_encoding_nearer_to_that_of_the_whole_plane():
     hole = (punched == 0) & (whole > 0)  # holes of a few pixels
     error = {choice: np.abs(_encode(choice, punched) - truth)[hole].mean() for choice in ("none", *FILLS)}
     assert error["inpaint"] < error["none"] / 4 and error["nearest"] < error["none"] / 4
+
+
+@pytest.mark.parametrize("choice", FILLS)
+def test_unknown_gravity_is_that_of_what_was_measured(choice):
+    """One image of known and one of unknown gravity; the fill of neither may turn it."""
+    depth = np.stack([_plane(), _plane(seed=1)])
+    estimated = gravity.estimate(*normals.plane_normals(depth[1], INTRINSICS, None, hha.GRAVITY_RADIUS))
+    right = hha.encode(holes.FILLS[choice](depth), INTRINSICS, tf.stack([DOWN, estimated]))
+    given = holes.encode(depth, INTRINSICS, np.stack([DOWN, 0 * DOWN]), holes=choice)
+    np.testing.assert_allclose(given, right, atol=0.05)
+    np.testing.assert_allclose(holes.encode(depth[1], INTRINSICS, holes=choice), right[1], atol=0.05)
+
+
+def test_a_fill_does_not_turn_a_real_frame(real_frames):
+    """Estimated from a filled image, the gravity of this desk comes out elsewhere, and every measured angle with it."""
+    depth, camera = real_frames[0], np.array([517.3, 516.5, 318.6, 255.3], np.float32)
+    measured = ndimage.distance_transform_edt(depth > 0) > 6  # normals of 7 x 7 pixels see no hole
+    angles = [holes.encode(depth, camera, holes=choice)[..., 2].numpy()[measured] for choice in ("none", "nearest")]
+    np.testing.assert_allclose(*angles, atol=0.5)
 
 
 def test_an_unknown_choice_is_refused():
