@@ -55,8 +55,6 @@ class RunConfig:
             raise UserError(f"--min_crop={self.min_crop}: must be above 0 and at most 1")
         if self.holes not in holes.CHOICES:
             raise UserError(f"--holes={self.holes}: choose one of {', '.join(holes.CHOICES)}")
-        if self.holes == "mask":
-            raise UserError("--holes=mask is of the library alone so far, not of training: choose another")
         if self.modality == "hha" and self.hha_dropout:
             raise UserError(
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"

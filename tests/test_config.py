@@ -81,7 +81,7 @@ def test_flags_txt_from_before_holes_loads_as_published(tmp_path):
     assert load_config(config.workdir) == config and config.preprocessing.holes == "none"
 
 
-@pytest.mark.parametrize("choice", ["neutral", "nearest", "inpaint"])
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
 def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
     open_workdir(_config(tmp_path, holes=choice))
     assert load_config(str(tmp_path / "run")).preprocessing.holes == choice
