@@ -11,6 +11,7 @@ from absl import app, flags
 
 from keras_simsiam import run
 from keras_simsiam.config import RunConfig
+from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.models.encoder import MODALITIES
@@ -32,6 +33,12 @@ flags.DEFINE_string(
 flags.DEFINE_string("workdir", None, "Folder of the run; the same command on the same folder resumes it.")
 _define(flags.DEFINE_enum, "modality", list(MODALITIES), help="What the encoder sees: colour, depth as HHA, or both.")
 _define(flags.DEFINE_enum, "hha_encoding", list(ENCODINGS), help="Gupta's HHA, or the simpler one of the RGB-D paper.")
+_define(
+    flags.DEFINE_enum,
+    "holes",
+    list(holes.CHOICES),
+    help="Missing depth: as published, a mask channel, a neutral value, or filled by the nearest or smoothly.",
+)
 _define(flags.DEFINE_bool, "hha_color", help="Colour jitter and grayscale on HHA too, with the draws of RGB.")
 _define(flags.DEFINE_bool, "hha_jitter", help="Random gain and offset of each HHA channel, per view.")
 _define(flags.DEFINE_float, "hha_dropout", help="Probability that a view's HHA is replaced by its middle value.")

@@ -50,8 +50,8 @@ def servable(encoder, preprocessing):
     # The variables alone: the layers would be saved with a function each, which nobody calls.
     module.encoder_variables = encoder.variables
     view_spec = {
-        part: tf.TensorSpec([preprocessing.image_size, preprocessing.image_size, 3], tf.float32)
-        for part in MODALITIES[preprocessing.modality]
+        part: tf.TensorSpec([preprocessing.image_size, preprocessing.image_size, channels], tf.float32)
+        for part, channels in preprocessing.channels.items()
     }
 
     def embed(samples, decode):

@@ -29,7 +29,7 @@ class Augmentation:
         min_crop: smallest area of the random crop, as a share of the image (0.2 published, 0.08 in solo-learn).
         hha_color: colour jitter and grayscale on HHA too, with RGB's draws (Zhu, section 4.2: all transforms | spatial only).
         hha_jitter: random gain and offset of each HHA channel, so that its values do not identify the frame.
-        hha_dropout: probability that a view's HHA is set to its middle.
+        hha_dropout: probability that a view's HHA is set to its middle, and the mask beside it to 0: nothing measured.
     """
 
     image_size: int
@@ -58,12 +58,12 @@ def two_views(images, seed, augmentation):
     """Two independent views of a sample.
 
     Args:
-        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1.
+        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel.
         seed: int32 [2].
         augmentation: an `Augmentation`.
 
     Returns:
-        A tuple of two dicts with the keys of `images`, float32 [S,S,3] in 0..1.
+        A tuple of two dicts with the keys and channels of `images`, float32 [S,S,C] in 0..1.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     return random_view(images, seeds[0], augmentation), random_view(images, seeds[1], augmentation)
@@ -73,12 +73,13 @@ def random_view(images, seed, augmentation):
     """One random view: random resized crop, flip, colour jitter, grayscale (Zhu, section 3.1; Chen & He, Appendix A).
 
     Args:
-        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1.
+        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel, which
+            follows the geometry alone.
         seed: int32 [2].
         augmentation: an `Augmentation`.
 
     Returns:
-        A dict with the keys of `images`, float32 [S,S,3] in 0..1.
+        A dict with the keys and channels of `images`, float32 [S,S,C] in 0..1.
     """
     crop_seed, flip_seed, color_seed, hha_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
     names = sorted(images)
@@ -87,13 +88,15 @@ def random_view(images, seed, augmentation):
     stacked = resample(stacked, box, augmentation.image_size)
     flipped = tf.random.stateless_uniform([], flip_seed) < _FLIP_PROBABILITY
     stacked = tf.cond(flipped, lambda: tf.reverse(stacked, [1]), lambda: stacked)
-    view = dict(zip(names, tf.split(stacked, len(names), axis=-1), strict=True))
+    channels = [images[name].shape[-1] for name in names]
+    view = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
 
     if "rgb" in view:
         view["rgb"] = color_transforms(view["rgb"], color_seed)
     if "hha" in view:
-        hha = color_transforms(view["hha"], color_seed) if augmentation.hha_color else view["hha"]
-        view["hha"] = _hha_transforms(hha, hha_seed, augmentation)
+        hha, mask = view["hha"][..., :3], view["hha"][..., 3:]  # most images have no mask: no channel
+        hha = color_transforms(hha, color_seed) if augmentation.hha_color else hha
+        view["hha"] = tf.concat(_hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
     return view
 
 
@@ -196,8 +199,8 @@ def _gray(image):
     return tf.tensordot(image, tf.constant(_LUMA), 1)[..., tf.newaxis]
 
 
-def _hha_transforms(hha, seed, augmentation):
-    """Value jitter and dropout of HHA, colour jitter's counterpart for depth.
+def _hha_transforms(hha, mask, seed, augmentation):
+    """Value jitter and dropout of HHA, colour jitter's counterpart for depth; the mask knows dropout alone.
 
     Depth values that both views share unchanged identify the frame, a shortcut as colour is without colour jitter.
     """
@@ -208,5 +211,5 @@ def _hha_transforms(hha, seed, augmentation):
         hha = tf.clip_by_value((hha - _MIDDLE) * gain + _MIDDLE + offset, 0.0, 1.0)
     if augmentation.hha_dropout:
         dropped = tf.random.stateless_uniform([], dropout_seed) < augmentation.hha_dropout
-        hha = tf.where(dropped, _MIDDLE, hha)
-    return hha
+        hha, mask = tf.where(dropped, _MIDDLE, hha), tf.where(dropped, 0.0, mask)
+    return hha, mask

@@ -5,6 +5,7 @@ import os
 
 from keras_simsiam import pipeline
 from keras_simsiam.augment import Augmentation
+from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 
 MOVABLE = ("workdir", "data_dir")  # a folder may be renamed between two calls; what it holds may not change
@@ -18,6 +19,7 @@ class RunConfig:
     workdir: str
     modality: str = "rgbd"
     hha_encoding: str = "paper"
+    holes: str = "none"
     hha_color: bool = False
     hha_jitter: bool = False
     hha_dropout: float = 0.0
@@ -51,6 +53,8 @@ class RunConfig:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")
         if not 0 < self.min_crop <= 1:
             raise UserError(f"--min_crop={self.min_crop}: must be above 0 and at most 1")
+        if self.holes not in holes.CHOICES:
+            raise UserError(f"--holes={self.holes}: choose one of {', '.join(holes.CHOICES)}")
         if self.modality == "hha" and self.hha_dropout:
             raise UserError(
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
@@ -66,7 +70,7 @@ class RunConfig:
     @property
     def preprocessing(self):
         """What training, evaluation and serving do alike to a sample."""
-        return pipeline.Preprocessing(self.modality, self.image_size, self.hha_encoding)
+        return pipeline.Preprocessing(self.modality, self.image_size, self.hha_encoding, self.holes)
 
     @property
     def augmentation(self):

@@ -162,14 +162,16 @@ def view_grid(views, samples=8):
     """A picture of view pairs: a row a sample; its first view's images, then its second's.
 
     Args:
-        views: a tuple of two views, each a dict of float32 [B,S,S,3] in 0..1.
+        views: a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1, of which three channels are shown.
         samples: number of rows.
 
     Returns:
         uint8 [rows·S, columns·S, 3], with two columns for RGB or HHA alone and four for both.
     """
     columns = [
-        images[:samples].numpy() for view in views for images in (view[name] for name in ("rgb", "hha") if name in view)
+        images[:samples, ..., :3].numpy()
+        for view in views
+        for images in (view[name] for name in ("rgb", "hha") if name in view)
     ]
     rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
     return np.round(np.concatenate(rows, axis=0) * 255).astype(np.uint8)

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_simsiam import augment
-from keras_simsiam.depth import hha
+from keras_simsiam.depth import holes
 from keras_simsiam.models.encoder import MODALITIES
 
 # Records that the shuffle holds at a time, still encoded: about 100 MB of Washington crops. Shards are written shuffled,
@@ -21,11 +21,18 @@ class Preprocessing:
         modality: `rgb`, `hha` or `rgbd`.
         image_size: S, the side of a view in pixels.
         hha_encoding: `gupta` or `paper` (keras_simsiam.depth.hha).
+        holes: what becomes of missing depth, one of keras_simsiam.depth.holes.CHOICES.
     """
 
     modality: str
     image_size: int
     hha_encoding: str = "paper"
+    holes: str = "none"
+
+    @property
+    def channels(self):
+        """The channels of each image of a view, by its name: 3, and 4 of an HHA image with the mask of what was measured."""
+        return {name: 4 if name == "hha" and self.holes == "mask" else 3 for name in MODALITIES[self.modality]}
 
 
 def native_images(sample, preprocessing):
@@ -36,16 +43,15 @@ def native_images(sample, preprocessing):
         preprocessing: a `Preprocessing`.
 
     Returns:
-        A dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1.
+        A dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` is [H,W,4] with `preprocessing.holes` = `mask`.
     """
     images = {}
     for name in MODALITIES[preprocessing.modality]:
         if name == "rgb":
             images["rgb"] = tf.cast(sample["rgb"], tf.float32) / 255
         else:
-            encoded = hha.encode(
-                sample["depth"], sample["intrinsics"], sample["gravity"], encoding=preprocessing.hha_encoding
-            )
+            camera = sample["intrinsics"], sample["gravity"]
+            encoded = holes.encode(sample["depth"], *camera, preprocessing.hha_encoding, preprocessing.holes)
             images["hha"] = encoded / 255
     return images
 
@@ -58,7 +64,7 @@ def clean_view(sample, preprocessing):
         preprocessing: a `Preprocessing`.
 
     Returns:
-        A dict with `rgb` and/or `hha`, float32 [S,S,3] in 0..1.
+        A dict with `rgb` and/or `hha`, float32 [S,S,C] in 0..1, C as in `preprocessing.channels`.
     """
     images = native_images(sample, preprocessing)
     stacked = tf.concat(list(images.values()), axis=-1)
@@ -66,7 +72,8 @@ def clean_view(sample, preprocessing):
     side = tf.minimum(height, width)
     box = tf.stack([(height - side) / 2, (width - side) / 2, side, side])
     resized = augment.resample(stacked, box, preprocessing.image_size)
-    return dict(zip(images, tf.split(resized, len(images), axis=-1), strict=True))
+    channels = [preprocessing.channels[name] for name in images]
+    return dict(zip(images, tf.split(resized, channels, axis=-1), strict=True))
 
 
 def clean_batches(samples, preprocessing, batch_size):
@@ -78,7 +85,7 @@ def clean_batches(samples, preprocessing, batch_size):
         batch_size: B.
 
     Returns:
-        A tf.data.Dataset of (view, targets): view a dict of float32 [B,S,S,3] in 0..1, targets a dict with `label` int64 [B],
+        A tf.data.Dataset of (view, targets): view a dict of float32 [B,S,S,C] in 0..1, targets a dict with `label` int64 [B],
         `instance` int64 [B] and `frame` string [B].
     """
 
@@ -105,7 +112,7 @@ def view_batches(records, decode, count, preprocessing, augmentation, batch_size
         first_epoch: the epoch to begin with, from 0.
 
     Returns:
-        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,3] in 0..1.
+        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1.
     """
     per_epoch = count // batch_size * batch_size
     # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart

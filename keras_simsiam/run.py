@@ -215,6 +215,7 @@ def _encoder(config, synchronized=False):
         config.modality,
         config.backbone,
         config.image_size,
+        hha_channels=config.preprocessing.channels.get("hha", 3),
         stem=config.stem,
         width=config.width,
         zero_init_last=config.zero_init_last,

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_simsiam import augment
 from keras_simsiam.augment import Augmentation
+from keras_simsiam.depth import holes
 
 SPATIAL = Augmentation(image_size=16)
 
@@ -163,3 +164,41 @@ def test_the_same_eager_in_a_function_and_in_tf_data():
             np.testing.assert_allclose(view, graph[name], atol=1e-5)
             np.testing.assert_allclose(view, next(iter(mapped))[name], atol=1e-5)
             assert view.shape == (16, 16, 3) and view.numpy().min() >= 0 and view.numpy().max() <= 1
+
+
+def _masked_image():
+    return tf.concat([_image(), tf.cast(_image(1)[..., :1] > 0.5, tf.float32)], -1)
+
+
+def test_colour_and_jitter_leave_the_mask_alone():
+    images, plain = {"rgb": _image(), "hha": _masked_image()}, Augmentation(16)
+    jittered = Augmentation(16, hha_color=True, hha_jitter=True)
+    for index in range(5):
+        view, reference = (augment.random_view(images, _seed(index), choice)["hha"] for choice in (jittered, plain))
+        np.testing.assert_array_equal(view[..., 3], reference[..., 3])
+        assert not np.allclose(view[..., :3], reference[..., :3])
+
+
+def test_a_mask_changes_nothing_of_the_rest():
+    augmentation = Augmentation(16, hha_color=True, hha_jitter=True, hha_dropout=0.3)
+    for index in range(5):
+        views = [
+            augment.random_view({"rgb": _image(), "hha": hha}, _seed(index), augmentation)
+            for hha in (_masked_image(), _masked_image()[..., :3])
+        ]
+        np.testing.assert_array_equal(views[0]["rgb"], views[1]["rgb"])
+        np.testing.assert_array_equal(views[0]["hha"][..., :3], views[1]["hha"])
+
+
+def test_a_dropped_hha_has_nothing_measured():
+    augmentation = Augmentation(image_size=8, hha_dropout=0.5)
+    views = [augment.random_view({"hha": _masked_image()}, _seed(index), augmentation)["hha"] for index in range(20)]
+    dropped = [view for view in views if np.allclose(view[..., :3], 128 / 255)]
+    assert 0 < len(dropped) < 20
+    assert all(np.all(view[..., 3] == 0) for view in dropped)
+
+
+def test_a_neutral_hole_is_what_dropout_makes_of_a_view():
+    hole = holes.encode(tf.zeros([8, 8]), tf.constant([8.0, 8, 4, 4]), tf.constant([0.0, 1, 0]), holes="neutral") / 255
+    view = augment.random_view({"hha": tf.ones([8, 8, 3])}, _seed(1), Augmentation(8, hha_dropout=0.999999))["hha"]
+    np.testing.assert_allclose(view, hole, atol=1e-6)

@@ -66,3 +66,22 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
 def test_dropping_hha_needs_rgb_beside_it(tmp_path):
     with pytest.raises(UserError, match="--modality=hha"):
         _config(tmp_path, modality="hha", hha_dropout=0.3)
+
+
+def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
+    with pytest.raises(UserError, match=r"^--holes=wish: choose one of none, mask, neutral, nearest, inpaint$"):
+        _config(tmp_path, holes="wish")
+
+
+def test_flags_txt_from_before_holes_loads_as_published(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    path = tmp_path / "run" / "flags.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("--holes")))
+    assert load_config(config.workdir) == config and config.preprocessing.holes == "none"
+
+
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
+    open_workdir(_config(tmp_path, holes=choice))
+    assert load_config(str(tmp_path / "run")).preprocessing.holes == choice

@@ -39,6 +39,11 @@ def test_view_grid_has_a_row_a_sample_and_a_column_an_image():
     np.testing.assert_array_equal(grid[0, ::4, 0], [102, 51, 204, 51])  # RGB, HHA, RGB, HHA
 
 
+def test_view_grid_shows_no_mask():
+    views = tuple({"hha": tf.concat([tf.fill([2, 4, 4, 3], 0.2), tf.ones([2, 4, 4, 1])], -1)} for _ in range(2))
+    np.testing.assert_array_equal(monitors.view_grid(views), np.full((8, 8, 3), 51))
+
+
 def _identity():
     x = keras.Input((2,))
     model = keras.Model(x, {"embedding": keras.layers.Activation("linear")(x)})

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_simsiam import augment, pipeline
 from keras_simsiam.augment import Augmentation
+from keras_simsiam.depth import holes
 from keras_simsiam.pipeline import Preprocessing
 
 
@@ -99,3 +100,40 @@ def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
     epochs = np.reshape(levels, (4, 6)).tolist()  # 7 // 2 = 3 batches an epoch: one sample is left out
     assert all(len(set(epoch)) == 6 and set(epoch) <= set(range(7)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+@pytest.mark.parametrize("encoding", ["gupta", "paper"])
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding):
+    sample = make_sample()
+    preprocessing = Preprocessing("rgbd", 24, encoding, choice)
+    native = pipeline.native_images(sample, preprocessing)["hha"]
+    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding, choice)
+    np.testing.assert_allclose(native, encoded / 255, atol=1e-4)
+    view = pipeline.clean_view(sample, preprocessing)
+    mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: pipeline.clean_view(s, preprocessing))))
+    assert {name: image.shape[-1] for name, image in mapped.items()} == preprocessing.channels
+    for name in view:
+        np.testing.assert_allclose(view[name], mapped[name], atol=1e-3)
+
+
+def test_the_mask_is_cut_and_resized_with_the_image(make_sample):
+    sample = make_sample(height=60, width=40)
+    mask = pipeline.clean_view(sample, Preprocessing("hha", 40, holes="mask"))["hha"][..., 3]
+    np.testing.assert_allclose(mask, (sample["depth"][10:50] > 0).numpy(), atol=1e-6)
+
+
+def test_views_to_train_on_have_the_mask_too(make_sample):
+    samples = [make_sample(index) for index in range(2)]
+    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
+    batches = pipeline.view_batches(
+        tf.data.Dataset.range(2),
+        lambda index: {key: value[index] for key, value in stacked.items()},
+        2,
+        Preprocessing("rgbd", 8, holes="mask"),
+        Augmentation(8, hha_jitter=True),
+        batch_size=2,
+        seed=0,
+    )
+    for view in next(iter(batches)):
+        assert view["rgb"].shape == (2, 8, 8, 3) and view["hha"].shape == (2, 8, 8, 4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam import run
+from keras_simsiam import pipeline, run
 from keras_simsiam.config import RunConfig
 from keras_simsiam.errors import UserError
 from keras_simsiam.models import resnet
@@ -131,3 +131,15 @@ def test_predictor_rates():
     variable = method.predictor.trainable_variables[0]
     rate = method.optimizer._override(method.optimizer._var_key(variable))
     assert float(rate(0)) == pytest.approx(10 * 0.0125) and float(rate(4)) == pytest.approx(10 * 0.0125 / 2)
+
+
+@pytest.mark.parametrize("choice", ["mask", "nearest"])
+def test_a_run_with_a_choice_of_holes(config, data, choice):
+    """From samples with holes to an encoder that takes what the configuration's preprocessing gives."""
+    chosen = config(choice, modality="rgbd", holes=choice, epochs=1, hha_dropout=0.3)
+    run.train(chosen, data)
+    batches = pipeline.clean_batches(data.queries, chosen.preprocessing, 3)
+    view, _ = next(iter(batches))
+    assert view["hha"].shape[-1] == (4 if choice == "mask" else 3)
+    for encoder in (run.load_encoder(chosen.workdir), run.untrained_encoder(chosen)):
+        assert np.isfinite(encoder(view)["embedding"]).all()

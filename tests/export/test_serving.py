@@ -12,8 +12,9 @@ from keras_simsiam.pipeline import Preprocessing, clean_view
 SIZE = 16
 
 
-def tiny_encoder(modality):
-    view = {part: keras.Input((SIZE, SIZE, 3), name=part) for part in MODALITIES[modality]}
+def tiny_encoder(modality, channels=None):
+    channels = channels or dict.fromkeys(MODALITIES[modality], 3)
+    view = {part: keras.Input((SIZE, SIZE, count), name=part) for part, count in channels.items()}
     maps = [keras.layers.Conv2D(4, 3, strides=2)(images) for images in view.values()]
     features = keras.layers.BatchNormalization()(keras.layers.Concatenate()(maps) if len(maps) > 1 else maps[0])
     return keras.Model(view, {"embedding": keras.layers.GlobalAveragePooling2D()(features), "map": features})
@@ -25,7 +26,7 @@ def frame(height, width, seed=0):
     millimetres = (2500 - 1000 * np.mgrid[:height, :width][0] / height + random.normal(0, 5, (height, width))).astype(
         int
     )
-    millimetres[:4, :4] = 0
+    millimetres[4:20, 12:28] = 0
     rgb = random.integers(0, 256, (height, width, 3), np.uint8)
     sample = {
         "rgb": tf.constant(rgb),
@@ -92,3 +93,19 @@ def test_refuses_what_a_stranger_may_send():
     ]:
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(signatures["serving_default"], "rgbd", "serving_default", sample | files | {key: value})
+
+
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
+    preprocessing = Preprocessing("rgbd", SIZE, holes=choice)
+    encoder = tiny_encoder("rgbd", preprocessing.channels)
+    module, signatures = servable(encoder, preprocessing)
+    tf.saved_model.save(module, str(tmp_path), signatures)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures
+    sample, files = frame(40, 48)
+    right = expected(encoder, preprocessing, sample)
+    for name in ("tensors", "serving_default"):
+        given = sample if name == "tensors" else sample | files
+        np.testing.assert_allclose(call(loaded[name], "rgbd", name, given)["embedding"], right, atol=1e-4)
+    if choice != "mask":  # with the same encoder the choice makes a difference
+        assert not np.allclose(right, expected(encoder, Preprocessing("rgbd", SIZE), sample), atol=1e-3)

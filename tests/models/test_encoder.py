@@ -47,3 +47,23 @@ def test_a_dropped_hha_is_zero_to_its_tower():
     tower = build_encoder("hha", "resnet18", 32, width=4).get_layer("hha_tower")
     rescaling = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Rescaling))
     np.testing.assert_allclose(rescaling(tf.fill([1, 2, 2, 3], 128 / 255)), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("modality", ["hha", "rgbd"])
+def test_a_mask_beside_hha(tmp_path, modality):
+    encoder = build_encoder(modality, "resnet18", 32, hha_channels=4, width=4)
+    view = _view(modality)
+    measured = view | {"hha": tf.concat([view["hha"], tf.ones([2, 32, 32, 1])], -1)}
+    missing = view | {"hha": tf.concat([view["hha"], tf.zeros([2, 32, 32, 1])], -1)}
+    assert not np.allclose(encoder(measured)["embedding"], encoder(missing)["embedding"])
+    encoder.save(tmp_path / "encoder.keras")
+    again = keras.models.load_model(tmp_path / "encoder.keras", compile=False)
+    np.testing.assert_allclose(again(measured)["embedding"], encoder(measured)["embedding"], atol=1e-6)
+
+
+def test_a_dropped_hha_with_its_mask_is_zero_to_its_tower():
+    tower = build_encoder("hha", "resnet18", 32, hha_channels=4, width=4).get_layer("hha_tower")
+    rescaling = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Rescaling))
+    dropped = tf.concat([tf.fill([1, 2, 2, 3], 128 / 255), tf.zeros([1, 2, 2, 1])], -1)
+    np.testing.assert_allclose(rescaling(dropped), 0, atol=1e-6)
+    np.testing.assert_allclose(rescaling(tf.ones([1, 2, 2, 4]))[..., 3], 1)
