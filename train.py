@@ -77,7 +77,7 @@ def main(argv):
     try:
         last = run.train(config, data)
     except KeyboardInterrupt:
-        sys.exit(f"interrupted; the same command resumes {config.workdir} from its last finished epoch")
+        sys.exit(f"\ninterrupted; the same command resumes {config.workdir} from its last finished epoch")
     print_summary(config, last)
 
 
@@ -101,7 +101,7 @@ def print_summary(config, last):
     if last:
         print(", ".join(f"{name} {value:.4g}" for name, value in last.items()))
     print(
-        f"""trained: {config.epochs} epochs
+        f"""{"trained" if last else "already trained"}: {config.epochs} epochs
   encoder      {os.path.join(config.workdir, "encoder.keras")}
   metrics      {os.path.join(config.workdir, "metrics.jsonl")}
   view pairs   {os.path.join(config.workdir, "figures", "views.png")}

@@ -30,10 +30,14 @@ def export(encoder, preprocessing, output):
         The Path of the version's folder, 1 in a new model folder.
 
     Raises:
-        UserError: `output` is something other than a model folder.
+        UserError: `output` is something other than a model folder, or cannot be made.
     """
     output = Path(output)
     version = output / str(next_version(output))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output={output} cannot be made ({error.strerror}): choose another") from error
     module, signatures = serving.servable(encoder, preprocessing)
     partial = output / f".{version.name}-{os.getpid()}"  # a server looks at whole numbers only
     try:

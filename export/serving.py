@@ -43,8 +43,9 @@ def servable(encoder, preprocessing):
     Returns:
         (module, signatures) for `tf.saved_model.save`. Both signatures take what `inputs` lists, B samples along the
         first axis, and return {"embedding": float32 [B,D]}: pooled features, not normalised. Their graphs refuse with
-        InvalidArgumentError what is no JPEG or PNG file, an image of more than 2²⁴ pixels, and colour and depth of
-        different sizes.
+        InvalidArgumentError what is no JPEG or PNG file, depth that is not a 16-bit PNG of one channel, an image of more
+        than 2²⁴ pixels, colour and depth of different sizes, units_per_metre that are not positive, and cameras and
+        units as `depth.camera.checked` does.
     """
     module = tf.Module()
     # The variables alone: the layers would be saved with a function each, which nobody calls.
@@ -84,12 +85,20 @@ def _decode(files):
             sample["rgb"] = tf.io.decode_image(files["image"], channels=3, expand_animations=False)
         sample["rgb"].set_shape([None, None, 3])
     if "depth" in files:
-        with tf.control_dependencies([_small_enough(files["depth"])]):
+        with tf.control_dependencies([_small_enough(files["depth"]), _sixteen_bit(files["depth"])]):
             # without the dtype the decoder gives 8 bits, silently
             depth = tf.io.decode_png(files["depth"], channels=1, dtype=tf.uint16)[..., 0]
         tf.debugging.assert_positive(files["units_per_metre"], "units_per_metre must be positive")
         sample["depth"] = tf.cast(depth, tf.float32) / files["units_per_metre"]
     return sample
+
+
+def _sixteen_bit(file):
+    """Reads the format from the header: the decoder would turn 8 bits or colours into 16-bit depth without a word."""
+    # bytes 24 and 25 of a PNG file: bits a channel, colour type (0 is gray); PNG specification, 11.2.2
+    bits, color = (tf.strings.substr(file, place, 1) for place in (24, 25))
+    is_depth = tf.equal(bits, b"\x10") & tf.equal(color, b"\x00")
+    return tf.debugging.Assert(is_depth, ["depth must be a 16-bit PNG of one channel"])
 
 
 def _small_enough(file):

@@ -1,6 +1,7 @@
 """The configuration of a run, and its flags.txt: what a run directory says of itself."""
 
 import dataclasses
+import math
 import os
 
 from keras_simsiam import pipeline
@@ -51,6 +52,11 @@ class RunConfig:
         for name in ("hha_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")
+        for name in ("base_lr", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and finite")
+        if not 0 <= self.seed < 1 << 32:
+            raise UserError(f"--seed={self.seed}: must be at least 0 and below 2**32")
         if not 0 < self.min_crop <= 1:
             raise UserError(f"--min_crop={self.min_crop}: must be above 0 and at most 1")
         if self.holes not in holes.CHOICES:
@@ -60,12 +66,7 @@ class RunConfig:
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
         if self.predictor_lr not in ("cosine", "fixed"):
-            try:
-                float(self.predictor_lr)
-            except ValueError as error:
-                raise UserError(
-                    f"--predictor_lr={self.predictor_lr}: give cosine, fixed, or a factor such as 10"
-                ) from error
+            _check_factor(self.predictor_lr)
 
     @property
     def preprocessing(self):
@@ -76,6 +77,15 @@ class RunConfig:
     def augmentation(self):
         """What is drawn for each view."""
         return Augmentation(self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout)
+
+
+def _check_factor(text):
+    try:
+        known = 0 <= float(text) < math.inf
+    except ValueError:
+        known = False
+    if not known:
+        raise UserError(f"--predictor_lr={text}: give cosine, fixed, or a factor such as 10")
 
 
 def load_config(workdir):
@@ -131,7 +141,7 @@ def open_workdir(config):
     try:
         os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
     except OSError as error:
-        raise UserError(f"--workdir={config.workdir}: cannot be made ({error.strerror})") from error
+        raise UserError(f"--workdir={config.workdir}: cannot be made ({error.strerror}): choose another") from error
     lines = [f"--{name}={_format(value)}\n" for name, value in dataclasses.asdict(config).items()]
     with open(path + ".partial", "w") as file:
         file.writelines(lines)

@@ -56,7 +56,17 @@ def test_a_damaged_flags_txt(tmp_path):
 
 @pytest.mark.parametrize(
     "flag, value",
-    [("batch_size", 0), ("hha_dropout", 1.0), ("min_crop", 0.0), ("predictor_lr", "sometimes"), ("image_size", -1)],
+    [
+        ("batch_size", 0),
+        ("hha_dropout", 1.0),
+        ("min_crop", 0.0),
+        ("predictor_lr", "sometimes"),
+        ("predictor_lr", "nan"),
+        ("base_lr", float("nan")),
+        ("weight_decay", -1.0),
+        ("seed", -1),
+        ("image_size", -1),
+    ],
 )
 def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
     with pytest.raises(UserError, match=f"--{flag}={value}"):

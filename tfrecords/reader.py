@@ -67,7 +67,8 @@ def _info(data_dir, content):
     for name, split in content["splits"].items():
         shards = tuple(tf.io.gfile.join(data_dir, shard) for shard in split["shards"])
         if not filesystems.is_remote(data_dir):
-            for shard, size in zip(shards, split["bytes"], strict=True):
+            # data sets of the first release did not say
+            for shard, size in zip(shards, split.get("bytes", [None] * len(shards)), strict=True):
                 _check_size(shard, size)
         splits[name] = Split(shards, split["count"])
     return Info(data_dir, splits, tuple(content["classes"]), tuple(content["instances"]), content["has_depth"])
@@ -75,7 +76,7 @@ def _info(data_dir, content):
 
 def _check_size(shard, size):
     found = os.path.getsize(shard) if os.path.exists(shard) else None
-    if found != size:
+    if found is None or size not in (None, found):
         state = "is missing" if found is None else f"has {found} bytes, not {size} as written"
         raise UserError(f"{shard} {state}: copy or build the data set again")
 

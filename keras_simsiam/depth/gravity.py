@@ -41,6 +41,36 @@ def from_depth(depth, intrinsics, valid=None):
     return down, confidence(down, normals, normals_valid)
 
 
+def known_or_estimated(gravity, depth, intrinsics, valid=None):
+    """Gravity where it is given, estimated from the depth elsewhere; nothing is estimated where all of it is given.
+
+    Args:
+      gravity: float32 `[..., 3]`, or `[3]` for all images, of any length; zero or not finite is unknown. None: all
+        unknown.
+      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+      intrinsics: float32 `[..., 4]`, pixels.
+      valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
+
+    Returns:
+      float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
+    """
+    depth = tf.convert_to_tensor(depth, tf.float32)
+
+    def estimated():
+        return estimate(*surface.plane_normals(depth, intrinsics, valid, RADIUS))
+
+    if gravity is None:
+        return estimated()
+    gravity = tf.convert_to_tensor(gravity, tf.float32)
+    length = tf.norm(gravity, axis=-1, keepdims=True)
+    known = (length > 0) & tf.math.is_finite(length)
+    given = tf.where(known, tf.math.divide_no_nan(gravity, length), 0.0)
+    # One gravity may serve a batch; both branches are to have one shape.
+    given = tf.broadcast_to(given, tf.concat([tf.shape(depth)[:-2], [3]], axis=0))
+    given = tf.ensure_shape(given, depth.shape[:-2].concatenate(3))
+    return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))
+
+
 def estimate(normals, normals_valid):
     """Estimates gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
 

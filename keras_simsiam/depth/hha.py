@@ -63,7 +63,7 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground
     _check_choices(encoding, ground)
     shape = tf.convert_to_tensor(depth, tf.float32).shape
     depth, valid, intrinsics = camera.checked(depth, intrinsics, valid)
-    gravity = _known_or_estimated(gravity, depth, intrinsics, valid)
+    gravity = gravity_estimation.known_or_estimated(gravity, depth, intrinsics, valid)
     if encoding == "gupta":
         channels = _gupta(depth, intrinsics, gravity, valid, ground)
     else:
@@ -134,22 +134,3 @@ def _angle(normals, gravity):
     # Not a matrix product, whose TensorFloat-32 form on recent GPUs is 2° off near 0° and 180°.
     cosine = tf.reduce_sum(normals * gravity[..., tf.newaxis, tf.newaxis, :], axis=-1)
     return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180.0 / math.pi)
-
-
-def _known_or_estimated(gravity, depth, intrinsics, valid):
-    """Gravity as unit vectors `[..., 3]`, estimated where it is None or zero."""
-
-    def estimated():
-        normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, gravity_estimation.RADIUS)
-        return gravity_estimation.estimate(normals, normals_valid)
-
-    if gravity is None:
-        return estimated()
-    gravity = tf.convert_to_tensor(gravity, tf.float32)
-    length = tf.norm(gravity, axis=-1, keepdims=True)
-    known = (length > 0) & tf.math.is_finite(length)
-    given = tf.where(known, tf.math.divide_no_nan(gravity, length), 0.0)
-    # One gravity may serve a batch; both branches are to have one shape.
-    given = tf.broadcast_to(given, tf.concat([tf.shape(depth)[:-2], [3]], axis=0))
-    given = tf.ensure_shape(given, depth.shape[:-2].concatenate(3))
-    return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))

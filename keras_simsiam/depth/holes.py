@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from keras_simsiam.depth import camera, hha
 from keras_simsiam.depth import gravity as gravity_estimation
-from keras_simsiam.depth import normals as surface
 
 # What a channel of an unknown pixel is set to: the middle, which the encoder's normalisation maps to zero and which a
 # dropped HHA (augment.py) is set to. A mean over the image would be another value in every image.
@@ -88,27 +87,13 @@ def encode(depth, intrinsics, gravity=None, encoding="gupta", holes="none"):
         raise ValueError(f"holes must be one of {', '.join(CHOICES)}, not {holes!r}")
     if holes in FILLS:
         # Estimated from a filled image it may be another: of one real frame (docs/holes.md) a right angle off.
-        gravity = _measured_gravity(gravity, depth, intrinsics)
+        gravity = gravity_estimation.known_or_estimated(gravity, depth, intrinsics)
         return hha.encode(FILLS[holes](depth), intrinsics, gravity, encoding=encoding)
     image = hha.encode(depth, intrinsics, gravity, encoding=encoding)
     valid = camera.measured(depth)[1][..., tf.newaxis]
     if holes == "mask":
         return tf.concat([image, 255.0 * tf.cast(valid, tf.float32)], axis=-1)
     return tf.where(valid, image, UNKNOWN) if holes == "neutral" else image
-
-
-def _measured_gravity(gravity, depth, intrinsics):
-    """Gravity `[..., 3]`, estimated from the depth where it is None or zero, as `hha.encode` would of unfilled depth."""
-
-    def estimated():
-        return gravity_estimation.estimate(*surface.plane_normals(depth, intrinsics, None, hha.GRAVITY_RADIUS))
-
-    if gravity is None:
-        return estimated()
-    gravity = tf.convert_to_tensor(gravity, tf.float32)
-    length = tf.norm(gravity, axis=-1, keepdims=True)
-    known = (length > 0) & tf.math.is_finite(length)
-    return tf.cond(tf.reduce_all(known), lambda: gravity, lambda: tf.where(known, gravity, estimated()))
 
 
 def _nearest_in_row(valid):

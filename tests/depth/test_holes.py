@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from keras_simsiam.depth import gravity, hha, holes, normals
+from keras_simsiam.depth import gravity, hha, holes
 
 PACK = Path(__file__).parents[3] / "shared" / "data" / "rgbd_frames.tar.xz"
 INTRINSICS = np.array([57.0, 57.0, 19.5, 14.5], np.float32)
@@ -178,7 +178,7 @@ def test_inpaint_brings_the_encoding_nearer_to_that_of_the_whole_plane():
 def test_unknown_gravity_is_that_of_what_was_measured(choice):
     """One image of known and one of unknown gravity; the fill of neither may turn it."""
     depth = np.stack([_plane(), _plane(seed=1)])
-    estimated = gravity.estimate(*normals.plane_normals(depth[1], INTRINSICS, None, hha.GRAVITY_RADIUS))
+    estimated, _ = gravity.from_depth(depth[1], INTRINSICS)
     right = hha.encode(holes.FILLS[choice](depth), INTRINSICS, tf.stack([DOWN, estimated]))
     given = holes.encode(depth, INTRINSICS, np.stack([DOWN, 0 * DOWN]), holes=choice)
     np.testing.assert_allclose(given, right, atol=0.05)

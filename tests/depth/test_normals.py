@@ -98,21 +98,6 @@ def test_window_normals_match_the_normal_equations_in_float64():
     np.testing.assert_allclose(found.numpy()[valid], expected[valid], atol=1e-3)
 
 
-@pytest.mark.parametrize("stride", [3, 7, 21])
-@pytest.mark.parametrize("shape", [(2, 60, 83), (21, 7), (8, 15), (1, 1)])
-def test_strided_normals_are_those_of_every_pixel(shape, stride):
-    generator = np.random.default_rng(4)
-    depth = (generator.uniform(1, 3, shape) * (generator.random(shape) > 0.4)).astype(np.float32)
-    every, every_valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, 10))
-    found, valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, 10, stride))
-    assert found.shape == (*shape[:-2], *(-(-size // stride) for size in shape[-2:]), 3)
-    rows, columns = (slice(stride // 2, size, stride) for size in shape[-2:])
-    # the last window's centre may lie outside the image, where stride 1 has none
-    inside = [slice(len(range(size)[kept])) for size, kept in zip(shape[-2:], (rows, columns), strict=True)]
-    np.testing.assert_array_equal(valid[..., *inside], every_valid[..., rows, columns])
-    np.testing.assert_allclose(found[..., *inside, :], every[..., rows, columns, :], atol=1e-4)
-
-
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_normals_point_away_from_the_camera(method):
     depth = np.random.default_rng(3).uniform(0.5, 4, SIZE).astype(np.float32)

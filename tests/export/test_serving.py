@@ -1,5 +1,6 @@
 import struct
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -90,6 +91,16 @@ def test_refuses_what_a_stranger_may_send():
         ("image", frame(8, 9)[1]["image"], "same size"),
         ("image", tf.constant(b"text"), "Invalid|JPEG"),
         ("units_per_metre", tf.constant(0.0), "units_per_metre must be positive"),
+        (
+            "depth",
+            tf.constant(cv2.imencode(".png", np.ones((7, 9), np.uint8))[1].tobytes()),
+            "depth must be a 16-bit PNG of one channel",
+        ),
+        (
+            "depth",
+            tf.constant(cv2.imencode(".png", np.ones((7, 9, 3), np.uint16))[1].tobytes()),
+            "depth must be a 16-bit PNG of one channel",
+        ),
     ]:
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(signatures["serving_default"], "rgbd", "serving_default", sample | files | {key: value})

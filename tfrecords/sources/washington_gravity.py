@@ -74,10 +74,10 @@ def estimate(depth: np.ndarray, intrinsics: tuple[float, float, float, float]) -
       Unit vector in the camera frame.
     """
     # The other modes need none of the library.
-    from keras_simsiam.depth import gravity, normals
+    from keras_simsiam.depth import gravity
 
-    vectors, valid = normals.plane_normals(depth, np.float32(intrinsics), depth > 0, radius=10)
-    return tuple(float(value) for value in gravity.estimate(vectors, valid))
+    down, _ = gravity.from_depth(depth, intrinsics)
+    return tuple(float(value) for value in down)
 
 
 def _nominal(video):
