@@ -48,6 +48,10 @@ def expected(encoder, preprocessing, *samples):
     return encoder({part: tf.stack([view[part] for view in views]) for part in views[0]}, training=False)["embedding"]
 
 
+def _constant_png(image):
+    return tf.constant(cv2.imencode(".png", image)[1].tobytes())
+
+
 @pytest.mark.parametrize("modality", ["rgb", "hha", "rgbd"])
 def test_both_signatures_give_the_embeddings_of_the_library(modality):
     encoder, preprocessing = tiny_encoder(modality), Preprocessing(modality, SIZE)
@@ -93,12 +97,12 @@ def test_refuses_what_a_stranger_may_send():
         ("units_per_metre", tf.constant(0.0), "units_per_metre must be positive"),
         (
             "depth",
-            tf.constant(cv2.imencode(".png", np.ones((7, 9), np.uint8))[1].tobytes()),
+            _constant_png(np.ones((7, 9), np.uint8)),
             "depth must be a 16-bit PNG of one channel",
         ),
         (
             "depth",
-            tf.constant(cv2.imencode(".png", np.ones((7, 9, 3), np.uint16))[1].tobytes()),
+            _constant_png(np.ones((7, 9, 3), np.uint16)),
             "depth must be a 16-bit PNG of one channel",
         ),
     ]:
