@@ -62,7 +62,7 @@ def test_from_frames_to_a_savedmodel(data_dir, tmp_path):
     [
         (["--data_dir=/no/such/folder"], "no data set in /no/such/folder"),
         (["--modality=infrared"], "flag --modality=infrared"),
-        (["--batch_size=1000"], "error: --batch_size=1000: the training split has only 48 frames"),
+        (["--batch_size=1000"], "error: --batch_size=1000: the training split has 48 frames"),
         (["--predictor_lr=sometimes"], "error: --predictor_lr=sometimes"),
         (["--no_such_flag=1"], "Unknown command line flag 'no_such_flag'"),
         (["stray"], "error: stray: not a flag"),
