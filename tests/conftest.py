@@ -1,6 +1,8 @@
 """What every test module shares: a small synthetic sample and data set."""
 
 import os
+import tarfile
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -14,6 +16,23 @@ def _float32():
     """A test that sets a precision or a session leaves nothing behind for the next one."""
     yield
     tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def unpack(tmp_path_factory):
+    """A function that unpacks the members whose names hold one of `parts`, and gives the folder; skips without the pack."""
+
+    def unpack(name, parts):
+        path = Path(__file__).parents[2] / "shared" / "data" / name
+        if not path.exists():
+            pytest.skip("the real frames are not beside the repository")
+        folder = tmp_path_factory.mktemp("unpacked")
+        with tarfile.open(path) as pack:
+            members = [member for member in pack if any(part in member.name for part in parts)]
+            pack.extractall(folder, members=members, filter="data")
+        return folder
+
+    return unpack
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """HHA of real frames: the turntable, a horizontal plane, as it comes out of what users build and encode."""
 
-import tarfile
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -12,19 +9,13 @@ from keras_simsiam.depth import hha
 from tfrecords import images
 from tfrecords.sources import washington
 
-PACK = Path(__file__).parents[3] / "shared" / "data" / "uw-rgbd-mini.tar.xz"
 INSTANCES = ("/apple_2/", "/ball_2/", "/bowl_1/", "/cereal_box_1/")
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory):
+def frames(unpack):
     """(depth, frame, pixels beside the object) of every tenth frame, planned with --gravity=table."""
-    if not PACK.exists():
-        pytest.skip("the real frames are not beside the repository")
-    folder = tmp_path_factory.mktemp("washington")
-    with tarfile.open(PACK) as pack:
-        members = [member for member in pack if any(name in member.name for name in INSTANCES)]
-        pack.extractall(folder, members=members, filter="data")
+    folder = unpack("uw-rgbd-mini.tar.xz", INSTANCES)
     plan = washington.plan(str(folder / "rgbd-dataset"), every=10, gravity="table")
     return [_load(plan, reference) for references in plan.splits.values() for reference in references]
 
