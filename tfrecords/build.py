@@ -27,12 +27,12 @@ FLAGS = flags.FLAGS
 flags.DEFINE_enum("source", None, sorted(SOURCES), "The data set to build.", required=True)
 flags.DEFINE_string("output", None, "The folder to write the shards and dataset.json to.", required=True)
 flags.DEFINE_string("input", None, "washington: the folder that holds the categories' folders.")
-flags.DEFINE_enum(
+flags.DEFINE_string(
     "split",
-    "category",
-    ["category", "instance"],
-    "'category' tests on other instances than it trains on (washington: one of each category, those of trial 1 in "
-    "testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 and tests on video 2.",
+    None,
+    "washington, synthetic: 'category' (the default) tests on other instances than it trains on (washington: one of each "
+    "category, those of trial 1 in testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 "
+    "and tests on video 2.",
 )
 flags.DEFINE_integer(
     "every",
@@ -41,12 +41,11 @@ flags.DEFINE_integer(
     "is the paper's; 1 for data that is already thinned).",
     lower_bound=1,
 )
-flags.DEFINE_enum(
+flags.DEFINE_string(
     "gravity",
-    "table",
-    ["table", "nominal", "estimate"],
-    "washington: gravity from the table's plane, one per video of each instance; the nominal 30, 45 and 60 degrees of "
-    "videos 1, 2 and 4; or estimated from each frame alone.",
+    None,
+    "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
+    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone.",
 )
 flags.DEFINE_float(
     "val_fraction",
@@ -85,15 +84,18 @@ def main(argv):
 
 
 def _arguments(source):
-    """The flags that the source's plan has parameters for; one that is given but has no meaning there is a mistake."""
+    """The flags that the source's plan has parameters for, else its own defaults; a flag it has no use for is a mistake."""
     wanted = inspect.signature(SOURCES[source]).parameters
     others = {name for plan in SOURCES.values() for name in inspect.signature(plan).parameters} - set(wanted)
     for name in sorted(others):
         if FLAGS[name].present:
             raise UserError(f"--{name} has no meaning for --source={source}: leave it out")
-    arguments = {name: FLAGS[name].value for name in wanted}
+    arguments = {
+        name: FLAGS[name].value if FLAGS[name].value is not None else parameter.default
+        for name, parameter in wanted.items()
+    }
     for name, value in arguments.items():
-        if value is None:
+        if value is inspect.Parameter.empty:
             raise UserError(f"--source={source} needs --{name}: give it")
     return arguments
 

@@ -11,7 +11,8 @@ from absl import app, flags
 from tqdm import tqdm
 
 from keras_simsiam.errors import UserError, exit_on_user_error
-from tools import camera_file, depth_files
+from tfrecords import camera_file
+from tools import depth_files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("input", None, "Depth images: a folder, or a pattern in quotes ('depth/*.png').", required=True)

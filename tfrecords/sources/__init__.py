@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_simsiam.errors import UserError
 from tfrecords.example import Frame
 
 
@@ -13,7 +14,8 @@ class Plan:
 
     Attributes:
       splits: by name, a reference to each frame; cheap to hold, in any order.
-      load: reads or makes the frame of a reference; may be called from several threads. Raises UserError.
+      load: reads or makes the frame of a reference, in one of several processes; equal references give equal frames.
+        Raises UserError where this frame cannot be used: it is then left out of the data set and listed.
       classes: the name of each label.
       instances: the name of each instance.
       gravity: the mode it was found by and what was found, as JSON values.
@@ -26,3 +28,14 @@ class Plan:
     instances: Sequence[str]
     gravity: Mapping[str, Any]
     excluded: Mapping[str, int] = field(default_factory=dict)
+
+
+def choose(flag: str, value: str, choices: Sequence[str]) -> str:
+    """`value`, where it is one of the source's choices for a flag.
+
+    Raises:
+      UserError: it is not.
+    """
+    if value not in choices:
+        raise UserError(f"--{flag}={value} is not a choice of this source: it has {', '.join(choices)}")
+    return value

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_simsiam.errors import UserError
 from tfrecords.example import Frame
-from tfrecords.sources import Plan, synthetic_render, synthetic_sensor, synthetic_shapes
+from tfrecords.sources import Plan, choose, synthetic_render, synthetic_sensor, synthetic_shapes
 
 # The elevations measured on Washington's table (not the nominal ones), and its camera (640×480, zero-based centre).
 _VIDEOS = {1: 24.0, 2: 34.0, 4: 57.0}
@@ -56,6 +56,7 @@ def plan(
     Raises:
       UserError: val_fraction leaves nothing to train on, or there are too few views for videos to train and test on.
     """
+    choose("split", split, ("category", "instance"))
     counts = {"train": train_instances, "val": 0, "test": test_instances if split == "category" else 0}
     if split == "category":
         counts["val"] = round(val_fraction * train_instances)

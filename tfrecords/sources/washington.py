@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from keras_simsiam.errors import UserError
 from tfrecords import images
 from tfrecords.example import Frame
-from tfrecords.sources import Plan, washington_gravity, washington_splits
+from tfrecords.sources import Plan, choose, washington_gravity, washington_splits
 from tfrecords.sources.washington_layout import Reference, scan
 
 _UNITS_PER_METRE = 1000.0
@@ -35,6 +35,8 @@ def plan(
     Raises:
       UserError: a file or an argument that the user can mend, named in the message.
     """
+    choose("split", split, ("category", "instance"))
+    choose("gravity", gravity, ("table", "nominal", "estimate"))
     references = scan(input, every)
     if split == "instance":
         splits, excluded = washington_splits.by_instance(references)

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from keras_simsiam.errors import UserError
-from tools import camera_file
+from tfrecords import camera_file
 
 PLAIN = {"fx": 525.0, "fy": 524.0, "cx": 319.5, "cy": 239.5}
 OPEN3D = {"width": 640, "height": 480, "intrinsic_matrix": [525.0, 0, 0, 0, 524.0, 0, 319.5, 239.5, 1]}
