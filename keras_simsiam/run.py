@@ -202,7 +202,7 @@ class _Checkpoints(keras.callbacks.Callback):
 
 def _restore(method, epoch, workdir):
     """The manager of the run's checkpoints, the newest of which, if any, is put into the method and the epoch."""
-    method.optimizer.build(method.trainable_variables)  # or its velocities would be made, empty, after the restore
+    method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
     checkpoint = tf.train.Checkpoint(method=method, epoch=epoch)
     manager = tf.train.CheckpointManager(checkpoint, os.path.join(workdir, "checkpoints"), CHECKPOINTS_KEPT)
     if manager.latest_checkpoint:
