@@ -45,7 +45,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
             f"--input={input} holds no folder with images in color/ and depth/: give a recording's folder, or one that "
             "holds some"
         )
-    return recordings.plan(found, every, val_fraction, {})
+    return recordings.plan(found, every, val_fraction, gravity={"mode": "unknown"})
 
 
 def _references(folder, name, color, number):

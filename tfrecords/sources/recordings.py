@@ -13,7 +13,7 @@ from tfrecords.sources import Plan, hold_out
 
 @dataclass(frozen=True)
 class Reference:
-    """Where the files of one frame are, and the camera and the number of its recording."""
+    """Where the files of one frame are, the camera and the number of its recording, and gravity in the camera frame."""
 
     name: str
     color_path: str
@@ -21,10 +21,11 @@ class Reference:
     camera: Camera
     units_per_metre: float
     recording: int
+    gravity: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def load(reference: Reference) -> Frame:
-    """Reads a frame; its bytes are those of the files, its gravity is unknown and it has no label.
+    """Reads a frame; its bytes are those of the files, and it has no label.
 
     Raises:
       UserError: a file is missing or is not what it should be, or the images differ in size from each other or from
@@ -45,6 +46,7 @@ def load(reference: Reference) -> Frame:
         depth=depth,
         units_per_metre=reference.units_per_metre,
         intrinsics=camera.intrinsics,
+        gravity=reference.gravity,
         instance=reference.recording,
     )
 
@@ -68,14 +70,14 @@ def folders(root: str) -> Iterator[tuple[str, str, list[str], list[str]]]:
         yield path, name, inner, files
 
 
-def plan(recordings: dict[str, list[Reference]], every: int, val_fraction: float, excluded: dict[str, int]) -> Plan:
+def plan(recordings: dict[str, list[Reference]], every: int, val_fraction: float, **description) -> Plan:
     """Plans recordings without labels: their names are the instances, the end of each is held out for `val`.
 
     Args:
       recordings: the frames of each in the order of time, by name.
       every: keeps the 1st, (every + 1)st, ... frame of each.
       val_fraction: of each, the last frames, in [0, 1).
-      excluded: what was left out, reason to count.
+      **description: of the plan, `gravity` and `excluded`.
 
     Raises:
       UserError: val_fraction leaves a split without frames.
@@ -85,6 +87,5 @@ def plan(recordings: dict[str, list[Reference]], every: int, val_fraction: float
         load=load,
         classes=[],
         instances=list(recordings),
-        gravity={"mode": "unknown"},
-        excluded={reason: count for reason, count in excluded.items() if count},
+        **description,
     )

@@ -6,7 +6,7 @@ import re
 
 from keras_simsiam.errors import UserError
 from tfrecords import camera_file, images
-from tfrecords.sources import Plan, choose, recordings
+from tfrecords.sources import Plan, choose, recordings, tum_poses
 
 _LISTS = ("rgb.txt", "depth.txt")
 _UNITS_PER_METRE = 5000.0
@@ -25,7 +25,8 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     """Plans one or several sequences: colour and depth paired by their time, in the order of time.
 
     The camera is that of the camera.json in the sequence's folder or up to two folders above; without one, that of
-    freiburg1, 2 or 3, by the folder's name. Depth is in 1/5000 m unless the camera.json says otherwise.
+    freiburg1, 2 or 3, by the folder's name. Depth is in 1/5000 m unless the camera.json says otherwise. Gravity comes
+    from the sequence's groundtruth.txt (`tum_poses`), unknown where that has no pose within 0.02 s or is not there.
 
     Args:
       input: a sequence's folder, or a folder that holds some, at any depth.
@@ -51,7 +52,13 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     if not any(sequences.values()):
         found = "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
         raise UserError(f"--input={input} holds {found}: give a TUM sequence's folder, or one that holds some")
-    return recordings.plan(sequences, every, val_fraction, {"colour images without depth within 0.02 s": unpaired})
+    return recordings.plan(
+        sequences,
+        every,
+        val_fraction,
+        gravity=_describe_gravity(sequences),
+        excluded={"colour images without depth within 0.02 s": unpaired} if unpaired else {},
+    )
 
 
 def associate(first: list[float], second: list[float]) -> list[tuple[float, float]]:
@@ -91,8 +98,14 @@ def _read_list(path):
     return entries
 
 
+def _describe_gravity(sequences):
+    known = [any(reference.gravity) for references in sequences.values() for reference in references]
+    return {"mode": "groundtruth" if any(known) else "unknown", "unknown": known.count(False)}
+
+
 def _references(folder, name, number, pairs):
     camera = _camera(folder)
+    gravities = tum_poses.gravities(os.path.join(folder, "groundtruth.txt"), [time for time, _, _ in pairs])
     return [
         recordings.Reference(
             name=f"{name}/{time:.6f}",
@@ -101,8 +114,9 @@ def _references(folder, name, number, pairs):
             camera=camera,
             units_per_metre=camera.units_per_metre or _UNITS_PER_METRE,
             recording=number,
+            gravity=gravity,
         )
-        for time, color, depth in pairs
+        for (time, color, depth), gravity in zip(pairs, gravities, strict=True)
     ]
 
 

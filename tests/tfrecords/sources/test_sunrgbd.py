@@ -1,4 +1,5 @@
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def _write_split(write, train, test, **options):
 
 
 def _only(plan):
+    plan = pickle.loads(pickle.dumps(plan))
     return plan.load(plan.splits["train"][0])
 
 

@@ -1,4 +1,5 @@
 import os
+import pickle
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from keras_simsiam.depth import normals
 from keras_simsiam.errors import UserError
 from tfrecords import example
 from tfrecords.sources import tum
@@ -34,6 +36,7 @@ def write(tmp_path):
 
 
 def _load_all(plan):
+    plan = pickle.loads(pickle.dumps(plan))
     return [plan.load(reference) for references in plan.splits.values() for reference in references]
 
 
@@ -62,8 +65,43 @@ def test_real_frames(unpack):
         np.testing.assert_array_equal(sample["rgb"], np.array(Image.open(folder / color)))
         assert frame.rgb == (folder / color).read_bytes() and frame.depth == (folder / depth).read_bytes()
         assert frame.intrinsics == (517.3, 516.5, 318.6, 255.3)
-        assert (frame.gravity, frame.label, frame.instance) == ((0, 0, 0), -1, 0)
-    assert plan.instances == ["tum_fr1_desk"] and plan.gravity == {"mode": "unknown"} and not plan.excluded
+        assert (frame.label, frame.instance) == (-1, 0)
+        found, valid = normals.plane_normals(sample["depth"], sample["intrinsics"], None, 10)
+        level = found[valid & (tf.linalg.matvec(found, frame.gravity) > np.cos(np.radians(15)))].numpy()
+        assert len(level) > 0.4 * np.count_nonzero(valid)  # desks and floor
+        assert np.degrees(np.arccos(frame.gravity @ level.mean(0) / np.linalg.norm(level.mean(0)))) < 4
+    assert plan.instances == ["tum_fr1_desk"] and not plan.excluded
+    assert plan.gravity == {"mode": "groundtruth", "unknown": 0}
+
+
+@pytest.mark.parametrize(
+    ("quaternion", "gravity"),
+    [
+        ((1, 0, 0, 0), (0, 0, 1)),  # half a turn about x: the camera looks straight down
+        ((-1, 0, 0, 1), (0, 1, 0)),  # a quarter of a turn about x: it looks ahead, along the world's y
+        ((0, 0, 0, 2), (0, 0, -1)),  # the world's own axes: it looks straight up
+        ((0.5, -0.5, 0.5, -0.5), (0, 1, 0)),  # ahead, along the world's x
+        ((0, 1, 0, 1), (1, 0, 0)),  # lying on its right side
+    ],
+)
+def test_gravity_of_a_pose(write, quaternion, gravity):
+    folder = write([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    poses = [(0.9, 0, 0, 0, 1), (1.99, *quaternion), (2.03, 0, 0, 1, 1), (3.03, 0, 0, 0, 1)]
+    lines = ["# timestamp tx ty tz qx qy qz qw"] + [f"{time} 1 2 3 {' '.join(map(str, pose))}" for time, *pose in poses]
+    (folder / "groundtruth.txt").write_text("\n".join(lines) + "\n")
+    plan = tum.plan(str(folder))
+    assert plan.gravity == {"mode": "groundtruth", "unknown": 2}
+    first, second, third = (frame.gravity for frame in _load_all(plan))
+    assert first == third == (0, 0, 0)
+    np.testing.assert_allclose(second, gravity, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["", "1 2 3", "1 0 0 0 0 0 0 0", "1 0 0 0 a 0 0 1", "1 0 0 0 nan 0 0 1", "1 2\n1 2 3"])
+def test_bad_poses_are_named(write, text):
+    folder = write([1.0], [1.0])
+    (folder / "groundtruth.txt").write_text(text)
+    with pytest.raises(UserError, match=r"groundtruth\.txt does not hold poses"):
+        tum.plan(str(folder))
 
 
 def test_times_are_paired_as_the_benchmark_does():
@@ -80,6 +118,7 @@ def test_frames_without_partner_are_counted(write):
     plan = tum.plan(str(folder))
     assert [frame.name.rsplit("/", 1)[1] for frame in _load_all(plan)] == ["1.000000", "1.066000"]
     assert plan.excluded == {"colour images without depth within 0.02 s": 2}
+    assert plan.gravity == {"mode": "unknown", "unknown": 2}
 
 
 @pytest.mark.parametrize(
