@@ -84,7 +84,7 @@ def test_depth_of_steps_of_a_65535th_of_10_m_is_kept_exactly(sample_file):
 def test_a_frame_by_hand(write_nyu):
     images, depths = _images(2)
     raw = np.where(depths > 8, 0, depths + 0.05)
-    raw[1, 2, 3] = np.nan
+    raw[1, 2, 3:5] = np.nan, np.inf
     path = write_nyu(
         2,
         images,
@@ -101,7 +101,7 @@ def test_a_frame_by_hand(write_nyu):
     assert [(frame.label, frame.instance) for frame in frames] == [(1, 1), (0, 0)]
     sample = _decoded(frames[1])
     np.testing.assert_array_equal(sample["rgb"], images[1])
-    raw[1, 2, 3] = 0
+    raw[1, 2, 3:5] = 0
     np.testing.assert_allclose(sample["depth"], raw[1], atol=STEP / 2 + 1e-6)
     assert example.encode(plan.load(1)) == example.encode(frames[1])
 

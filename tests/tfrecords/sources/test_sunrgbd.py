@@ -155,6 +155,15 @@ def test_official_split(write, format):
     assert sunrgbd.plan(str(Path(write.root).parent), splits_file=path).splits["test"] == [f"SUNRGBD/{NAMES[1]}"]
 
 
+def test_a_folder_above_the_data_set_may_bear_a_sensors_name(write, tmp_path):
+    for name in NAMES[:2]:
+        write(name)
+    path = _write_split(write, NAMES[:1], NAMES[1:2])
+    shutil.copytree(write.root, tmp_path / "kv1" / "SUNRGBD")
+    plan = sunrgbd.plan(str(tmp_path / "kv1"), splits_file=path)
+    assert plan.splits == {"train": [f"SUNRGBD/{NAMES[0]}"], "test": [f"SUNRGBD/{NAMES[1]}"]}
+
+
 def _as_hdf5(path):
     content = io.loadmat(path, simplify_cells=True)
     with h5py.File(path, "w", userblock_size=512) as file:
