@@ -9,8 +9,9 @@ from keras_simsiam.errors import UserError
 
 _SAMPLE = 64  # frames to compare, spread over the file
 _MINIMUM = 8  # of them that must show which way is down
-_CONFIDENCE = 0.05  # beyond it the estimate is within 0.6° of the truth (docs/hha.md)
+_CONFIDENCE = 0.05  # beyond it the estimate of cameras tilted by less than 45° is within 0.6° (docs/hha.md)
 _TOLERANCE = 5.0  # degrees; a Kinect's accelerometer drifts by up to 3
+_OUTLIER = 20.0  # degrees
 
 Gravities = np.ndarray
 
@@ -20,7 +21,7 @@ def measure(file: h5py.File, depths: str, intrinsics: tuple[float, ...]) -> tupl
 
     The toolbox describes accelData's columns as roll, yaw, pitch and tilt; nothing published says along which axes and
     with which signs. So all 48 ways to match the first three columns with the camera's axes, up to sign, are compared
-    with the gravity that the depth of some frames shows. The best is taken where it agrees to within 5° on average and
+    with the gravity that the depth of some frames shows. The best is taken where its median angle is at most 5° and it
     is better than the next best by more than three standard errors; else gravity is unknown.
 
     Args:
@@ -30,7 +31,7 @@ def measure(file: h5py.File, depths: str, intrinsics: tuple[float, ...]) -> tupl
 
     Returns:
       Unit vectors [N,3] in the camera frame, zero where unknown; and what dataset.json says of them: the mode, the
-      accelData columns (signed, from one) that are the camera's x, y and z, and the mean angle to the scenes in degrees.
+      accelData columns (signed, from one) that are the camera's x, y and z, and the median angle to the scenes in degrees.
 
     Raises:
       UserError: accelData is not [4,N].
@@ -85,7 +86,10 @@ def _normalized(vectors):
 
 
 def _match(readings, downs):
-    """The signed permutation [3,3] that turns readings [K,3] into downs [K,3] best, and its mean angle in degrees."""
+    """The signed permutation [3,3] that turns readings [K,3] into downs [K,3] best, and the median angle in degrees.
+
+    None and None where none is near enough, or two are alike.
+    """
     candidates = [
         np.diag(signs) @ np.eye(3)[list(order)]
         for order in itertools.permutations(range(3))
@@ -93,9 +97,10 @@ def _match(readings, downs):
     ]
     cosines = np.einsum("mij,kj,ki->mk", np.array(candidates), readings, downs)
     errors = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
-    best, second = np.argsort(errors.mean(axis=1))[:2]
-    lead = errors[second] - errors[best]
+    # A camera tilted by about 45° may show another axis of the room: how far off it is says nothing.
+    costs = np.minimum(errors, _OUTLIER)
+    best, second = np.argsort(costs.mean(axis=1))[:2]
+    lead = costs[second] - costs[best]
     certain = lead.mean() > 3 * lead.std() / np.sqrt(len(lead))
-    if errors[best].mean() > _TOLERANCE or not certain:
-        return None, None
-    return candidates[best], float(errors[best].mean())
+    degrees = float(np.median(errors[best]))
+    return (candidates[best], degrees) if certain and degrees <= _TOLERANCE else (None, None)

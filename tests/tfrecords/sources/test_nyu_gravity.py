@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from keras_simsiam.depth import gravity
 from keras_simsiam.errors import UserError
 from tfrecords.sources import nyu, nyu_gravity
 
@@ -23,13 +24,13 @@ def tilt(pitch, roll):
     return np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]]) @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
 
 
-def room(rotation, intrinsics=INTRINSICS, size=(120, 160)):
-    """Depth of a floor 1.3 m below the camera, a ceiling 1.2 m above it, walls 4 m in front and 2 m to the sides."""
+def room(rotation, intrinsics=INTRINSICS, size=(120, 160), wall=4.0):
+    """Depth of a floor 1.3 m below the camera, a ceiling 1.2 m above it, walls so far in front and 2 m to the sides."""
     fx, fy, cx, cy = intrinsics
     y, x = np.mgrid[: size[0], : size[1]]
     across, down, ahead = np.moveaxis(np.stack([(x - cx) / fx, (y - cy) / fy, np.ones(size)], -1) @ rotation.T, -1, 0)
     with np.errstate(divide="ignore"):
-        hits = np.stack([1.3 / down, -1.2 / down, 4 / ahead, 2 / np.abs(across)])
+        hits = np.stack([1.3 / down, -1.2 / down, wall / ahead, 2 / np.abs(across)])
     return np.where(hits > 0, hits, np.inf).min(axis=0)
 
 
@@ -60,9 +61,18 @@ def test_the_axes_are_found_from_the_scenes(rotations, axes):
     gravities, description = _measure([room(rotation) for rotation in rotations], _readings(rotations, axes))
     assert description["mode"] == "accelerometer" and description["degrees"] < 2
     assert description["columns"] == [int(row @ [1, 2, 3]) for row in np.array(axes)]
-    for rotation, gravity in zip(rotations, gravities, strict=True):
-        assert np.linalg.norm(gravity) == pytest.approx(1)
-        assert np.degrees(np.arccos(min(1, gravity @ rotation[1]))) < 2.5
+    for rotation, down in zip(rotations, gravities, strict=True):
+        assert np.linalg.norm(down) == pytest.approx(1)
+        assert np.degrees(np.arccos(min(1, down @ rotation[1]))) < 2.5
+
+
+def test_cameras_tilted_too_far_do_not_spoil_it(rotations):
+    tilted = [*rotations, tilt(52, 3), tilt(50, -5)]
+    depths = [*map(room, rotations), *(room(rotation, wall=1.0) for rotation in tilted[-2:])]
+    assert all(gravity.from_depth(depth, INTRINSICS)[1] > 0.1 for depth in depths)
+    gravities, description = _measure(depths, _readings(tilted))
+    assert description["columns"] == [2, -3, 1] and description["degrees"] < 2
+    assert np.degrees(np.arccos(gravities[-1] @ tilted[-1][1])) < 2.5
 
 
 def test_a_frame_without_reading_is_unknown(rotations):
