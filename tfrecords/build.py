@@ -15,10 +15,17 @@ from absl import app, flags
 from tqdm import tqdm
 
 from keras_simsiam.errors import UserError, exit_on_user_error
-from tfrecords.sources import synthetic, washington
+from tfrecords.sources import nyu, open3d, sunrgbd, synthetic, tum, washington
 from tfrecords.writer import Writer
 
-SOURCES = {"synthetic": synthetic.plan, "washington": washington.plan}
+SOURCES = {
+    "nyu": nyu.plan,
+    "open3d": open3d.plan,
+    "sunrgbd": sunrgbd.plan,
+    "synthetic": synthetic.plan,
+    "tum": tum.plan,
+    "washington": washington.plan,
+}
 
 # Each loaded frame waits in memory for its turn: enough to keep the threads busy, whatever a frame's size.
 _CHUNK = 64
@@ -26,32 +33,47 @@ _CHUNK = 64
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("source", None, sorted(SOURCES), "The data set to build.", required=True)
 flags.DEFINE_string("output", None, "The folder to write the shards and dataset.json to.", required=True)
-flags.DEFINE_string("input", None, "washington: the folder that holds the categories' folders.")
+flags.DEFINE_string(
+    "input",
+    None,
+    "washington: the folder that holds the categories' folders. nyu: the .mat file. sunrgbd: the folder SUNRGBD. tum, "
+    "open3d: the folder of a sequence or recording, or one that holds some.",
+)
 flags.DEFINE_string(
     "split",
     None,
     "washington, synthetic: 'category' (the default) tests on other instances than it trains on (washington: one of each "
     "category, those of trial 1 in testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 "
-    "and tests on video 2.",
+    "and tests on video 2. nyu, sunrgbd: 'official' (the default), 'all' in training; nyu: 'paper', 1152, 144 and 145 "
+    "drawn by the seed. tum, open3d: 'all'.",
 )
+flags.DEFINE_string(
+    "splits_file",
+    None,
+    "For --split=official. nyu: the toolbox's splits.mat (default: beside the .mat file). sunrgbd: the toolbox's "
+    "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or beside --input).",
+)
+flags.DEFINE_string("depth", None, "nyu, sunrgbd: 'filled' (the default) or 'raw', as measured, with holes.")
 flags.DEFINE_integer(
     "every",
-    5,
-    "washington: keeps the 1st, (N+1)st, (2N+1)st, ... frame of each video of each instance in frame-number order (5 "
-    "is the paper's; 1 for data that is already thinned).",
+    None,
+    "Keeps the 1st, (N+1)st, (2N+1)st, ... frame. washington: of each video of each instance in frame-number order (5 by "
+    "default, as in the paper; 1 for data that is already thinned). tum, open3d: of each sequence (1 by default).",
     lower_bound=1,
 )
 flags.DEFINE_string(
     "gravity",
     None,
     "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
-    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone.",
+    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. nyu: from the 'accelerometer' (the default), or "
+    "'estimate'.",
 )
 flags.DEFINE_float(
     "val_fraction",
     0.0,
     "Fraction of the training data that becomes the split 'val': whole instances where every category can spare one, "
-    "else (washington) the last frames of each video of each instance.",
+    "else (washington) the last frames of each video of each instance. nyu: whole scenes; sunrgbd: frames drawn by the "
+    "seed; tum, open3d: the last frames of each sequence.",
     lower_bound=0.0,
     upper_bound=0.9,
 )
