@@ -14,21 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_simsiam.errors import UserError
-from tfrecords import dataset, example
+from tfrecords import dataset, survey
 from tfrecords.processes import Pool
 from tfrecords.shard import Shard, WriteError
 from tfrecords.sources import Plan
-from tfrecords.statistics import Statistics
 from tfrecords.unfinished import Unfinished
 
-# A shard is what one worker writes and what a killed build need not redo. It is large enough to be read at the disk's
-# speed and small enough to fetch, to retry and to deal out ...
-_SHARD_BYTES = 64 * 2**20
-# ... but a split is cut into as many as this while each keeps so many frames: with one shard, one worker would do it all.
-_SHARDS, _SHARD_FRAMES = 32, 64
-
-# How many frames of each split are encoded to learn how large they are.
-_SAMPLES = 8
 _PROGRESS_EVERY = 16  # frames: a message each would cost small frames a few per cent
 
 
@@ -60,7 +51,7 @@ def build(plan: Plan, source: dict, seed: int, unfinished: Unfinished, pool: Poo
     if not splits:
         raise UserError("the source has no frames: nothing was written")
     command = {"source": source, "input": _digest(plan)}
-    layout = unfinished.begin(command, lambda: _layout(plan.load, splits, pool, strict))
+    layout = unfinished.begin(command, lambda: survey.layout(plan.load, splits, pool, strict))
     tasks = {split: _tasks(split, references, layout, unfinished.folder) for split, references in splits.items()}
     facts = _write_shards(plan.load, tasks, unfinished, pool, layout["has_depth"], strict)
     shards = {split: [facts[task.name] for task in found] for split, found in tasks.items()}
@@ -143,53 +134,6 @@ def _refuse_skipped(facts):
     for shard in facts:
         for line in shard["skipped"]:
             raise UserError(line["reason"])
-
-
-def _layout(load, splits, pool, strict):
-    """How many shards each split has, from the encoded size of some frames; and whether the frames have depth."""
-    everything = [(split, reference) for split, references in splits.items() for reference in references]
-    samples = [
-        (split, references[index])
-        for split, references in splits.items()
-        for index in np.linspace(0, len(references) - 1, min(len(references), _SAMPLES)).astype(int)
-    ]
-    probes = _probe_all(load, samples, pool, strict)
-    if not any("bytes" in probe for probe in probes):
-        probes = _probe_all(load, everything, pool, strict)
-    usable = [probe for probe in probes if "bytes" in probe]
-    if not usable:
-        raise UserError(f"none of the {len(everything)} frames can be used: {probes[0]['reason']}")
-    shards = {}
-    for split, references in splits.items():
-        sizes = [probe["bytes"] for probe in usable if probe["split"] == split] or [probe["bytes"] for probe in usable]
-        shards[split] = _shard_count(len(references), len(references) * sum(sizes) / len(sizes))
-    return {"shards": shards, "has_depth": usable[0]["has_depth"]}
-
-
-def _shard_count(frames, size):
-    return max(1, -(-int(size) // _SHARD_BYTES), min(_SHARDS, frames // _SHARD_FRAMES))
-
-
-def _probe_all(load, references, pool, strict):
-    """What is found of some frames, in their order."""
-    probe = partial(_probe, load=load)
-    found = sorted(pool.run(probe, list(enumerate(references))), key=lambda found: found["number"])
-    if strict:
-        for result in found:
-            if "reason" in result:
-                raise UserError(result["reason"])
-    return found
-
-
-def _probe(task, progress, load):
-    number, (split, reference) = task
-    found = {"number": number, "split": split}
-    try:
-        frame = load(reference)
-        Statistics().add(frame)
-    except UserError as error:
-        return found | {"reason": str(error)}
-    return found | {"bytes": len(example.encode(frame)), "has_depth": frame.depth is not None}
 
 
 def _digest(plan):

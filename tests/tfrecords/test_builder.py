@@ -7,7 +7,7 @@ import pytest
 
 from keras_simsiam.errors import UserError
 from tests.tfrecords.conftest import png
-from tfrecords import builder, reader
+from tfrecords import builder, reader, survey
 from tfrecords.example import Frame
 from tfrecords.shard import WriteError
 from tfrecords.sources import Plan
@@ -84,7 +84,7 @@ def test_every_frame_is_there_once_in_the_order_of_the_seed(tmp_path):
 def test_shards_are_balanced(tmp_path, monkeypatch):
     content = build(tmp_path / "few", make_plan())
     assert [len(content["splits"][split]["shards"]) for split in ("train", "test")] == [4, 1]
-    monkeypatch.setattr(builder, "_SHARD_BYTES", 5000)
+    monkeypatch.setattr(survey, "_SHARD_BYTES", 5000)
     content = build(tmp_path / "many", make_plan())
     sizes = content["splits"]["train"]["bytes"]
     assert len(sizes) == pytest.approx(sum(sizes) / 5000, abs=2)
