@@ -4,7 +4,7 @@ Facts are JSON values, as they also lie on disk beside a finished shard; those o
 """
 
 import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import numpy as np
@@ -77,13 +77,12 @@ class _Depth:
     """Counts depth values: exact, and cheap for uint16."""
 
     def __init__(self):
-        self._values = {}
+        self._values = defaultdict(lambda: np.zeros(2**16, np.int64))
         self._missing = [0] * MISSING_BINS
 
     def add(self, depth, units_per_metre):
         found = np.bincount(depth.reshape(-1))
-        values = self._values.setdefault(units_per_metre, np.zeros(2**16, np.int64))
-        values[: len(found)] += found
+        self._values[units_per_metre][: len(found)] += found
         # A frame with nothing but holes belongs to the last bin, not past it.
         self._missing[min(int(found[0] / depth.size * MISSING_BINS), MISSING_BINS - 1)] += 1
 
