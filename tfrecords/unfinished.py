@@ -114,12 +114,12 @@ class Unfinished:
         with writing(self.folder):
             os.makedirs(self.folder, exist_ok=True)
             lock = os.open(self.folder, os.O_RDONLY)
-        try:
-            # Gone with the process that holds it, however that ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise UserError(f"another build is writing to --output={self._output}: wait for it to end") from None
+            try:
+                # Gone with the process that holds it, however that ends.
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                raise UserError(f"another build is writing to --output={self._output}: wait for it to end") from None
         self._lock = lock
         check_output(self._output)
         self._remove_partial()
