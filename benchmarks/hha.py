@@ -73,7 +73,10 @@ def _stages(depth, intrinsics, down):
             lambda: normals.plane_normals(tf_depth, tf_intrinsics, None, gravity.RADIUS, gravity.STRIDE),
         ),
         ("gravity from these", lambda: gravity.estimate(*sparse)),
-        ("angle from normals", lambda: tf.acos(tf.reduce_sum(dense.value() * down[:, np.newaxis, np.newaxis], axis=-3))),
+        (
+            "angle from normals",
+            lambda: tf.acos(tf.reduce_sum(dense.value() * down[:, np.newaxis, np.newaxis], axis=-3)),
+        ),
     )
     print("\n| stage | ms |\n|---|---|")
     for name, stage in stages:
