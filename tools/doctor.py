@@ -19,8 +19,16 @@ flags.DEFINE_string("split", None, "Look at this split alone (default: all, and 
 flags.DEFINE_integer("frames", 200, "How many frames to look at closely.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Draws the frames.", lower_bound=0)
 
-# The checks of depth, in the order in which one would ask: the later ones presume the earlier.
-DEPTH_CHECKS = (units.check, depth_range.check, holes.check, levels.check, alignment.check, gravity.check)
+# In the order in which one would ask. Data without depth need no camera either.
+DEPTH_CHECKS = (
+    units.check,
+    depth_range.check,
+    holes.check,
+    levels.check,
+    intrinsics.check,
+    alignment.check,
+    gravity.check,
+)
 
 
 @exit_on_user_error
@@ -47,7 +55,7 @@ def main(argv):
 def examine(samples: list[dict], prints: list[copies.Print], has_depth: bool) -> list:
     """All findings (tools.doctor_checks.Finding) on a sample of a data set; those on depth where it has depth."""
     findings = [check(samples) for check in DEPTH_CHECKS] if has_depth else []
-    return [*findings, intrinsics.check(samples), copies.duplicates(prints), copies.leakage(prints)]
+    return [*findings, copies.duplicates(prints), copies.leakage(prints)]
 
 
 def _write(path, text):
