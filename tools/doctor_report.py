@@ -29,6 +29,11 @@ section.wrong { border-color: #b3261e; } section.look { border-color: #8a5a00; }
 p { margin: .4rem 0; }
 img { max-width: 100%; height: auto; display: block; margin-top: .5rem; }
 a { color: #0b4f9c; }
+@media (max-width: 40rem) {
+  main { padding: .8rem; }
+  table { font-size: .9rem; }
+  th { white-space: normal; overflow-wrap: normal; }
+}
 """
 
 

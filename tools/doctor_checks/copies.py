@@ -63,7 +63,7 @@ def leakage(prints: list[Print]) -> Finding:
     matches = [match for number in range(1, len(splits)) for match in _matches(prints, splits[number], splits[:number])]
     equal = [match for match in matches if prints[match[0]].digest == prints[match[1]].digest]
     same = [match for match in matches if match[2] < SAME or match in equal]
-    alike = [match for match in matches if match[2] < ALIKE]
+    alike = sorted((match for match in matches if match[2] < ALIKE or match in equal), key=lambda match: match[2])
     total = sum(one.split != splits[0] for one in prints)
     nearest = min((match[2] for match in matches), default=float("nan"))
     number = (
@@ -74,7 +74,7 @@ def leakage(prints: list[Print]) -> Finding:
     if not same and len(alike) < _SHARE * total:
         return Finding("Leakage", OK, number, "No frame of one split is seen again in another.", "", picture, alt)
     severity = WRONG if equal or len(same) >= _SHARE * total else LOOK
-    meaning = f"Scores on these frames measure memory: {listed(_pair(prints, match) for match in shown)}."
+    meaning = f"Scores on these frames measure memory: {listed(_pair(prints, match) for match in alike)}."
     remedy = "Split by object, scene or video, never frame by frame, and build again."
     return Finding("Leakage", severity, number, meaning, remedy, picture, alt)
 

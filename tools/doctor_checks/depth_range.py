@@ -24,7 +24,7 @@ def check(samples: list[dict]) -> Finding:
     number = f"{low:.2f} to {high:.2f} m (5 to 95 % of the pixels), median {middle:.2f} m"
     alt = f"Histogram of depth: {number}"
     if len(piled) < max(1, _FRAMES * len(samples)):
-        meaning = "Depth thins out towards its far end, as it should."
+        meaning = "There is no pile of pixels at the far end."
         return Finding("Depth range", OK, number, meaning, "", _picture(pixels, []), alt)
     ends = [_pile(sample["depth"]) for sample in piled]
     meaning = (

@@ -13,8 +13,8 @@ from tools.doctor_checks import LOOK, OK, WRONG, Finding, pictures
 # within 20°: a plane, and not the rounding of a ball.
 _SHARE, _CONCENTRATION = 0.08, 0.5
 _LEAST_FRAMES = 3
-# Degrees. Frames of clean data (Washington's fitted table, OSD, synthetic) have a median of 0.1 to 1.8; Washington's
-# nominal gravity is 7.7 off.
+# Degrees. Clean data (Washington's fitted table, OSD, synthetic) have a median of 0.1 to 2.1 over the frames; Washington's
+# nominal gravity is 6.6 off.
 TILTED, FAR = 4.0, 15.0
 # Degrees from gravity (away from the camera a floor's normal points down) within which a plane is floor or ceiling, or,
 # from a right angle, a wall. Between them there should be few.
