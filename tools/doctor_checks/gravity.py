@@ -84,7 +84,7 @@ def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
       Unit vector [3] in the camera's frame, away from the camera; None where no plane stands out.
     """
     normals, valid = (tensor.numpy() for tensor in _graph()(depth, intrinsics))
-    normals = normals[valid & (depth > 0)]
+    normals = normals[:, valid & (depth > 0)].T
     normals = normals[:: max(1, len(normals) // 20000)]
     if len(normals) < 100:
         return None
