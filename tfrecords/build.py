@@ -15,10 +15,16 @@ from absl import app, flags
 from tqdm import tqdm
 
 from keras_simsiam.errors import UserError, exit_on_user_error
-from tfrecords.sources import synthetic, washington
+from tfrecords.sources import cifar10, folder, synthetic, tfds, washington
 from tfrecords.writer import Writer
 
-SOURCES = {"synthetic": synthetic.plan, "washington": washington.plan}
+SOURCES = {
+    "cifar10": cifar10.plan,
+    "folder": folder.plan,
+    "synthetic": synthetic.plan,
+    "tfds": tfds.plan,
+    "washington": washington.plan,
+}
 
 # Each loaded frame waits in memory for its turn: enough to keep the threads busy, whatever a frame's size.
 _CHUNK = 64
@@ -26,34 +32,56 @@ _CHUNK = 64
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("source", None, sorted(SOURCES), "The data set to build.", required=True)
 flags.DEFINE_string("output", None, "The folder to write the shards and dataset.json to.", required=True)
-flags.DEFINE_string("input", None, "washington: the folder that holds the categories' folders.")
+flags.DEFINE_string("input", None, "The data set's folder; docs/datasets.md says which, for each source.")
 flags.DEFINE_string(
     "split",
     None,
     "washington, synthetic: 'category' (the default) tests on other instances than it trains on (washington: one of each "
     "category, those of trial 1 in testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 "
-    "and tests on video 2.",
+    "and tests on video 2. folder: 'all' is for training (the default), or the first 'folder' is train, val or test.",
 )
 flags.DEFINE_integer(
     "every",
-    5,
-    "washington: keeps the 1st, (N+1)st, (2N+1)st, ... frame of each video of each instance in frame-number order (5 "
-    "is the paper's; 1 for data that is already thinned).",
+    None,
+    "washington, folder: keeps the 1st, (N+1)st, (2N+1)st, ... frame of each recording in frame-number order. Default: "
+    "washington 5, as in the paper (1 for data that is already thinned); folder 1.",
     lower_bound=1,
 )
 flags.DEFINE_string(
     "gravity",
     None,
     "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
-    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone.",
+    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. folder, tfds: gx,gy,gz in the camera frame (x "
+    "right, y down, z forward) of a camera that stands still, or 'unknown' (the default).",
 )
 flags.DEFINE_float(
     "val_fraction",
     0.0,
     "Fraction of the training data that becomes the split 'val': whole instances where every category can spare one, "
-    "else (washington) the last frames of each video of each instance.",
+    "else (washington) the last frames of each video of each instance. folder, cifar10: the last of each recording.",
     lower_bound=0.0,
     upper_bound=0.9,
+)
+flags.DEFINE_string("rgb", None, "folder: the colour images, by a pattern below --input (default 'rgb/*').")
+flags.DEFINE_string(
+    "depth",
+    None,
+    "folder: the depth images, by a pattern whose wildcards match the same as those of --rgb (default 'depth/*'; "
+    "--depth= for colour only).",
+)
+flags.DEFINE_string(
+    "camera", None, "folder, tfds: fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file."
+)
+flags.DEFINE_string(
+    "camera_file", None, "folder, tfds: the camera file (folder: camera.json beside or above each image)."
+)
+flags.DEFINE_float(
+    "units_per_metre", None, "folder, tfds: depth values in a metre (1000 for millimetres), before the camera file's."
+)
+flags.DEFINE_string(
+    "labels",
+    None,
+    "folder: 'none' (the default); or 'folder', the first wildcard of --rgb names the class (after that of --split=folder).",
 )
 flags.DEFINE_integer("train_instances", 45, "synthetic: objects of each class to train on.", lower_bound=1)
 flags.DEFINE_integer("test_instances", 13, "synthetic: other objects of each class to test on.", lower_bound=0)
