@@ -94,11 +94,13 @@ def _open(folder):
     if not os.path.exists(os.path.join(folder, "dataset_info.json")):
         raise UserError(
             f"--input={folder} has no dataset_info.json: give the folder of one version, as "
-            "~/tensorflow_datasets/nyu_depth_v2/0.0.1, which `tfds build nyu_depth_v2` makes"
+            "~/tensorflow_datasets/nyu_depth_v2/0.0.1, which tfds.builder('nyu_depth_v2').download_and_prepare() makes"
         )
     builder = tfds.builder_from_directory(folder)
     if builder.info.file_format.value != "tfrecord":
-        raise UserError(f"--input={folder} is not of TFRecord files: prepare it by `tfds build --file_format=tfrecord`")
+        raise UserError(
+            f"--input={folder} is not of TFRecord files: prepare it by tfds.builder(NAME, file_format='tfrecord')"
+        )
     return builder
 
 
