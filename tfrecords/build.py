@@ -3,72 +3,94 @@
 import inspect
 import os
 import signal
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 # At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # an unreadable image is reported by our own line
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it is the frames that are dealt out to the cores
 
-import numpy as np
 from absl import app, flags
-from tqdm import tqdm
 
 from keras_simsiam.errors import UserError, exit_on_user_error
-from tfrecords.sources import cifar10, folder, synthetic, tfds, washington
-from tfrecords.writer import Writer
+from tfrecords import builder, report
+from tfrecords.processes import Pool
+from tfrecords.sources import cifar10, folder, nyu, open3d, sunrgbd, synthetic, tfds, tum, washington
+from tfrecords.unfinished import Unfinished
 
 SOURCES = {
     "cifar10": cifar10.plan,
     "folder": folder.plan,
+    "nyu": nyu.plan,
+    "open3d": open3d.plan,
+    "sunrgbd": sunrgbd.plan,
     "synthetic": synthetic.plan,
     "tfds": tfds.plan,
+    "tum": tum.plan,
     "washington": washington.plan,
 }
 
-# Each loaded frame waits in memory for its turn: enough to keep the threads busy, whatever a frame's size.
-_CHUNK = 64
-
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("source", None, sorted(SOURCES), "The data set to build.", required=True)
-flags.DEFINE_string("output", None, "The folder to write the shards and dataset.json to.", required=True)
-flags.DEFINE_string("input", None, "The data set's folder; docs/datasets.md says which, for each source.")
+flags.DEFINE_string(
+    "output",
+    None,
+    "The folder to write the shards and dataset.json to; a build that was stopped there is taken up by the same command.",
+    required=True,
+)
+flags.DEFINE_string(
+    "input",
+    None,
+    "washington: the folder that holds the categories' folders. nyu: the .mat file. sunrgbd: the folder SUNRGBD. tum, "
+    "open3d: the folder of a sequence or recording, or one that holds some. folder: the one that the patterns start from. "
+    "cifar10: cifar-10-batches-py. tfds: the folder of one version, with dataset_info.json.",
+)
 flags.DEFINE_string(
     "split",
     None,
     "washington, synthetic: 'category' (the default) tests on other instances than it trains on (washington: one of each "
     "category, those of trial 1 in testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 "
-    "and tests on video 2. folder: 'all' is for training (the default), or the first 'folder' is train, val or test.",
+    "and tests on video 2. nyu, sunrgbd: 'official' (the default), 'all' in training; nyu: 'paper', 1152, 144 and 145 "
+    "drawn by the seed. tum, open3d: 'all'. folder: 'all' is for training (the default), or the first 'folder' is "
+    "train, val or test.",
+)
+flags.DEFINE_string(
+    "splits_file",
+    None,
+    "For --split=official. nyu: the toolbox's splits.mat (default: beside the .mat file). sunrgbd: the toolbox's "
+    "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or beside --input).",
+)
+flags.DEFINE_string(
+    "depth",
+    None,
+    "nyu, sunrgbd: 'filled' (the default) or 'raw', as measured, with holes. folder: the depth images, by a pattern whose "
+    "wildcards match the same as those of --rgb (default 'depth/*'; --depth= for colour only).",
 )
 flags.DEFINE_integer(
     "every",
     None,
-    "washington, folder: keeps the 1st, (N+1)st, (2N+1)st, ... frame of each recording in frame-number order. Default: "
-    "washington 5, as in the paper (1 for data that is already thinned); folder 1.",
+    "Keeps the 1st, (N+1)st, (2N+1)st, ... frame. washington: of each video of each instance in frame-number order (5 by "
+    "default, as in the paper; 1 for data that is already thinned). tum, open3d, folder: of each sequence (1 by "
+    "default).",
     lower_bound=1,
 )
 flags.DEFINE_string(
     "gravity",
     None,
     "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
-    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. folder, tfds: gx,gy,gz in the camera frame (x "
-    "right, y down, z forward) of a camera that stands still, or 'unknown' (the default).",
+    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. nyu: from the 'accelerometer' (the default), or "
+    "'estimate'. folder, tfds: gx,gy,gz in the camera frame (x right, y down, z forward) of a camera that stands still, or "
+    "'unknown' (the default).",
 )
 flags.DEFINE_float(
     "val_fraction",
     0.0,
     "Fraction of the training data that becomes the split 'val': whole instances where every category can spare one, "
-    "else (washington) the last frames of each video of each instance. folder, cifar10: the last of each recording.",
+    "else (washington) the last frames of each video of each instance. nyu: whole scenes; sunrgbd: frames drawn by the "
+    "seed; tum, open3d, folder: the last frames of each sequence; cifar10: the last.",
     lower_bound=0.0,
     upper_bound=0.9,
 )
 flags.DEFINE_string("rgb", None, "folder: the colour images, by a pattern below --input (default 'rgb/*').")
-flags.DEFINE_string(
-    "depth",
-    None,
-    "folder: the depth images, by a pattern whose wildcards match the same as those of --rgb (default 'depth/*'; "
-    "--depth= for colour only).",
-)
 flags.DEFINE_string(
     "camera", None, "folder, tfds: fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file."
 )
@@ -87,28 +109,33 @@ flags.DEFINE_integer("train_instances", 45, "synthetic: objects of each class to
 flags.DEFINE_integer("test_instances", 13, "synthetic: other objects of each class to test on.", lower_bound=0)
 flags.DEFINE_integer("frames_per_instance", 4, "synthetic: views of each object, over three videos.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Decides all that is random, the order of the records included.", lower_bound=0)
+flags.DEFINE_integer(
+    "workers",
+    None,
+    "Processes that load and write, each a shard at a time (default: the CPUs this process may use). Decides nothing but "
+    "the time it takes.",
+    lower_bound=1,
+)
+flags.DEFINE_bool(
+    "strict",
+    False,
+    "Stops at the first frame that cannot be used; else such frames are left out, counted and listed in skipped.jsonl.",
+)
 
 
 @exit_on_user_error
 def main(argv):
     if argv[1:]:
         raise UserError(f"'{argv[1]}' is not a flag: write it as --name=value")
-    # A build that is told to end cleans up like one that is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # A build that is told to end keeps what it can go on from, like one that is interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = _arguments(FLAGS.source)
-    with Writer(FLAGS.output) as writer:
+    workers = FLAGS.workers or len(os.sched_getaffinity(0))
+    with Unfinished(FLAGS.output) as unfinished, Pool(workers) as pool:
         plan = SOURCES[FLAGS.source](**arguments)
-        _write(plan, writer, arguments["seed"])
-        content = writer.commit(
-            {
-                "source": {"name": FLAGS.source, "arguments": arguments},
-                "classes": list(plan.classes),
-                "instances": list(plan.instances),
-                "gravity": plan.gravity,
-                "excluded": plan.excluded,
-            }
-        )
-    _print_summary(content, FLAGS.output)
+        source = {"name": FLAGS.source, "arguments": arguments}
+        content = builder.build(plan, source, arguments["seed"], unfinished, pool, FLAGS.strict)
+    report.print_report(content, FLAGS.output)
 
 
 def _arguments(source):
@@ -126,33 +153,6 @@ def _arguments(source):
         if value is inspect.Parameter.empty:
             raise UserError(f"--source={source} needs --{name}: give it")
     return arguments
-
-
-def _write(plan, writer, seed):
-    random = np.random.default_rng(seed)
-    total = sum(len(references) for references in plan.splits.values())
-    with ThreadPoolExecutor() as pool, tqdm(total=total, unit="frame", desc="building", disable=None) as progress:
-        for split, references in plan.splits.items():
-            # Mixed on disk, so that a reader's shuffle buffer need not hold whole sequences of near-equal frames.
-            order = random.permutation(len(references))
-            for start in range(0, len(order), _CHUNK):
-                chunk = [references[index] for index in order[start : start + _CHUNK]]
-                for frame in pool.map(plan.load, chunk):
-                    writer.add(split, frame)
-                    progress.update()
-
-
-def _print_summary(content, output):
-    splits = ", ".join(f"{name} {split['count']}" for name, split in content["splits"].items())
-    print(f"frames: {splits}")
-    print(f"classes: {len(content['classes'])} ({', '.join(content['classes'])})")
-    print(f"instances: {len(content['instances'])}")
-    print(f"gravity: {content['gravity']['mode']}")
-    for origin, count in content["gravity"].get("sequences", {}).items():
-        print(f"gravity {origin}: {count} videos")
-    for reason, count in content["excluded"].items():
-        print(f"excluded: {count} {reason}")
-    print(f"written to: {output}")
 
 
 if __name__ == "__main__":

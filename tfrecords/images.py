@@ -1,5 +1,8 @@
 """Reads encoded image files and checks, while a data set is built, that they are what a record must hold."""
 
+import functools
+import struct
+
 import cv2
 import numpy as np
 
@@ -8,6 +11,45 @@ from keras_simsiam.errors import UserError
 MISSING = "{} is missing: fetch it, or remove the other files of that frame"
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # how such a file begins
+
+
+# How the markers of a JPEG begin that hold its size: every start of a frame, but not C4, C8 and CC, which are none.
+_JPEG_SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+
+
+@functools.lru_cache(maxsize=1)  # who has just checked a file's depth and who gathers statistics of it decode it once
+def decode(encoded: bytes) -> np.ndarray | None:
+    """Decodes an image as it is: its depth and its channels (blue first); read-only, as it may be given out again.
+
+    Returns:
+      uint8 or uint16 [H,W] or [H,W,C]; None for what is no readable image.
+    """
+    # OpenCV raises on an empty buffer, where it returns None for any other that it cannot decode.
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
+    if image is not None:
+        image.flags.writeable = False
+    return image
+
+
+def header_size(encoded: bytes, name: str) -> tuple[int, int]:
+    """Height and width in pixels of a PNG or JPEG, from its header alone.
+
+    Args:
+      encoded: the file's bytes.
+      name: what an error shall call it.
+
+    Raises:
+      UserError: it is neither, or ends before its size.
+    """
+    try:
+        if encoded.startswith(_PNG):
+            width, height = struct.unpack_from(">II", encoded, 16)
+            return height, width
+        if encoded.startswith(_JPEG):
+            return _jpeg_size(encoded)
+    except (struct.error, IndexError):
+        raise UserError(f"{name}: its colour image ends within its header: fetch it again") from None
+    raise UserError(f"{name}: its colour image is not a PNG or JPEG: convert it")
 
 
 def read_color(path: str) -> tuple[bytes, tuple[int, int]]:
@@ -44,28 +86,17 @@ def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, n
       size: height and width that it must have, where given.
 
     Returns:
-      The file's bytes, and the image, uint16 [H,W], in the file's units; 0 = missing (all of it may be).
+      The file's bytes, and the image, uint16 [H,W], in the file's units; 0 = missing (all of it may be); read-only.
 
     Raises:
       UserError: the file is missing, is no PNG, does not decode, is not 16-bit of one channel, or is of another size.
     """
     encoded = _read_bytes(path)
-    depth = check_depth(encoded, path)
+    depth = _decode(encoded, path, _PNG)
+    if depth.dtype != np.uint16 or depth.ndim != 2:
+        raise UserError(f"{path} is not a 16-bit image of one channel: fetch the original depth file again")
     _check_size(path, depth, size)
     return encoded, depth
-
-
-def check_depth(encoded: bytes, origin: str) -> np.ndarray:
-    """Decodes a depth image, uint16 [H,W], which is checked as `read_depth` does.
-
-    Args:
-      encoded: the bytes of a PNG.
-      origin: what the message of an error shall call it.
-    """
-    depth = _decode(encoded, origin, _PNG)
-    if depth.dtype != np.uint16 or depth.ndim != 2:
-        raise UserError(f"{origin} is not a 16-bit image of one channel: fetch the original depth file again")
-    return depth
 
 
 def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
@@ -102,13 +133,24 @@ def _read_bytes(path):
         ) from None
 
 
+def _jpeg_size(encoded):
+    """Walks from marker to marker, each FF, its code and the length of what follows (ITU-T T.81, B.1.1)."""
+    position = 2
+    while encoded[position + 1] not in _JPEG_SIZES:
+        # A marker may be led by any number of bytes FF.
+        if encoded[position + 1] == 0xFF:
+            position += 1
+        else:
+            position += 2 + struct.unpack_from(">H", encoded, position + 2)[0]
+    return struct.unpack_from(">HH", encoded, position + 5)
+
+
 def _decode(encoded, path, *signatures):
     # OpenCV reads formats that TensorFlow does not.
     if encoded and not encoded.startswith(signatures):
         formats = "a PNG" if signatures == (_PNG,) else "a PNG or JPEG"
         raise UserError(f"{path} is not {formats} file, whatever its name: convert it, or remove that frame's files")
-    # OpenCV raises on an empty buffer, where it returns None for any other that it cannot decode.
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
+    image = decode(encoded)
     if image is None:
         raise UserError(f"{path} is not a readable image: fetch it again, or remove that frame's files")
     return image

@@ -1,16 +1,15 @@
-"""Writes a data set: shards and dataset.json, which appear in the output folder only when all of it is written."""
+"""Writes frames that are at hand to a data set, one after the other; tfrecords.build does it with many processes."""
 
-import json
+import contextlib
 import os
 import shutil
 import tempfile
 
-import tensorflow as tf
-
 from keras_simsiam.errors import UserError
-from tfrecords import example
-
-DATASET_JSON = "dataset.json"
+from tfrecords import dataset, example
+from tfrecords.dataset import DATASET_JSON  # noqa: F401 - its name for those who look for a data set
+from tfrecords.shard import Shard, writing
+from tfrecords.unfinished import check_output
 
 # Large enough to read at the disk's speed, small enough to fetch, to retry and to deal out among workers.
 SHARD_BYTES = 64 * 2**20
@@ -37,27 +36,23 @@ class Writer:
           UserError: `output` already holds a data set or is not a folder; on entering the context, where it cannot be
             made or written to.
         """
-        if os.path.exists(os.path.join(output, DATASET_JSON)):
-            raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
-        if os.path.exists(output) and not os.path.isdir(output):
-            raise UserError(f"--output={output} is a file: choose a folder")
+        check_output(output)
         self._output = output
         self._shard_bytes = shard_bytes
-        self._splits = {}
+        self._stack = contextlib.ExitStack()
+        self._open = {}
+        self._finished = {}
         self._has_depth = None
 
     def __enter__(self):
         self._made_output = not os.path.isdir(self._output)
-        try:
+        with writing(f"--output={self._output}"):
             os.makedirs(self._output, exist_ok=True)
             self._partial = tempfile.mkdtemp(prefix=".partial-", dir=self._output)
-        except OSError as error:
-            raise UserError(f"--output={self._output} cannot be written ({error.strerror}): choose another") from None
         return self
 
     def __exit__(self, *exception):
-        for split in self._splits.values():
-            split.close()
+        self._stack.close()
         shutil.rmtree(self._partial)
         if self._made_output and not os.listdir(self._output):
             os.rmdir(self._output)
@@ -67,14 +62,19 @@ class Writer:
 
         Raises:
           ValueError: this frame has depth and earlier ones have not, or the reverse.
+          UserError: its images are not what a record must hold, or the shard cannot be written.
         """
         has_depth = frame.depth is not None
         if self._has_depth not in (None, has_depth):
             raise ValueError(f"{frame.name}: either all frames of a data set have depth or none has")
         self._has_depth = has_depth
-        if split not in self._splits:
-            self._splits[split] = _Shards(self._partial, split, self._shard_bytes)
-        self._splits[split].write(example.encode(frame))
+        if split in self._open and self._open[split].bytes >= self._shard_bytes:
+            self._finish(split)
+        if split not in self._open:
+            finished = self._finished.setdefault(split, [])
+            path = os.path.join(self._partial, dataset.shard_name(split, len(finished)))
+            self._open[split] = self._stack.enter_context(Shard(path))
+        self._open[split].add(frame)
 
     def commit(self, description: dict) -> dict:
         """Moves the shards into the output folder, then dataset.json: the data set exists from that last step on.
@@ -86,51 +86,15 @@ class Writer:
           The content of dataset.json.
 
         Raises:
-          UserError: no frame was added.
+          UserError: no frame was added, or something cannot be written.
         """
-        if not self._splits:
+        for split in list(self._open):
+            self._finish(split)
+        if not self._finished:
             raise UserError("the source has no frames: nothing was written")
-        for split in self._splits.values():
-            split.close()
-        content = {
-            "schema_version": example.SCHEMA_VERSION,
-            "splits": {name: self._describe(split) for name, split in self._splits.items()},
-            "has_depth": self._has_depth,
-        } | description
-        with open(os.path.join(self._partial, DATASET_JSON), "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-        names = [name for split in self._splits.values() for name in split.names]
-        for name in [*names, DATASET_JSON]:
-            os.replace(os.path.join(self._partial, name), os.path.join(self._output, name))
+        content = dataset.describe(self._finished, {"skipped": 0} | description)
+        dataset.publish(self._partial, self._output, content)
         return content
 
-    def _describe(self, split):
-        sizes = [os.path.getsize(os.path.join(self._partial, name)) for name in split.names]
-        return {"shards": split.names, "bytes": sizes, "count": split.count}
-
-
-class _Shards:
-    """The shards of one split."""
-
-    def __init__(self, folder, split, shard_bytes):
-        self._folder, self._split, self._shard_bytes = folder, split, shard_bytes
-        self._file = None
-        self._size = 0
-        self.names = []
-        self.count = 0
-
-    def write(self, record):
-        if self._file is None or self._size >= self._shard_bytes:
-            self.close()
-            self.names.append(f"{self._split}-{len(self.names):05d}.tfrecord")
-            self._file = tf.io.TFRecordWriter(os.path.join(self._folder, self.names[-1]))
-            self._size = 0
-        self._file.write(record)
-        self._size += len(record)
-        self.count += 1
-
-    def close(self):
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _finish(self, split):
+        self._finished[split].append(self._open.pop(split).finish())

@@ -1,5 +1,6 @@
 """Depth images to HHA images: python -m tools.depth2hha --input='depth/*.png' --output=hha/ --units_per_metre=1000"""
 
+import json
 import os
 import signal
 import sys
@@ -21,9 +22,19 @@ flags.DEFINE_string("camera", None, "fx,fy,cx,cy in pixels, zero-based pixel cen
 flags.DEFINE_string("camera_file", None, "Camera file of all images (default: camera.json beside or above each).")
 flags.DEFINE_float("units_per_metre", None, "Depth values in a metre: 1000 for millimetres, 1 for metres.")
 flags.DEFINE_enum("encoding", "gupta", ["gupta", "paper"], "Gupta's HHA, or the simpler one of the RGB-D paper.")
+flags.DEFINE_enum(
+    "holes",
+    "none",
+    ["none", "mask", "neutral", "nearest", "inpaint"],
+    "What becomes of missing depth: as published, an alpha channel that shows it, a neutral colour, or filled first.",
+)
 flags.DEFINE_string("gravity", "estimate", "estimate, or gx,gy,gz in the camera's frame (x right, y down, z forward).")
 flags.DEFINE_integer("workers", os.cpu_count(), "Images at once, each on one thread.", lower_bound=1)
 flags.DEFINE_bool("overwrite", False, "Write images again that are already there.")
+
+# The flags that decide what an image shows, kept in the output folder.
+_RECORD = "depth2hha.json"
+_RECORDED = ("encoding", "holes", "gravity")
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ def main(argv):
     gravity = camera_file.parse_gravity(FLAGS.gravity, "estimate")
     jobs = _jobs(FLAGS.input, FLAGS.output)
     _make_folder(FLAGS.output)
+    _record_flags(FLAGS.output)
     waiting = [job for job in jobs if FLAGS.overwrite or not os.path.exists(job.output)]
     try:
         skipped = _convert(waiting, gravity) if waiting else []
@@ -77,13 +89,37 @@ def _make_folder(output):
         raise UserError(f"--output={output} is no folder and cannot be one ({error.strerror}): name another") from None
 
 
+def _record_flags(output):
+    """Writes down what images of this folder show; refuses to add others to them."""
+    path, given = os.path.join(output, _RECORD), {name: FLAGS[name].value for name in _RECORDED}
+    if os.path.exists(path) and not FLAGS.overwrite:
+        found = _read_record(path)
+        for name in _RECORDED:
+            if found[name] != given[name]:
+                raise UserError(
+                    f"{output} holds images of --{name}={found[name]}: give that, another --output, or --overwrite"
+                )
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(given, file, indent=1)
+        file.write("\n")
+
+
+def _read_record(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        return {name: content[name] for name in _RECORDED}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged: give another --output, or --overwrite") from None
+
+
 def _convert(jobs, gravity):
     """Writes the HHA image of each job; the sorted reasons why some were skipped."""
     # TensorFlow takes seconds to load: mistakes in the flags are told before.
     from tools import hha_images
 
     hha_images.limit_threads(FLAGS.workers)
-    encode = hha_images.make_encoder(FLAGS.encoding, gravity)
+    encode = hha_images.make_encoder(FLAGS.encoding, gravity, FLAGS.holes)
 
     def convert(job):
         try:

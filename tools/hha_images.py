@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.depth import hha
+from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 
 
@@ -25,7 +25,9 @@ def limit_threads(images_at_once: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(images_at_once)
 
 
-def make_encoder(encoding: str, gravity: tuple[float, float, float] | None) -> Callable[..., tf.Tensor]:
+def make_encoder(
+    encoding: str, gravity: tuple[float, float, float] | None, holes_as: str = "none"
+) -> Callable[..., tf.Tensor]:
     """A graph function from depth float32 [H,W], metres, and intrinsics [4] to the HHA image, uint8 [H,W,3].
 
     There is one graph for images of all sizes, since crops have a size each and tracing takes longer than encoding.
@@ -33,24 +35,26 @@ def make_encoder(encoding: str, gravity: tuple[float, float, float] | None) -> C
     Args:
       encoding: "gupta" or "paper".
       gravity: its direction in the camera's frame, None to estimate it from each image.
+      holes_as: one of `keras_simsiam.depth.holes.CHOICES`; `mask` gives [H,W,4].
     """
 
     @tf.function(
         input_signature=[tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4], tf.float32)], autograph=False
     )
     def encode(depth, intrinsics):
-        return tf.cast(tf.round(hha.encode(depth, intrinsics, gravity, encoding=encoding)), tf.uint8)
+        return tf.cast(tf.round(holes.encode(depth, intrinsics, gravity, encoding, holes_as)), tf.uint8)
 
     return encode
 
 
 def write_png(path: str, image: np.ndarray) -> None:
-    """Writes an RGB image, uint8 [H,W,3], with its folder; the file appears under its name only when it is complete.
+    """Writes an RGB or RGBA image, uint8 [H,W,3 or 4], with its folder. No partial file appears under its name.
 
     Raises:
       UserError: the folder or file cannot be written.
     """
-    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, order))[1]
     # A dot and another suffix, so that no pattern for images finds what a killed run leaves.
     folder, name = os.path.split(path)
     partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")

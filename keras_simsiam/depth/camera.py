@@ -1,9 +1,11 @@
 """The pinhole camera: which depth is measured, where its pixels lie in space, what crops and resizes do to the camera.
 
-Coordinates: x right, y down, z forward, metres; pixel centres are whole numbers counted from zero. Intrinsics are
-`[..., 4]`: fx, fy, cx, cy in pixels of the image they come with; their leading dimensions broadcast against those of
-the image.
+Coordinates: x right, y down, z forward, metres; pixel centres are whole numbers counted from zero. Vectors of all pixels
+are `[..., 3, H, W]`, three images (`normals` says why). Intrinsics are `[..., 4]`: fx, fy, cx, cy in pixels of the image
+they come with; their leading dimensions broadcast against those of the image.
 """
+
+import math
 
 import tensorflow as tf
 
@@ -46,10 +48,11 @@ def checked(depth, intrinsics, valid=None):
         raise ValueError(f"depth must be [..., H, W], not of shape {depth.shape}")
     if not tf.TensorShape([4]).is_compatible_with(intrinsics.shape[-1:]):
         raise ValueError(f"intrinsics must be [..., 4] (fx, fy, cx, cy), not of shape {intrinsics.shape}")
+    measured_depth, valid = measured(depth, valid)
     camera_checks = _require(_possible, intrinsics, _IMPOSSIBLE, _first_impossible)
     unit_checks = _require(_metric, depth, _NOT_METRES, _mean_depth)
     with tf.control_dependencies(camera_checks + unit_checks):
-        depth, valid = measured(depth, valid)
+        depth = tf.identity(measured_depth)
     if camera_checks:
         possible = _possible(intrinsics)[..., tf.newaxis]
         intrinsics = tf.where(possible, intrinsics, 1.0)
@@ -69,7 +72,7 @@ def measured(depth, valid=None):
       `valid` says), and bool, True where the depth is positive, finite and valid.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
-    present = (depth > 0) & tf.math.is_finite(depth)
+    present = (depth > 0) & (depth < math.inf)
     depth = tf.where(present, tf.clip_by_value(depth, NEAREST, FARTHEST), 0.0)
     return depth, present if valid is None else present & tf.cast(valid, tf.bool)
 
@@ -90,11 +93,11 @@ def rays(height, width, intrinsics):
       intrinsics: float32 `[..., 4]`.
 
     Returns:
-      float32 `[..., H, W, 3]`, no unit.
+      float32 `[..., 3, H, W]`, no unit.
     """
     u, v = slopes(height, width, intrinsics)
     shape = tf.broadcast_dynamic_shape(tf.shape(u), tf.shape(v))
-    return tf.stack([tf.broadcast_to(u, shape), tf.broadcast_to(v, shape), tf.ones(shape)], axis=-1)
+    return tf.stack([tf.broadcast_to(u, shape), tf.broadcast_to(v, shape), tf.ones(shape)], axis=-3)
 
 
 def back_project(depth, intrinsics):
@@ -105,11 +108,11 @@ def back_project(depth, intrinsics):
       intrinsics: float32 `[..., 4]`.
 
     Returns:
-      float32 `[..., H, W, 3]`, metres in the camera's frame; the origin where depth is missing.
+      float32 `[..., 3, H, W]`, metres in the camera's frame; the origin where depth is missing.
     """
     depth, _ = measured(depth)
     u, v = slopes(*image_size(depth), intrinsics)
-    return tf.stack([depth * u, depth * v, depth], axis=-1)
+    return tf.stack([depth * u, depth * v, depth], axis=-3)
 
 
 def crop_intrinsics(intrinsics, left, top):
@@ -154,7 +157,12 @@ def _require(condition, tensor, message, culprit):
     known = tf.get_static_value(tensor)
     if known is None:
         passes = tf.reduce_all(condition(tensor))
-        return [tf.debugging.Assert(passes, [message, culprit(tensor)], summarize=4)]
+
+        def fail():
+            with tf.control_dependencies([tf.debugging.Assert(False, [message, culprit(tensor)], summarize=4)]):
+                return tf.constant(False)
+
+        return [tf.cond(passes, lambda: tf.constant(True), fail).op]  # the culprit is looked for only if there is one
     with tf.init_scope():
         if not tf.reduce_all(condition(tf.constant(known))):
             raise ValueError(f"{message} {culprit(tf.constant(known)).numpy()}")
@@ -175,14 +183,18 @@ def _first_impossible(intrinsics):
 
 def _metric(depth):
     """bool `[...]`: the median of the measured depth is at most FARTHEST_MEDIAN. Counted, for sorting takes longer."""
-    depth, present = measured(depth)
-    vote = tf.where(depth > FARTHEST_MEDIAN, 1.0, tf.where(present, -1.0, 0.0))
-    return tf.reduce_sum(vote, axis=(-2, -1)) <= 0
+    near = (depth > 0) & (depth <= FARTHEST_MEDIAN)
+    far = (depth > FARTHEST_MEDIAN) & (depth < math.inf)
+    return _count(far) <= _count(near)
 
 
 def _mean_depth(depth):
     """The largest mean of the measured depth among those frames that are not in metres, metres."""
     depth, present = measured(depth)
-    count = tf.reduce_sum(tf.cast(present, tf.float32), axis=(-2, -1))
-    mean = tf.math.divide_no_nan(tf.reduce_sum(depth, axis=(-2, -1)), count)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(depth, axis=(-2, -1)), _count(present))
     return tf.reduce_max(tf.where(_metric(depth), 0.0, mean))
+
+
+def _count(mask):
+    """How many are True in each image: float32 `[...]` of bool `[..., H, W]`."""
+    return tf.reduce_sum(tf.cast(mask, tf.float32), axis=(-2, -1))

@@ -1,6 +1,8 @@
 """Surface normals of a depth image: by gradients of the point cloud (Zhu) or by planes fitted to windows (Gupta).
 
 All normals are unit vectors in the camera's frame that point away from the camera (n·P ≥ 0): a floor's points down.
+Points and normals are `[..., 3, H, W]`, three images: TensorFlow's CPU kernels take several times as long to interleave
+them pixel by pixel, and to sum over a last axis of three, as to do the arithmetic.
 """
 
 import numpy as np
@@ -20,15 +22,15 @@ def gradient_normals(points, valid):
     image's border is left out.
 
     Args:
-      points: float32 `[..., H, W, 3]`, metres in the camera's frame.
+      points: float32 `[..., 3, H, W]`, metres in the camera's frame.
       valid: bool `[..., H, W]`, False where the point is missing.
 
     Returns:
-      `(normals, normals_valid)`: float32 `[..., H, W, 3]` unit vectors, zero where invalid, and bool `[..., H, W]`,
+      `(normals, normals_valid)`: float32 `[..., 3, H, W]` unit vectors, zero where invalid, and bool `[..., H, W]`,
       True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
     """
     valid = tf.convert_to_tensor(valid, tf.bool)
-    points = tf.unstack(tf.where(valid[..., tf.newaxis], points, 0.0), axis=-1)
+    points = tf.unstack(points, axis=-3)
     (x_dx, y_dx, z_dx), has_dx = _gradient(points, valid, axis=-1)
     (x_dy, y_dy, z_dy), has_dy = _gradient(points, valid, axis=-2)
     normal = y_dx * z_dy - z_dx * y_dy, z_dx * x_dy - x_dx * z_dy, x_dx * y_dy - y_dx * x_dy
@@ -36,7 +38,7 @@ def gradient_normals(points, valid):
     return _unit(normal, facing, has_dx & has_dy)
 
 
-def plane_normals(depth, intrinsics, valid, radius):
+def plane_normals(depth, intrinsics, valid, radius, stride=1):
     """Normals of planes fitted to the windows around every pixel (Gupta et al. 2013; HHA as published).
 
     A plane is linear in inverse depth, so it is fitted there by least squares: 1/Z = a·dx + b·dy + c over the valid
@@ -50,22 +52,25 @@ def plane_normals(depth, intrinsics, valid, radius):
       intrinsics: float32 `[..., 4]`, pixels.
       valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
       radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
+      stride: whole number s, a divisor of 2R+1: the normals of every s-th pixel of each row and column alone, from
+        pixel s // 2 on. They are those of stride 1, for far less work.
 
     Returns:
-      `(normals, normals_valid)`: float32 `[..., H, W, 3]` unit vectors, zero where invalid, and bool `[..., H, W]`,
-      True where the window holds three valid pixels not on one line. The pixel itself may be missing: such a normal
-      is that of the surface around it, with n_z ≥ 0 where no depth tells its direction.
+      `(normals, normals_valid)`: float32 `[..., 3, ceil(H/s), ceil(W/s)]` unit vectors, zero where invalid, and bool
+      `[..., ceil(H/s), ceil(W/s)]`, True where the window holds three valid pixels not on one line. The pixel itself
+      may be missing, or for s > 1 just outside the image: such a normal is that of the surface around it, with n_z ≥ 0
+      where no depth tells its direction.
     """
     depth, valid = camera.measured(depth, valid)
     fx, fy, cx, cy = camera.split(intrinsics)
     height, width = camera.image_size(depth)
-    a, b, c, normals_valid = _fit_planes(valid, tf.math.divide_no_nan(1.0, depth), radius)
-    x = tf.range(width, dtype=tf.float32)[tf.newaxis, :] - cx
-    y = tf.range(height, dtype=tf.float32)[:, tf.newaxis] - cy
+    a, b, c, normals_valid = _fit_planes(valid, tf.math.divide_no_nan(1.0, depth), radius, stride)
+    x = tf.cast(tf.range(stride // 2, width + stride // 2, stride), tf.float32)[tf.newaxis, :] - cx
+    y = tf.cast(tf.range(stride // 2, height + stride // 2, stride), tf.float32)[:, tf.newaxis] - cy
     along_z = c - a * x - b * y
     # n·(u, v, 1) is c, so its sign tells whether n points away from the camera. Where there is no depth at all, P is
     # the origin; the published code then turns the normal by its z.
-    facing = tf.where(depth > 0, c, along_z)
+    facing = tf.where(_every(depth > 0, stride), c, along_z)
     return _unit((a * fx, b * fy, along_z), facing, normals_valid)
 
 
@@ -74,7 +79,7 @@ def _unit(normal, facing, defined):
     square = tf.add_n([n * n for n in normal])
     valid = defined & (square > 0)
     scale = tf.where(valid, tf.where(facing < 0, -1.0, 1.0) * tf.math.rsqrt(tf.where(valid, square, 1.0)), 0.0)
-    return tf.stack([n * scale for n in normal], axis=-1), valid
+    return tf.stack([n * scale for n in normal], axis=-3), valid
 
 
 def _gradient(components, valid, axis):
@@ -92,9 +97,16 @@ def _gradient(components, valid, axis):
     return [tf.pad(step, first) + tf.pad(step, last) for step in steps], tf.pad(both, first) | tf.pad(both, last)
 
 
-def _fit_planes(valid, inverse_depth, radius):
+def _every(values, stride):
+    """The pixels stride // 2, stride // 2 + stride, … of each row and column `[..., H, W]`; False outside the image."""
+    outside = np.zeros([values.shape.rank, 2], np.int32)
+    outside[-2:, 1] = stride // 2
+    return tf.pad(values, outside)[..., stride // 2 :: stride, stride // 2 :: stride]
+
+
+def _fit_planes(valid, inverse_depth, radius, stride):
     """Least squares of 1/Z = a·dx + b·dy + c over every window; a, b, c and where they are defined."""
-    s1, sx, sxx, sy, sxy, syy, i1, ix, iy = _window_sums(valid, inverse_depth, radius)
+    s1, sx, sxx, sy, sxy, syy, i1, ix, iy = _window_sums(valid, inverse_depth, radius, stride)
     # Covariances times s1²: differences of whole numbers below 2^24, so exact for R ≤ 10.
     cxx, cxy, cyy = s1 * sxx - sx * sx, s1 * sxy - sx * sy, s1 * syy - sy * sy
     dx, dy = s1 * ix - sx * i1, s1 * iy - sy * i1
@@ -106,65 +118,75 @@ def _fit_planes(valid, inverse_depth, radius):
     return a, b, tf.math.divide_no_nan(i1 - a * sx - b * sy, s1), defined
 
 
-def _window_sums(valid, inverse_depth, radius):
-    """Sums over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays like `valid`.
+def _window_sums(valid, inverse_depth, radius, stride):
+    """Sums over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays.
 
     They are separable, and made of shifted additions alone: a convolution would be rounded to TensorFloat-32 on recent
-    GPUs, and running sums over the whole image lose digits.
+    GPUs, and running sums over the whole image lose digits. Columns come first: with a stride they leave few rows.
     """
     mask = tf.cast(valid, tf.float32)
-    m1, mx, mxx = _moments(mask, 2, radius, axis=-1)
-    i1, ix = _moments(mask * inverse_depth, 1, radius, axis=-1)
-    s1, sy, syy = _moments(m1, 2, radius, axis=-2)
-    sx, sxy = _moments(mx, 1, radius, axis=-2)
-    (sxx,) = _moments(mxx, 0, radius, axis=-2)
-    i1, iy = _moments(i1, 1, radius, axis=-2)
-    (ix,) = _moments(ix, 0, radius, axis=-2)
+    m1, my, myy = _moments(mask, 2, radius, stride, axis=-2)
+    i1, iy = _moments(mask * inverse_depth, 1, radius, stride, axis=-2)
+    s1, sx, sxx = _moments(m1, 2, radius, stride, axis=-1)
+    sy, sxy = _moments(my, 1, radius, stride, axis=-1)
+    (syy,) = _moments(myy, 0, radius, stride, axis=-1)
+    i1, ix = _moments(i1, 1, radius, stride, axis=-1)
+    (iy,) = _moments(iy, 0, radius, stride, axis=-1)
     return s1, sx, sxx, sy, sxy, syy, i1, ix, iy
 
 
-def _moments(values, order, radius, axis):
-    """Sums of values·offset^k, k = 0..order (at most 2), over the 2·radius + 1 pixels around each along one axis.
+def _moments(values, order, radius, stride, axis):
+    """Sums of values·offset^k, k = 0..order (at most 2), over the 2·radius + 1 pixels around every stride-th.
 
-    The window is built from shorter ones laid side by side (21 = 3·7), which takes fewer additions than one by one.
+    The window is built from shorter ones laid side by side (21 = 7·3), which takes fewer additions than one by one. The
+    first are `stride` wide and do not overlap: what is skipped is never summed.
     """
-    paddings = np.zeros([values.shape.rank, 2], np.int32)
-    paddings[axis] = radius
-    moments, spacing = [tf.pad(values, paddings)], 1
-    for taps in _factors(2 * radius + 1):
-        moments = _side_by_side(moments, order, taps, spacing, axis)
-        spacing *= taps
+    size = tf.shape(values)[axis]
+    before = radius - stride // 2
+    after = before + -size % stride
+    paddings = tf.one_hot(values.shape.rank + axis, values.shape.rank, dtype=tf.int32)[:, tf.newaxis] * [before, after]
+    moments, width, spacing = [tf.pad(values, paddings)], 1, 1
+    if stride > 1:
+        moments, width = _side_by_side(moments, order, stride, width, spacing, stride, axis), stride
+    for taps in _factors((2 * radius + 1) // stride):
+        moments = _side_by_side(moments, order, taps, width, spacing, 1, axis)
+        width, spacing = width * taps, spacing * taps
     return moments
 
 
-def _side_by_side(moments, order, taps, spacing, axis):
-    """Moments of `taps` (odd) neighbouring windows together, each `spacing` wide, about the middle one's centre."""
-    sums = [_weighted_sums(moment, order - k, taps, spacing, axis) for k, moment in enumerate(moments)]
-    # With o the offset within a window and j·spacing that of the window: (o + j·spacing)^k, by the binomial theorem.
+def _side_by_side(moments, order, taps, width, spacing, step, axis):
+    """Moments of `taps` (odd) neighbouring windows together, about the middle one's centre, for every step-th of these.
+
+    The windows are each `width` pixels wide and `spacing` entries of their array apart.
+    """
+    sums = [_weighted_sums(moment, order - k, taps, spacing, step, axis) for k, moment in enumerate(moments)]
+    # With o the offset within a window and j·width that of the window: (o + j·width)^k, by the binomial theorem.
     joined = [sums[0][0]]
     if order >= 1:
-        joined.append(spacing * sums[0][1] + (sums[1][0] if len(sums) > 1 else 0.0))
+        joined.append(width * sums[0][1] + (sums[1][0] if len(sums) > 1 else 0.0))
     if order >= 2:
-        rest = sums[2][0] + 2.0 * spacing * sums[1][1] if len(sums) > 2 else 0.0
-        joined.append(spacing**2 * sums[0][2] + rest)
+        rest = sums[2][0] + 2.0 * width * sums[1][1] if len(sums) > 2 else 0.0
+        joined.append(width**2 * sums[0][2] + rest)
     return joined
 
 
-def _weighted_sums(values, order, taps, spacing, axis):
-    """Sums of j^k·values at j·spacing from each pixel, |j| ≤ taps // 2, k = 0..order, where all of them lie inside."""
+def _weighted_sums(values, order, taps, spacing, step, axis):
+    """Sums of j^k·values at j·spacing from every step-th entry, |j| ≤ taps // 2, k = 0..order, where all lie inside."""
     half = taps // 2
 
     def shifted(j):
-        inside = slice((half + j) * spacing, (j - half) * spacing or None)
+        inside = slice((half + j) * spacing, (j - half) * spacing or None, step)
         return values[(Ellipsis, inside) if axis == -1 else (Ellipsis, inside, slice(None))]
 
-    pairs = [(j, shifted(j), shifted(-j)) for j in range(1, half + 1)]
-    both = [after + before for _, after, before in pairs]
-    sums = [tf.add_n([shifted(0), *both])]
+    before, after = ([shifted(sign * j) for j in range(1, half + 1)] for sign in (-1, 1))
+    sums = [tf.add_n([shifted(0), *before, *after])]
     if order >= 1:
-        sums.append(tf.add_n([float(j) * (after - before) for j, after, before in pairs]))
+        # A term named j times is read from the cache; a product with j would be a pass through memory of its own.
+        repeated = [[term for j, term in enumerate(terms, start=1) for _ in range(j)] for terms in (before, after)]
+        sums.append(tf.add_n(repeated[1]) - tf.add_n(repeated[0]))
     if order >= 2:
-        sums.append(tf.add_n([float(j * j) * pair for j, pair in enumerate(both, start=1)]))
+        pairs = [first + second for first, second in zip(before, after, strict=True)]
+        sums.append(tf.add_n([float(j * j) * pair for j, pair in enumerate(pairs, start=1)]))
     return sums
 
 

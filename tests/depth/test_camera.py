@@ -14,9 +14,9 @@ def test_back_project_is_the_inverse_of_projection():
     points = camera.back_project(depth, INTRINSICS).numpy()
     y, x = np.indices([6, 8])
     fx, fy, cx, cy = INTRINSICS
-    np.testing.assert_allclose(points[..., 0] / points[..., 2] * fx + cx, np.broadcast_to(x, depth.shape), atol=1e-4)
-    np.testing.assert_allclose(points[..., 1] / points[..., 2] * fy + cy, np.broadcast_to(y, depth.shape), atol=1e-4)
-    np.testing.assert_array_equal(points[..., 2], depth)
+    np.testing.assert_allclose(points[:, 0] / points[:, 2] * fx + cx, np.broadcast_to(x, depth.shape), atol=1e-4)
+    np.testing.assert_allclose(points[:, 1] / points[:, 2] * fy + cy, np.broadcast_to(y, depth.shape), atol=1e-4)
+    np.testing.assert_array_equal(points[:, 2], depth)
 
 
 def test_back_project_takes_one_camera_per_image():
@@ -29,7 +29,7 @@ def test_back_project_takes_one_camera_per_image():
 
 def test_missing_depth_is_the_origin():
     depth = np.array([[0, -1, np.nan, np.inf, -np.inf]], np.float32)
-    np.testing.assert_array_equal(camera.back_project(depth, INTRINSICS), np.zeros([1, 5, 3]))
+    np.testing.assert_array_equal(camera.back_project(depth, INTRINSICS), np.zeros([3, 1, 5]))
 
 
 def test_rays_are_points_at_unit_depth():
@@ -48,7 +48,7 @@ def test_measured_depth_is_positive_finite_and_valid():
 def test_a_crop_sees_the_same_points():
     depth = np.random.default_rng(1).uniform(1, 2, [6, 8]).astype(np.float32)
     cropped = camera.back_project(depth[2:, 3:], camera.crop_intrinsics(INTRINSICS, left=3, top=2))
-    np.testing.assert_allclose(cropped, camera.back_project(depth, INTRINSICS)[2:, 3:], atol=1e-6)
+    np.testing.assert_allclose(cropped, camera.back_project(depth, INTRINSICS)[:, 2:, 3:], atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 0.5])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks import gravity as random_cameras
 from benchmarks import hha_scenes
@@ -11,9 +12,9 @@ _degrees = random_cameras.degrees
 
 
 def _field(vectors):
-    """Normals `[1, N, 3]` from a list of (normal, how many), and that all are valid."""
+    """Normals `[3, 1, N]` from a list of (normal, how many), and that all are valid."""
     field = np.concatenate([np.tile(np.array(n, np.float32) / np.linalg.norm(n), (count, 1)) for n, count in vectors])
-    return field[None].astype(np.float32), np.ones([1, len(field)], bool)
+    return field.T[:, None].astype(np.float32), np.ones([1, len(field)], bool)
 
 
 def _estimate(vectors):
@@ -61,17 +62,17 @@ def test_a_single_wall_leaves_gravity_to_the_prior(pitch):
     c, s = np.cos(np.radians(pitch)), np.sin(np.radians(pitch))
     wall = np.tile(np.array([0, -s, c]), (500, 1)) + np.random.default_rng(0).normal(0, 0.03, [500, 3])
     wall = (wall / np.linalg.norm(wall, axis=-1, keepdims=True)).astype(np.float32)
-    found = gravity.estimate(wall[None], np.ones([1, 500], bool))
+    found = gravity.estimate(wall.T[:, None], np.ones([1, 500], bool))
     assert _degrees(found, (0, c, s)) < 1
 
 
 def test_no_normals_give_the_prior():
-    field = np.random.default_rng(0).normal(size=[3, 4, 5, 3]).astype(np.float32)
+    field = np.random.default_rng(0).normal(size=[3, 3, 4, 5]).astype(np.float32)
     np.testing.assert_allclose(gravity.estimate(field, np.zeros([3, 4, 5], bool)), [[0, 1, 0]] * 3, atol=1e-6)
 
 
 def test_an_empty_batch_gives_an_empty_batch():
-    assert gravity.estimate(np.zeros([0, 4, 5, 3], np.float32), np.zeros([0, 4, 5], bool)).shape == (0, 3)
+    assert gravity.estimate(np.zeros([0, 3, 4, 5], np.float32), np.zeros([0, 4, 5], bool)).shape == (0, 3)
 
 
 @pytest.mark.parametrize(("pitch", "roll"), [(0, 0), (20, 10), (44, 0), (-44, 0), (0, 44), (0, -44), (30, 30)])
@@ -137,6 +138,19 @@ def test_confidence_falls_with_missing_depth():
         depth[:, :columns] = 0
         found.append(float(gravity.from_depth(depth, intrinsics)[1]))
     assert found == sorted(found, reverse=True) and found[0] > 0.3 and found[-1] == 0
+
+
+def test_a_large_image_needs_only_a_part_of_its_normals():
+    """Whether the size is known when the graph is made or only when it runs."""
+    depth = np.kron(hha_scenes.room()[0], np.ones([2, 2], np.float32))
+    intrinsics = camera.resize_intrinsics(hha_scenes.ROOM_INTRINSICS, 2)
+    assert depth.size > gravity.LARGE
+    every = gravity.estimate(*normals.plane_normals(depth, intrinsics, None, gravity.RADIUS))
+    found, _confidence = gravity.from_depth(depth, intrinsics)
+    assert 0 < _degrees(found, every) < 0.1
+    signature = [tf.TensorSpec([None, None]), tf.TensorSpec([4])]
+    dynamic = tf.function(gravity.from_depth, input_signature=signature, autograph=False)
+    np.testing.assert_allclose(dynamic(depth, intrinsics)[0], found, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["empty", "one pixel", "frontal wall"])

@@ -43,7 +43,7 @@ def test_published_images(frame):
     image = np.rint(hha.encode(depth, intrinsics, valid=valid))
     difference = np.abs(image - published)[hha_scenes.well_posed(depth, valid)]
     np.testing.assert_array_less(difference.max(axis=0), 1.5)
-    assert (difference == 0).mean() > 0.99
+    assert (difference == 0).mean() > 0.98
 
 
 @pytest.mark.parametrize("gravity", [None, DOWN], ids=["estimated", "known"])

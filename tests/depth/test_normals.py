@@ -16,13 +16,18 @@ def _plane(normal, distance=2.0):
     return (distance / (hha_numpy.rays(SIZE, INTRINSICS) @ normal)).astype(np.float32), normal
 
 
+def _vectors(found, valid):
+    """Normals `[H, W, 3]` as the expected ones are, and where they are valid, of what the library returns."""
+    return np.moveaxis(found.numpy(), -3, -1), valid.numpy()
+
+
 def _gradient(depth, valid=None):
     depth, valid = camera.measured(depth, valid)
-    return normals.gradient_normals(camera.back_project(depth, INTRINSICS), valid)
+    return _vectors(*normals.gradient_normals(camera.back_project(depth, INTRINSICS), valid))
 
 
 def _window(radius):
-    return lambda depth, valid=None: normals.plane_normals(depth, INTRINSICS, valid, radius)
+    return lambda depth, valid=None: _vectors(*normals.plane_normals(depth, INTRINSICS, valid, radius))
 
 
 METHODS = {"gradient": _gradient, "R=3": _window(3), "R=10": _window(10)}
@@ -33,7 +38,7 @@ METHODS = {"gradient": _gradient, "R=3": _window(3), "R=10": _window(10)}
 def test_normal_of_a_plane(method, normal):
     depth, expected = _plane(normal)
     found, valid = method(depth)
-    assert valid.numpy().all()
+    assert valid.all()
     np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=2e-3)
 
 
@@ -42,9 +47,9 @@ def test_missing_pixels_do_not_bend_the_plane(method):
     depth, expected = _plane((0.3, 0.8, 0.6))
     holes = np.random.default_rng(0).random(SIZE) < 0.3
     found, valid = method(np.where(holes, np.nan, depth).astype(np.float32))
-    assert valid.numpy().mean() > 0.5
-    np.testing.assert_allclose(found.numpy()[valid], np.broadcast_to(expected, found.shape)[valid], atol=2e-3)
-    np.testing.assert_array_equal(found.numpy()[~valid.numpy()], 0)
+    assert valid.mean() > 0.5
+    np.testing.assert_allclose(found[valid], np.broadcast_to(expected, found.shape)[valid], atol=2e-3)
+    np.testing.assert_array_equal(found[~valid], 0)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -54,7 +59,7 @@ def test_masked_pixels_do_not_count(method):
     valid[10:13, 5:30] = False
     found, found_valid = method(np.where(valid, depth, 9).astype(np.float32), valid)
     used = found_valid & valid
-    np.testing.assert_allclose(found.numpy()[used], np.broadcast_to(expected, found.shape)[used], atol=2e-3)
+    np.testing.assert_allclose(found[used], np.broadcast_to(expected, found.shape)[used], atol=2e-3)
 
 
 def test_a_gradient_needs_the_pixel_and_a_neighbour_on_each_axis():
@@ -93,15 +98,30 @@ def test_window_normals_match_the_normal_equations_in_float64():
     generator = np.random.default_rng(2)
     depth = 2 + np.cumsum(generator.normal(0, 0.01, SIZE), axis=1).astype(np.float32)
     depth[generator.random(SIZE) < 0.2] = 0
-    found, valid = normals.plane_normals(depth, INTRINSICS, None, 3)
+    found, valid = _window(3)(depth)
     expected = hha_numpy.plane_normals(depth.astype(np.float64), hha_numpy.rays(SIZE, INTRINSICS), depth > 0, radius=3)
-    np.testing.assert_allclose(found.numpy()[valid], expected[valid], atol=1e-3)
+    np.testing.assert_allclose(found[valid], expected[valid], atol=1e-3)
+
+
+@pytest.mark.parametrize("stride", [3, 7, 21])
+@pytest.mark.parametrize("shape", [(2, 60, 83), (21, 7), (8, 15), (1, 1)])
+def test_strided_normals_are_those_of_every_pixel(shape, stride):
+    generator = np.random.default_rng(4)
+    depth = (generator.uniform(1, 3, shape) * (generator.random(shape) > 0.4)).astype(np.float32)
+    every, every_valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, 10))
+    found, valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, 10, stride))
+    assert found.shape == (*shape[:-2], 3, *(-(-size // stride) for size in shape[-2:]))
+    rows, columns = (slice(stride // 2, size, stride) for size in shape[-2:])
+    # the last window's centre may lie outside the image, where stride 1 has none
+    inside = [slice(len(range(size)[kept])) for size, kept in zip(shape[-2:], (rows, columns), strict=True)]
+    np.testing.assert_array_equal(valid[..., *inside], every_valid[..., rows, columns])
+    np.testing.assert_allclose(found[..., *inside], every[..., rows, columns], atol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_normals_point_away_from_the_camera(method):
     depth = np.random.default_rng(3).uniform(0.5, 4, SIZE).astype(np.float32)
     found, valid = method(depth)
-    facing = np.sum(found.numpy() * camera.back_project(depth, INTRINSICS).numpy(), axis=-1)
+    facing = np.sum(found * np.moveaxis(camera.back_project(depth, INTRINSICS).numpy(), -3, -1), axis=-1)
     assert (facing[valid] >= -1e-5).all()
     np.testing.assert_allclose(np.linalg.norm(found, axis=-1)[valid], 1, atol=1e-5)

@@ -60,8 +60,8 @@ def test_normals_are_unit_and_point_away(frame, seed, missing, radius):
         normals.gradient_normals(points, depth > 0),
     ):
         vectors, valid = vectors.numpy(), valid.numpy()
-        np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), valid, atol=1e-5)
-        assert (np.sum(vectors * points, axis=-1) >= -1e-4).all()
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), valid, atol=1e-5)
+        assert (np.sum(vectors * points, axis=0) >= -1e-4).all()
 
 
 @drawn()
@@ -125,7 +125,7 @@ def test_scaling_depth_scales_height_and_leaves_papers_channels(frame, seed, mis
 def test_rotating_the_camera_leaves_the_floors_angle(frame, pitch, roll, distance):
     """A floor has level 38 and a wall 128, however the camera is held, where gravity is given."""
     size, intrinsics = frame
-    rays = camera.rays(*size, intrinsics).numpy().astype(np.float64)
+    rays = np.moveaxis(camera.rays(*size, intrinsics).numpy(), 0, -1).astype(np.float64)
     cp, sp, cr, sr = (f(np.radians(a)) for a in (pitch, roll) for f in (np.cos, np.sin))
     down = np.array([cp * sr, cp * cr, sp])
     across = np.array([cr, -sr, 0])
@@ -149,6 +149,7 @@ def test_gravity_is_a_unit_vector_whatever_the_normals(clusters):
     field = np.concatenate(field)[np.newaxis]
     length = np.linalg.norm(field, axis=-1)
     field = (field / np.maximum(length, 1e-9)[..., np.newaxis]).astype(np.float32)
+    field = np.moveaxis(field, -1, 0)
     down = gravity.estimate(field, length > 0)
     np.testing.assert_allclose(np.linalg.norm(down), 1, atol=1e-4)
     assert 0 <= gravity.confidence(down, field, length > 0) <= 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_simsiam.errors import UserError
 from tfrecords.example import Frame
-from tfrecords.sources import Plan
+from tfrecords.sources import Plan, hold_out
 
 _SPLITS = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 _NAMES = "batches.meta"
@@ -47,12 +47,8 @@ def plan(input: str, val_fraction: float = 0.0, seed: int = 0) -> Plan:
     for split, names in _SPLITS.items():
         paths = [os.path.join(input, name) for name in names]
         splits[split] = [_Reference(path, row) for path in paths for row in range(len(_batch(path, len(classes))[1]))]
-    first_val = len(splits["train"]) - round(val_fraction * len(splits["train"]))
-    train, val = splits["train"][:first_val], splits["train"][first_val:]
-    if not train:
-        raise UserError(f"--val_fraction={val_fraction:g} leaves no image to train on: lower it")
     return Plan(
-        splits={"train": train} | ({"val": val} if val else {}) | {"test": splits["test"]},
+        splits=hold_out.last([splits["train"]], val_fraction) | {"test": splits["test"]},
         load=functools.partial(_load, num_classes=len(classes)),
         classes=classes,
         instances=[],
@@ -72,7 +68,7 @@ def _load(reference, num_classes):
     )
 
 
-# All six hold 184 MB, read once by the plan; the builder's processes are forked and share them.
+# All six hold 184 MB, in each process that loads frames: a pickle cannot be read in part.
 @functools.cache
 def _batch(path, num_classes):
     """Pixels, uint8 [N,3072], and labels of one batch."""

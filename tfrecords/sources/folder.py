@@ -7,7 +7,7 @@ from keras_simsiam.errors import UserError
 from tfrecords import camera_file, depth_files, images
 from tfrecords.camera_file import Camera
 from tfrecords.example import Frame
-from tfrecords.sources import Plan, choose, folder_layout
+from tfrecords.sources import Plan, choose, folder_layout, hold_out
 from tfrecords.sources.folder_layout import Reference
 
 UNKNOWN = (0.0, 0.0, 0.0)
@@ -115,17 +115,9 @@ def _by_folder(references):
 
 
 def _hold_out(splits, fraction):
-    """Takes `val` from the end of each recording of `train`."""
-    train, val = [], list(splits.get("val", ()))
-    for recording in folder_layout.sequences(splits.get("train", ())):
-        first = len(recording) - round(fraction * len(recording))
-        train += recording[:first]
-        val += recording[first:]
-    if not train or len(val) == len(splits.get("val", ())):
-        raise UserError(
-            f"--val_fraction={fraction:g} of each recording leaves nothing to train on, or to validate on: change it"
-        )
-    return splits | {"train": train, "val": val}
+    """Takes `val` from the end of each recording of `train`, beside what is in `val` already."""
+    held = hold_out.last(folder_layout.sequences(splits.get("train", [])), fraction)
+    return splits | {"train": held["train"], "val": splits.get("val", []) + held["val"]}
 
 
 def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[str, tuple[Camera, float]]:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from keras_simsiam.errors import UserError
 from tfrecords import images, planes
 from tfrecords.sources.washington_layout import Reference
 
@@ -33,8 +34,8 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
     """The gravity of every (instance, video), measured on the table.
 
     The component-wise median of the normals of the planes fitted to at most 10 of its frames, outside the object's
-    mask. A sequence that shows too little of the table takes the median over the others of the same video, or the
-    nominal gravity where no other has any.
+    mask; a frame with a damaged image is not asked. A sequence that shows too little of the table takes the median over
+    the others of the same video, or the nominal gravity where no other has any.
 
     Args:
       references: the frames to use.
@@ -43,9 +44,6 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
     Returns:
       Unit vectors by (instance, video), all zero where even the nominal one is unknown; and what dataset.json says of
       them: the mode, the angle below the horizon in degrees by instance and video, and how many came from where.
-
-    Raises:
-      UserError: a depth image or a mask is damaged.
     """
     frames = defaultdict(list)
     for reference in references:
@@ -92,13 +90,19 @@ def _measure(frames, seed):
 
 
 def _table_normal(reference, seed):
-    _, size = images.read_color(reference.color_path)
-    _, depth = images.read_depth(reference.depth_path, size)
-    table_pixels = np.ones(depth.shape, bool)
-    if reference.has_mask():
-        table_pixels = ~images.read_mask(reference.mask_path, size)
+    """The downward normal of the table in a frame; None where it shows too little of it or a file of it is damaged."""
+    try:
+        _, size = images.read_color(reference.color_path)
+        _, depth = images.read_depth(reference.depth_path, size)
+        table_pixels = np.ones(depth.shape, bool)
+        if reference.has_mask():
+            table_pixels = ~images.read_mask(reference.mask_path, size)
+        intrinsics = reference.intrinsics()
+    except UserError:
+        # Loading the frame says what is wrong with it; the others of its sequence show the same table.
+        return None
     prior = downward(_NOMINAL.get(reference.video, 45.0))
-    return planes.support_normal(depth / 1000.0, reference.intrinsics(), table_pixels, prior, seed=seed)
+    return planes.support_normal(depth / 1000.0, intrinsics, table_pixels, prior, seed=seed)
 
 
 def _median(normals):

@@ -81,7 +81,7 @@ def scan(root: str, every: int) -> list[Reference]:
       The references, sorted by category, instance, video and frame number.
 
     Raises:
-      UserError: `root` is not there or holds no frame, or a depth image has no colour image beside it.
+      UserError: `root` is not there or holds no frame.
     """
     if not os.path.isdir(root):
         raise UserError(f"--input={root} is not a folder: give the one that holds the categories' folders")
@@ -106,22 +106,15 @@ def _folders(path):
 
 
 def _frames(folder, category, instance):
-    names = os.listdir(folder)
+    names = set(os.listdir(folder))
     cropped = any(_CROPPED.fullmatch(name) for name in names)
-    _check_pairs(folder, set(names), *(("_depthcrop.png", "_crop.png") if cropped else ("_depth.png", ".png")))
-    matches = [match for match in map((_CROPPED if cropped else _FULL).fullmatch, names) if match]
-    for match in matches:
+    depth_ending, color_ending = ("_depthcrop.png", "_crop.png") if cropped else ("_depth.png", ".png")
+    # A depth image without its colour image is a frame too: left to the colour images, it would go missing unnoticed.
+    names |= {name.removesuffix(depth_ending) + color_ending for name in names if name.endswith(depth_ending)}
+    for match in filter(None, map((_CROPPED if cropped else _FULL).fullmatch, sorted(names))):
         prefix, video, number = match.groups()
         stem = os.path.join(folder, f"{prefix}_{video}_{number}")
         yield Reference(category, instance, int(video), int(number), stem, cropped)
-
-
-def _check_pairs(folder, names, depth_ending, color_ending):
-    """A frame is found by its colour image: without it, it would go missing unnoticed."""
-    for name in sorted(names):
-        color = name.removesuffix(depth_ending) + color_ending
-        if name.endswith(depth_ending) and color not in names:
-            raise UserError(images.MISSING.format(os.path.join(folder, color)))
 
 
 def _location(path):

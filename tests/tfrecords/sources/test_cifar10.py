@@ -77,7 +77,7 @@ def test_the_last_training_images_are_held_out(root):
         f"data_batch_5/0000{i}" for i in range(4)
     ]
     assert len(plan.splits["train"]) == 16
-    with pytest.raises(UserError, match="leaves no image to train on"):
+    with pytest.raises(UserError, match="leaves no frame for"):
         cifar10.plan(str(root), val_fraction=1.0)
 
 

@@ -101,7 +101,7 @@ def test_the_last_part_of_each_recording_is_held_out(root, add):
     assert _names(plan)["val"] == ["a/11", "a/12", "b/11", "b/12"]
     assert _names(plan)["train"] == ["a/8", "a/9", "a/10", "b/8", "b/9", "b/10"]
     for fraction in (0.01, 0.99):
-        with pytest.raises(UserError, match="leaves nothing"):
+        with pytest.raises(UserError, match="leaves no frame"):
             folder.plan(str(root), **arguments, val_fraction=fraction)
 
 

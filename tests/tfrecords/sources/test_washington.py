@@ -219,11 +219,23 @@ def test_bad_files_are_named(washington_frame, suffix, damage, message):
     assert stem + suffix in str(error.value) and "\n" not in str(error.value)
 
 
-def test_bad_mask_is_named(washington_frame):
-    stem = washington_frame("apple_1", 1, 1)
-    cv2.imwrite(f"{stem}_maskcrop.png", np.ones((61, 70), np.uint8))
-    with pytest.raises(UserError, match=f"{stem}_maskcrop.png is 70x61"):
-        washington.plan(washington_frame.root)
+@pytest.mark.parametrize("suffix", ["_depthcrop.png", "_maskcrop.png", "_crop.png", "_loc.txt"])
+def test_a_damaged_frame_does_not_keep_the_table_of_the_others_from_being_found(washington_frame, suffix):
+    stems = [washington_frame("apple_1", 1, number) for number in (1, 2, 3)]
+    whole = washington.plan(washington_frame.root, every=1)
+    _truncate(stems[1] + suffix)
+    plan = washington.plan(washington_frame.root, every=1)
+    assert _names(plan, "train") == _names(whole, "train")
+    assert plan.gravity["degrees"]["apple_1"]["1"] == pytest.approx(whole.gravity["degrees"]["apple_1"]["1"], abs=0.5)
+
+
+def test_depth_without_its_color_image_is_named(washington_frame):
+    stems = [washington_frame("apple_1", 1, number) for number in (1, 2)]
+    os.remove(f"{stems[1]}_crop.png")
+    plan = washington.plan(washington_frame.root, every=1)
+    assert _names(plan, "train") == ["apple_1_1_1", "apple_1_1_2"]
+    with pytest.raises(UserError, match=f"{stems[1]}_crop.png is missing"):
+        plan.load(plan.splits["train"][1])
 
 
 def test_depth_entirely_missing_is_legal(washington_frame):
