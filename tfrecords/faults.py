@@ -58,14 +58,24 @@ def read_through(shard: str, size: int) -> Reading:
     return Reading(count) if end == size else Reading(count, f"record {count} (from 0) is missing or cut off")
 
 
-def leave_out(info: reader.Info, split: str) -> reader.Info:
-    """The data set without the damaged records of a split, and without what follows them in their shards.
+def leave_out(info: reader.Info, splits: tuple[str, ...]) -> reader.Info:
+    """The data set without the damaged records of some splits, and without what follows them in their shards.
 
-    Reads the whole split once. What is left out is said in one line on stderr.
+    Reads these splits once. What is left out of a split is said in one line on stderr.
+
+    Args:
+      info: the data set.
+      splits: their names; those that it has not are passed over.
 
     Raises:
-      UserError: there is no such split, a shard cannot be read, or nothing of the split remains.
+      UserError: a shard cannot be read, or nothing of a split remains.
     """
+    for split in info.splits:
+        info = _intact(info, split) if split in splits else info
+    return info
+
+
+def _intact(info, split):
     shards, readings = _read_all(info, split)
     if all(reading.fault is None for reading in readings):
         return info
@@ -92,8 +102,8 @@ def named(info: reader.Info, splits: tuple[str, ...]):
     try:
         yield
     except _READING as error:
-        for split in splits:
-            if split in info.splits:
+        for split in info.splits:
+            if split in splits:
                 counts(info, split)
         if filesystems.is_transfer(error):
             raise UserError(

@@ -1,8 +1,10 @@
 """Reads a data set that `tfrecords.build` wrote, from a local folder or from http://, https:// or s3://."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,12 +26,14 @@ class Split:
       shards: their paths, in the order of dataset.json.
       count: number of frames.
       sizes: bytes of each shard.
+      checksums: SHA-256 of each shard, in hexadecimal digits; none in data sets of the first releases.
       ranges: of each shard the first record that is read, from 0, and how many; None where all of every shard is.
     """
 
     shards: tuple[str, ...]
     count: int
     sizes: tuple[int, ...] = ()
+    checksums: tuple[str, ...] = ()
     ranges: tuple[tuple[int, int], ...] | None = None
 
 
@@ -82,7 +86,7 @@ def _info(data_dir, content):
         # data sets of the first release did not say
         written = split.get("bytes", [None] * len(shards))
         sizes = tuple(_checked_size(*pair) for pair in zip(shards, written, strict=True))
-        splits[name] = Split(shards, split["count"], sizes)
+        splits[name] = Split(shards, split["count"], sizes, tuple(split.get("sha256", ())))
     return Info(data_dir, splits, tuple(content["classes"]), tuple(content["instances"]), content["has_depth"])
 
 
@@ -169,8 +173,29 @@ def only(info: Info, split: str, ranges: tuple[tuple[int, int], ...]) -> Info:
         if number
     ]
     shards, sizes, ranges = zip(*kept, strict=True) if kept else ((), (), ())
-    part = Split(shards, sum(number for _, number in ranges), sizes, ranges)
+    part = dataclasses.replace(
+        chosen, shards=shards, sizes=sizes, ranges=ranges, count=sum(number for _, number in ranges)
+    )
     return dataclasses.replace(info, splits=info.splits | {split: part})
+
+
+def identity(info: Info, split: str) -> str:
+    """A text that differs where reading a split could give other samples, or the same ones in another order.
+
+    Local shards count as changed when their time of modification has changed, remote ones by their checksums.
+
+    Raises:
+      UserError: there is no such split, or the data set is remote and was built before dataset.json had checksums.
+    """
+    chosen = get_split(info, split)
+    times = None
+    if not filesystems.is_remote(info.path):
+        times = [os.stat(shard).st_mtime_ns for shard in chosen.shards]
+    elif not chosen.checksums:
+        raise UserError(f"{info.path} has no checksums to know it again by: build it anew, or use --cache=memory")
+    relative = dataclasses.replace(chosen, shards=tuple(os.path.basename(shard) for shard in chosen.shards))
+    code = [hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest() for file in (__file__, example.__file__)]
+    return repr((relative, info.has_depth, times, code))
 
 
 def get_split(info: Info, name: str) -> Split:

@@ -51,15 +51,17 @@ def test_every_kind_of_damage_is_named_and_left_out(info, damage, capsys):
     starts = _starts(shard)
     damage(shard, starts[2], starts[3])
 
-    with pytest.raises(
-        UserError, match=r"shards/1\.tfrecord is damaged, record 2 \(from 0\) .*--on_corrupt=skip$"
-    ) as error:
-        with faults.named(info, ("train", "val")):
-            _names(info)
+    with (
+        pytest.raises(
+            UserError, match=r"shards/1\.tfrecord is damaged, record 2 \(from 0\) .*--on_corrupt=skip$"
+        ) as error,
+        faults.named(info, ("train", "val")),
+    ):
+        _names(info)
     assert "\n" not in str(error.value)
     assert not capsys.readouterr().err
 
-    intact = faults.leave_out(info, "train")
+    intact = faults.leave_out(info, ("train", "val"))
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1 and "1.tfrecord, where record 2 (from 0)" in warning
     assert "7 of 9 frames remain" in warning and "0.tfrecord" not in warning
@@ -68,7 +70,7 @@ def test_every_kind_of_damage_is_named_and_left_out(info, damage, capsys):
 
 
 def test_an_intact_data_set_is_read_as_it_is(info, capsys):
-    assert faults.leave_out(info, "train") is info
+    assert faults.leave_out(info, ("train", "val")) is info
     assert faults.counts(info, "train") == [3, 4, 2]
     with faults.named(info, ("train",)):
         assert len(_names(info)) == 9
@@ -79,7 +81,7 @@ def test_two_damaged_shards_in_one_warning(info, capsys):
     for shard, record in ((0, 0), (2, 1)):
         path = info.splits["train"].shards[shard]
         _flip(path, _starts(path)[record] + 20)
-    assert sorted(_names(faults.leave_out(info, "train"))) == ["1_0", "1_1", "1_2", "1_3", "2_0"]
+    assert sorted(_names(faults.leave_out(info, ("train", "val")))) == ["1_0", "1_1", "1_2", "1_3", "2_0"]
     warning = capsys.readouterr().err
     assert (
         warning.count("\n") == 1 and "0.tfrecord" in warning and "2.tfrecord" in warning and "1.tfrecord" not in warning
@@ -90,13 +92,13 @@ def test_nothing_remains(write_shards):
     info = reader.load(write_shards([2]))
     _flip(info.splits["train"].shards[0], 30)
     with pytest.raises(UserError, match=r"split train: nothing remains without the rest of .*0\.tfrecord"):
-        faults.leave_out(info, "train")
+        faults.leave_out(info, ("train", "val"))
 
 
 def test_damage_that_is_left_out_is_not_blamed_for_what_comes_later(info):
     left_out, later = info.splits["train"].shards[0], info.splits["train"].shards[1]
     _flip(left_out, _starts(left_out)[1] + 20)
-    intact = faults.leave_out(info, "train")
+    intact = faults.leave_out(info, ("train", "val"))
     assert faults.counts(intact, "train") == [1, 4, 2]
     _flip(later, _starts(later)[3] + 20)
     with pytest.raises(UserError, match=r"1\.tfrecord is damaged, record 3"), faults.named(intact, ("train",)):
@@ -108,7 +110,7 @@ def test_a_shard_that_is_gone_is_no_corruption(info):
     with pytest.raises(UserError, match=r"2\.tfrecord cannot be read"), faults.named(info, ("train",)):
         _names(info)
     with pytest.raises(UserError, match=r"2\.tfrecord cannot be read"):
-        faults.leave_out(info, "train")
+        faults.leave_out(info, ("train", "val"))
 
 
 def test_a_wrong_count(info):

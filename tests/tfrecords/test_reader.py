@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -74,6 +76,32 @@ def test_mean_size_of_a_record(data):
     info = reader.load(data)
     sizes = [len(record.numpy()) + 16 for record in reader.records(info, "train")]
     assert reader.record_bytes(info, "train") == sum(sizes) // 5
+
+
+def test_identity_changes_with_what_is_read(write_shards):
+    data = write_shards([3, 2])
+    info = reader.load(data)
+    before = reader.identity(info, "train")
+    assert reader.identity(reader.load(data), "train") == before
+    shard = info.splits["train"].shards[1]
+    content = pathlib.Path(shard).read_bytes()
+    with open(shard, "wb") as file:  # the same size, another image
+        file.write(content[:-30] + bytes(byte ^ 1 for byte in content[-30:]))
+    assert reader.identity(info, "train") != before
+    part = reader.only(info, "train", ((0, 3), (0, 1)))
+    assert reader.identity(part, "train") != reader.identity(info, "train")
+    colour = dataclasses.replace(info, has_depth=False)
+    assert reader.identity(colour, "train") != reader.identity(info, "train")
+
+
+def test_identity_of_remote_data_needs_checksums():
+    split = reader.Split(("http://host/train-0.tfrecord",), 2, (100,))
+    remote = reader.Info("http://host", {"train": split}, (), (), True)
+    with pytest.raises(UserError, match=r"http://host has no checksums .*--cache=memory"):
+        reader.identity(remote, "train")
+    known = [dataclasses.replace(split, checksums=(digits,)) for digits in ("ab", "cd")]
+    one, other = (reader.identity(dataclasses.replace(remote, splits={"train": each}), "train") for each in known)
+    assert one != other
 
 
 def test_color_only_data_has_no_depth(make_frame, tmp_path):
