@@ -21,7 +21,7 @@ import keras_simsiam
 from keras_simsiam import pipeline, run
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.evaluation import features, figures, probes, report, scores
-from tfrecords import reader
+from tfrecords import faults, reader
 
 TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
 
@@ -39,6 +39,7 @@ class Settings:
     knn_temperature: float
     batch_size: int
     output: str
+    on_corrupt: str = "fail"
 
 
 def evaluate(settings):
@@ -53,13 +54,16 @@ def evaluate(settings):
     Raises:
         UserError: the settings, the run and the data set do not go together.
     """
-    config, info = run.load_config(settings.encoder), reader.load(settings.data_dir)
+    config, splits = run.load_config(settings.encoder), (settings.train_split, settings.split)
+    info = reader.load(settings.data_dir)
+    info = faults.leave_out(info, splits) if settings.on_corrupt == "skip" else info
     chosen = _choose(settings, info)
     _check(settings, config, info)
-    datasets = {split: reader.samples(info, split) for split in (settings.train_split, settings.split)}
+    datasets = {split: reader.samples(info, split) for split in splits}
     encoders = {TRAINED: run.load_encoder(settings.encoder), UNTRAINED: run.untrained_encoder(config)}
     _make_folder(settings.output)
-    train, test = (_extract(encoders, info, split, dataset, config, settings) for split, dataset in datasets.items())
+    with faults.named(info, splits):
+        train, test = (_extract(encoders, info, split, data, config, settings) for split, data in datasets.items())
 
     labels, num_classes = test[TRAINED].labels, len(info.classes)
     predictions = {name: probes.predict(chosen, train[name], test[name]) for name in encoders}
@@ -155,6 +159,9 @@ def define_flags():
     flags.DEFINE_integer("knn_k", 20, "Number of neighbours that vote in kNN.")
     flags.DEFINE_float("knn_temperature", 0.1, "Temperature T of the kNN votes, exp(cosine / T).")
     flags.DEFINE_integer("batch_size", 64, "Images embedded at a time; changes speed and memory, not the result.")
+    flags.DEFINE_enum(
+        "on_corrupt", "fail", ["fail", "skip"], "A damaged shard ends the command, or the rest of it is left out."
+    )
     flags.DEFINE_string("output", None, "Folder of the results, by default <encoder>/evaluation.")
 
 

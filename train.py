@@ -5,18 +5,19 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
 import dataclasses
+import functools
 import sys
 
 from absl import app, flags
 
-from keras_simsiam import run
+from keras_simsiam import cache, run
 from keras_simsiam.config import RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
-from tfrecords import reader
+from tfrecords import faults, reader
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
 
@@ -63,6 +64,20 @@ _define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Pre
 _define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements while training.")
 _define(flags.DEFINE_integer, "knn_k", help="Neighbours of the kNN measurement while training.")
+_define(flags.DEFINE_integer, "shuffle_mb", help="Memory of the shuffle, in MiB of undecoded records.")
+_define(
+    flags.DEFINE_enum,
+    "cache",
+    ["none", "memory", "disk"],
+    help="Where frames are kept once they are decoded and have their HHA; views are the same with and without.",
+)
+_define(flags.DEFINE_float, "cache_gb", help="The most that caches may take, in GB; what needs more is refused.")
+_define(
+    flags.DEFINE_enum,
+    "on_corrupt",
+    ["fail", "skip"],
+    help="A damaged shard ends the run, or is read up to the damage and the rest of it left out.",
+)
 _define(flags.DEFINE_integer, "seed", help="Seed of weights, order and augmentation.")
 flags.mark_flags_as_required(["data_dir", "workdir"])
 
@@ -73,28 +88,52 @@ def main(argv):
         raise UserError(f"{argv[1]}: not a flag; flags begin with --")
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
-    data = load_data(config)
+    info = load_info(config)
     try:
-        last = run.train(config, data)
+        with faults.named(info, ("train", held_out(info))):
+            last = run.train(config, load_data(config, info))
     except KeyboardInterrupt:
         sys.exit(f"\ninterrupted; the same command resumes {config.workdir} from its last finished epoch")
     print_summary(config, last)
 
 
-def load_data(config):
-    """The run's data, from the shards of --data_dir.
-
-    The kNN monitor compares the validation split, or the test split where there is none, to the training split.
-    """
+def load_info(config):
+    """What is known of the data set that the run reads, of which --on_corrupt=skip leaves out what is damaged."""
     info = reader.load(config.data_dir)
     if not info.has_depth and config.modality != "rgb":
         raise UserError(f"--modality={config.modality}: {config.data_dir} has no depth; use --modality=rgb")
-    data = run.Data(reader.records(info, "train"), reader.decode(info), info.splits["train"].count)
-    held_out = "val" if "val" in info.splits else "test"
-    if held_out not in info.splits or not info.classes:
+    return faults.leave_out(info, ("train", held_out(info))) if config.on_corrupt == "skip" else info
+
+
+def held_out(info):
+    """The split that the kNN monitor compares to the training split: val, or test where there is none."""
+    return "val" if "val" in info.splits else "test"
+
+
+def load_data(config, info):
+    """The run's data, from the shards of --data_dir."""
+    data = run.Data(
+        reader.records(info, "train"),
+        reader.decode(info),
+        info.splits["train"].count,
+        record_bytes=reader.record_bytes(info, "train"),
+        cache=functools.partial(_cached, config, info),
+    )
+    if held_out(info) not in info.splits or not info.classes:
         return data
-    bank, queries = (reader.samples(info, split).take(BANK_FRAMES) for split in ("train", held_out))
+    bank, queries = (reader.samples(info, split).take(BANK_FRAMES) for split in ("train", held_out(info)))
     return dataclasses.replace(data, bank=bank, queries=queries, num_classes=len(info.classes))
+
+
+def _cached(config, info, records, decode):
+    """The training records and the function that decodes them, or what stands for both where --cache says so."""
+    if config.cache == "memory":
+        return cache.in_memory(records, decode, config.preprocessing, config.cache_gb)
+    if config.cache == "disk":
+        count, identity = info.splits["train"].count, reader.identity(info, "train")
+        folder = cache.default_folder()
+        return cache.on_disk(records, decode, count, config.preprocessing, config.cache_gb, folder, identity)
+    return records, decode
 
 
 def print_summary(config, last):

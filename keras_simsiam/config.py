@@ -9,7 +9,10 @@ from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 
-MOVABLE = ("workdir", "data_dir")  # a folder may be renamed between two calls; what it holds may not change
+# What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
+# not end a run of days: it goes on without what --on_corrupt=skip leaves out.
+MOVABLE = ("workdir", "data_dir", "cache", "cache_gb", "on_corrupt")
+COUNTS = ("image_size", "width", "projector_layers", "batch_size", "epochs", "knn_every", "knn_k", "shuffle_mb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +46,20 @@ class RunConfig:
     distribution: str = "one"
     knn_every: int = 5
     knn_k: int = 20
+    shuffle_mb: int = 128
+    cache: str = "none"
+    cache_gb: float = 8.0
+    on_corrupt: str = "fail"
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("image_size", "width", "projector_layers", "batch_size", "epochs", "knn_every", "knn_k"):
+        for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 1")
         for name in ("hha_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")
-        for name in ("base_lr", "weight_decay"):
+        for name in ("base_lr", "weight_decay", "cache_gb"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and finite")
         if not 0 <= self.seed < 1 << 32:

@@ -8,9 +8,8 @@ from keras_simsiam import augment
 from keras_simsiam.depth import holes
 from keras_simsiam.models.encoder import MODALITIES
 
-# Records that the shuffle holds at a time, still encoded: about 100 MB of Washington crops. Shards are written shuffled,
-# so that neighbours in a shard are not neighbours on the turntable.
-SHUFFLE_RECORDS = 4096
+# What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
+_ELEMENT_BYTES = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,25 +34,27 @@ class Preprocessing:
         return {name: 4 if name == "hha" and self.holes == "mask" else 3 for name in MODALITIES[self.modality]}
 
 
-def native_images(sample, preprocessing):
+def encoded_images(sample, preprocessing):
     """The images of a sample at its own resolution: HHA depends on the whole frame, so it comes before any crop.
 
     Args:
-        sample: a Sample (docs/architecture.md).
+        sample: a Sample (docs/architecture.md), or one from keras_simsiam.cache, which has its HHA already.
         preprocessing: a `Preprocessing`.
 
     Returns:
-        A dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` is [H,W,4] with `preprocessing.holes` = `mask`.
+        A dict with `rgb` uint8 [H,W,3] and/or `hha` float32 [H,W,3] in 0..255; `hha` is [H,W,4] with
+        `preprocessing.holes` = `mask`.
     """
-    images = {}
-    for name in MODALITIES[preprocessing.modality]:
-        if name == "rgb":
-            images["rgb"] = tf.cast(sample["rgb"], tf.float32) / 255
-        else:
-            camera = sample["intrinsics"], sample["gravity"]
-            encoded = holes.encode(sample["depth"], *camera, preprocessing.hha_encoding, preprocessing.holes)
-            images["hha"] = encoded / 255
+    images = {name: sample[name] for name in MODALITIES[preprocessing.modality] if name in sample}
+    if "hha" in MODALITIES[preprocessing.modality] and "hha" not in images:
+        camera = sample["intrinsics"], sample["gravity"]
+        images["hha"] = holes.encode(sample["depth"], *camera, preprocessing.hha_encoding, preprocessing.holes)
     return images
+
+
+def native_images(sample, preprocessing):
+    """`encoded_images` as float32 in 0..1."""
+    return {name: tf.cast(image, tf.float32) / 255 for name, image in encoded_images(sample, preprocessing).items()}
 
 
 def clean_view(sample, preprocessing):
@@ -95,7 +96,23 @@ def clean_batches(samples, preprocessing, batch_size):
     return samples.map(prepare, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def view_batches(records, decode, count, preprocessing, augmentation, batch_size, seed, first_epoch=0):
+def records_held(shuffle_mb, record_bytes):
+    """How many records a shuffle of so many MiB holds at a time, at least 1; `record_bytes` is their mean size."""
+    return max(1, int(shuffle_mb * 2**20 // (record_bytes + _ELEMENT_BYTES)))
+
+
+def view_batches(
+    records,
+    decode,
+    count,
+    preprocessing,
+    augmentation,
+    batch_size,
+    seed,
+    first_epoch=0,
+    shuffle_records=None,
+    first_index=0,
+):
     """Batches of two views, epoch after epoch without end.
 
     The order and every draw derive from (seed, epoch, place of the record in the data set), so that a run that starts at
@@ -104,12 +121,14 @@ def view_batches(records, decode, count, preprocessing, augmentation, batch_size
     Args:
         records: a tf.data.Dataset of undecoded records, in the same order at every pass.
         decode: graph function from a record to a Sample.
-        count: number of records.
+        count: number of records in an epoch; `records` may hold a few more, as one of several workers' share does.
         preprocessing: a `Preprocessing`.
         augmentation: an `augment.Augmentation`.
         batch_size: B, at most `count`.
         seed: int, the run's.
         first_epoch: the epoch to begin with, from 0.
+        shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
+        first_index: place of the first record in the data set, so that several workers draw differently.
 
     Returns:
         A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1.
@@ -123,8 +142,8 @@ def view_batches(records, decode, count, preprocessing, augmentation, batch_size
     def one_epoch(epoch, shuffle_seed):
         # the order is to depend on this seed alone; besides, with a global seed of 0 TensorFlow's shuffle takes no tensor
         tf.compat.v1.get_default_graph().seed = None
-        shuffled = records.enumerate().shuffle(
-            min(count, SHUFFLE_RECORDS), shuffle_seed, reshuffle_each_iteration=False
+        shuffled = records.enumerate(first_index).shuffle(
+            min(count, shuffle_records or count), shuffle_seed, reshuffle_each_iteration=False
         )
         return shuffled.take(per_epoch).map(lambda index, record: (epoch, index, record))
 

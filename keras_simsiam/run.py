@@ -42,6 +42,8 @@ class Data:
         bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
         queries: the same, unseen in training, or None.
         num_classes: number of labels.
+        record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
+        cache: function from (records, decode) to what stands for both (keras_simsiam.cache), called once the run is to start.
     """
 
     records: tf.data.Dataset
@@ -50,6 +52,8 @@ class Data:
     bank: tf.data.Dataset | None = None
     queries: tf.data.Dataset | None = None
     num_classes: int = 0
+    record_bytes: int = 1
+    cache: typing.Callable = lambda records, decode: (records, decode)
 
 
 def train(config, data, callbacks=()):
@@ -81,14 +85,14 @@ def train(config, data, callbacks=()):
         manager = _restore(method, epoch, config.workdir)
         first_epoch = int(epoch)
         batches = pipeline.view_batches(
-            data.records,
-            data.decode,
+            *data.cache(data.records, data.decode),
             data.count,
             config.preprocessing,
             config.augmentation,
             config.batch_size,
             config.seed,
             first_epoch,
+            shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
         )
         _forget_epochs_after(config.workdir, first_epoch)
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))

@@ -21,10 +21,10 @@ def test_flags_txt_round_trip(tmp_path):
     assert len(lines) == len(dataclasses.fields(RunConfig))
 
 
-def test_the_same_configuration_opens_it_again_also_after_a_move(tmp_path):
+def test_the_same_configuration_opens_it_again_also_after_a_move_or_with_a_cache(tmp_path):
     config = _config(tmp_path)
     open_workdir(config)
-    open_workdir(dataclasses.replace(config, data_dir="elsewhere"))
+    open_workdir(dataclasses.replace(config, data_dir="elsewhere", cache="disk", cache_gb=1.0, on_corrupt="skip"))
 
 
 def test_another_configuration_is_refused_with_the_flags_that_differ(tmp_path):
@@ -66,6 +66,8 @@ def test_a_damaged_flags_txt(tmp_path):
         ("weight_decay", -1.0),
         ("seed", -1),
         ("image_size", -1),
+        ("shuffle_mb", 0),
+        ("cache_gb", -1.0),
     ],
 )
 def test_values_out_of_range_name_their_flag(tmp_path, flag, value):

@@ -137,3 +137,54 @@ def test_views_to_train_on_have_the_mask_too(make_sample):
     )
     for view in next(iter(batches)):
         assert view["rgb"].shape == (2, 8, 8, 3) and view["hha"].shape == (2, 8, 8, 4)
+
+
+def _gray_levels(count, shuffle_records):
+    """The record that each sample of an epoch came from, told by its gray level, in order."""
+    batches = pipeline.view_batches(
+        tf.data.Dataset.range(count),
+        lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 4, tf.uint8))},
+        count,
+        Preprocessing("rgb", 4),
+        Augmentation(4, min_crop=1.0),
+        batch_size=count,
+        seed=0,
+        shuffle_records=shuffle_records,
+    )
+    first, _second = next(iter(batches))
+    return np.round(first["rgb"][:, 0, 0, 0] * 255 / 4).astype(int).tolist()
+
+
+def test_the_shuffle_holds_so_many_records_and_no_more(monkeypatch):
+    monkeypatch.setattr(augment, "color_transforms", lambda image, seed: image)
+    orders = [_gray_levels(40, held) for held in (1, 5, None)]
+    assert orders[0] == list(range(40))
+    # what comes out k-th was among the first k + held; with all held at once something from far behind comes early
+    assert all(record < place + 5 for place, record in enumerate(orders[1])) and orders[1] != orders[0]
+    assert any(record >= place + 5 for place, record in enumerate(orders[2]))
+    assert all(sorted(order) == orders[0] for order in orders)
+
+
+def test_two_workers_draw_differently(monkeypatch):
+    monkeypatch.setattr(augment, "color_transforms", lambda image, seed: image)
+
+    def first_view(first_index):
+        batches = pipeline.view_batches(
+            tf.data.Dataset.range(4),
+            lambda index: {"rgb": tf.reshape(tf.cast(tf.range(16 * 16 * 3) % 251, tf.uint8), [16, 16, 3])},
+            4,
+            Preprocessing("rgb", 8),
+            Augmentation(8),
+            batch_size=4,
+            seed=0,
+            first_index=first_index,
+        )
+        return next(iter(batches))[0]["rgb"].numpy()
+
+    assert not np.allclose(first_view(0), first_view(4))
+
+
+def test_records_in_the_shuffles_memory():
+    assert pipeline.records_held(1, 1024) == 512
+    assert pipeline.records_held(128, 600_000) == 223
+    assert pipeline.records_held(1, 2**21) == 1

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -73,6 +74,45 @@ def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, changes, m
     assert result.returncode != 0
     assert message in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_shard_is_named_or_left_out(data_dir, tmp_path):
+    damaged = shutil.copytree(data_dir, tmp_path / "damaged")
+    shard = damaged / "train-00000.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[len(content) * 3 // 4] ^= 1
+    shard.write_bytes(content)
+    refused = _train(damaged, tmp_path / "run")
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith(f"error: {shard} is damaged, record ")
+
+    resumed = _train(damaged, tmp_path / "run", "--on_corrupt=skip")
+    assert resumed.returncode == 0, resumed.stderr
+    warnings = [line for line in resumed.stderr.splitlines() if "WARNING" in line]
+    assert len(warnings) == 1 and f"the rest of {shard}, where record " in warnings[0]
+
+    command = ["evaluate.py", f"--encoder={tmp_path / 'run'}", f"--data_dir={damaged}", "--task=knn"]
+    refused = _run(*command)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith(f"error: {shard} is damaged, record ")
+    skipped = _run(*command, "--on_corrupt=skip")
+    assert skipped.returncode == 0, skipped.stderr
+
+
+def test_a_cache_changes_no_number(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    runs = {}
+    for kind in ("none", "memory", "disk"):
+        result = _train(data_dir, tmp_path / kind, f"--cache={kind}")
+        assert result.returncode == 0, result.stderr
+        lines = (tmp_path / kind / "metrics.jsonl").read_text().splitlines()
+        runs[kind] = [dict(json.loads(line), images_per_second=0) for line in lines]
+    assert runs["none"] == runs["memory"] == runs["disk"]
+    assert len(list((tmp_path / "cache" / "keras_simsiam").glob("*.frames"))) == 1
+
+    refused = _train(data_dir, tmp_path / "small", "--cache=memory", "--cache_gb=0.001")
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert "error: --cache_gb=0.001: this data set needs 0." in refused.stderr.splitlines()[-1]
 
 
 def test_two_replicas_train_as_one(data_dir, tmp_path):

@@ -14,14 +14,17 @@ from absl import app, flags
 from keras_simsiam.errors import UserError, exit_on_user_error
 from tfrecords import builder, report
 from tfrecords.processes import Pool
-from tfrecords.sources import nyu, open3d, sunrgbd, synthetic, tum, washington
+from tfrecords.sources import cifar10, folder, nyu, open3d, sunrgbd, synthetic, tfds, tum, washington
 from tfrecords.unfinished import Unfinished
 
 SOURCES = {
+    "cifar10": cifar10.plan,
+    "folder": folder.plan,
     "nyu": nyu.plan,
     "open3d": open3d.plan,
     "sunrgbd": sunrgbd.plan,
     "synthetic": synthetic.plan,
+    "tfds": tfds.plan,
     "tum": tum.plan,
     "washington": washington.plan,
 }
@@ -38,7 +41,8 @@ flags.DEFINE_string(
     "input",
     None,
     "washington: the folder that holds the categories' folders. nyu: the .mat file. sunrgbd: the folder SUNRGBD. tum, "
-    "open3d: the folder of a sequence or recording, or one that holds some.",
+    "open3d: the folder of a sequence or recording, or one that holds some. folder: the one that the patterns start from. "
+    "cifar10: cifar-10-batches-py. tfds: the folder of one version, with dataset_info.json.",
 )
 flags.DEFINE_string(
     "split",
@@ -46,7 +50,8 @@ flags.DEFINE_string(
     "washington, synthetic: 'category' (the default) tests on other instances than it trains on (washington: one of each "
     "category, those of trial 1 in testinstance_ids.txt, else drawn by the seed); 'instance' trains on videos 1 and 4 "
     "and tests on video 2. nyu, sunrgbd: 'official' (the default), 'all' in training; nyu: 'paper', 1152, 144 and 145 "
-    "drawn by the seed. tum, open3d: 'all'.",
+    "drawn by the seed. tum, open3d: 'all'. folder: 'all' is for training (the default), or the first 'folder' is "
+    "train, val or test.",
 )
 flags.DEFINE_string(
     "splits_file",
@@ -54,12 +59,18 @@ flags.DEFINE_string(
     "For --split=official. nyu: the toolbox's splits.mat (default: beside the .mat file). sunrgbd: the toolbox's "
     "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or beside --input).",
 )
-flags.DEFINE_string("depth", None, "nyu, sunrgbd: 'filled' (the default) or 'raw', as measured, with holes.")
+flags.DEFINE_string(
+    "depth",
+    None,
+    "nyu, sunrgbd: 'filled' (the default) or 'raw', as measured, with holes. folder: the depth images, by a pattern whose "
+    "wildcards match the same as those of --rgb (default 'depth/*'; --depth= for colour only).",
+)
 flags.DEFINE_integer(
     "every",
     None,
     "Keeps the 1st, (N+1)st, (2N+1)st, ... frame. washington: of each video of each instance in frame-number order (5 by "
-    "default, as in the paper; 1 for data that is already thinned). tum, open3d: of each sequence (1 by default).",
+    "default, as in the paper; 1 for data that is already thinned). tum, open3d, folder: of each sequence (1 by "
+    "default).",
     lower_bound=1,
 )
 flags.DEFINE_string(
@@ -67,16 +78,32 @@ flags.DEFINE_string(
     None,
     "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
     "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. nyu: from the 'accelerometer' (the default), or "
-    "'estimate'.",
+    "'estimate'. folder, tfds: gx,gy,gz in the camera frame (x right, y down, z forward) of a camera that stands still, or "
+    "'unknown' (the default).",
 )
 flags.DEFINE_float(
     "val_fraction",
     0.0,
     "Fraction of the training data that becomes the split 'val': whole instances where every category can spare one, "
     "else (washington) the last frames of each video of each instance. nyu: whole scenes; sunrgbd: frames drawn by the "
-    "seed; tum, open3d: the last frames of each sequence.",
+    "seed; tum, open3d, folder: the last frames of each sequence; cifar10: the last.",
     lower_bound=0.0,
     upper_bound=0.9,
+)
+flags.DEFINE_string("rgb", None, "folder: the colour images, by a pattern below --input (default 'rgb/*').")
+flags.DEFINE_string(
+    "camera", None, "folder, tfds: fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file."
+)
+flags.DEFINE_string(
+    "camera_file", None, "folder, tfds: the camera file (folder: camera.json beside or above each image)."
+)
+flags.DEFINE_float(
+    "units_per_metre", None, "folder, tfds: depth values in a metre (1000 for millimetres), before the camera file's."
+)
+flags.DEFINE_string(
+    "labels",
+    None,
+    "folder: 'none' (the default); or 'folder', the first wildcard of --rgb names the class (after that of --split=folder).",
 )
 flags.DEFINE_integer("train_instances", 45, "synthetic: objects of each class to train on.", lower_bound=1)
 flags.DEFINE_integer("test_instances", 13, "synthetic: other objects of each class to test on.", lower_bound=0)

@@ -1,4 +1,4 @@
-"""The camera of a folder of depth images: a --camera flag, a camera.json, or Open3D's intrinsics file."""
+"""The camera of a folder of depth images: a --camera flag, a camera.json, or Open3D's intrinsics file; and its flags."""
 
 import functools
 import json
@@ -74,6 +74,72 @@ def nearest(folder: str) -> str | None:
             return path
         folder = os.path.normpath(os.path.join(folder, os.pardir))
     return None
+
+
+def given(camera: str | None, path: str | None) -> Camera | None:
+    """The camera that the flags --camera and --camera_file tell for all images; None where neither is given.
+
+    Raises:
+      UserError: both are given, or as `parse` and `read` do.
+    """
+    if camera is not None and path is not None:
+        raise UserError("--camera and --camera_file exclude each other: leave one out")
+    if camera is not None:
+        return parse(camera)
+    return None if path is None else read(path)
+
+
+def beside(path: str) -> Camera:
+    """The camera of an image: that of the `nearest` camera.json.
+
+    Raises:
+      UserError: there is none, or as `read` does.
+    """
+    found = nearest(os.path.dirname(path))
+    if found is None:
+        raise UserError(f"{path} has no {NAME} beside or above it: give --camera=fx,fy,cx,cy or --camera_file")
+    return read(found)
+
+
+def units(camera: Camera, units_per_metre: float | None, path: str) -> float:
+    """The units of a depth image: the flag --units_per_metre goes before the camera file; nothing is guessed.
+
+    Raises:
+      UserError: neither tells them, or the flag is not a positive number.
+    """
+    if units_per_metre is not None and not 0 < units_per_metre < math.inf:
+        raise UserError(f"--units_per_metre={units_per_metre:g}: give a positive number")
+    value = camera.units_per_metre if units_per_metre is None else units_per_metre
+    if value is None:
+        raise UserError(
+            f"{path}: {camera.origin} does not tell the units: give --units_per_metre (1000 for millimetres)"
+        )
+    return value
+
+
+def parse_gravity(text: str, unknown: str) -> tuple[float, float, float] | None:
+    """The direction of the flag --gravity=gx,gy,gz, in the camera frame (x right, y down, z forward).
+
+    Args:
+      text: of the flag.
+      unknown: the word by which the flag says that there is none.
+
+    Returns:
+      A unit vector, None for the word.
+
+    Raises:
+      UserError: it is neither the word nor three numbers that are not all zero.
+    """
+    if text == unknown:
+        return None
+    try:
+        gravity = tuple(float(value) for value in text.split(","))
+    except ValueError:
+        gravity = ()
+    length = math.hypot(*gravity)
+    if len(gravity) != 3 or not 0 < length < math.inf:
+        raise UserError(f"--gravity={text}: give {unknown}, or a direction gx,gy,gz that is not zero")
+    return tuple(value / length for value in gravity)
 
 
 def _read_json(path):

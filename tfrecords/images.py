@@ -61,10 +61,21 @@ def read_color(path: str) -> tuple[bytes, tuple[int, int]]:
     Raises:
       UserError: the file is missing, is of another format, does not decode, or has more than 8 bits a channel.
     """
-    encoded, image = _read(path, _PNG, _JPEG)
+    encoded = _read_bytes(path)
+    return encoded, check_color(encoded, path)
+
+
+def check_color(encoded: bytes, origin: str) -> tuple[int, int]:
+    """The height and width in pixels of an encoded colour image, which is checked as `read_color` does.
+
+    Args:
+      encoded: the bytes of a PNG or JPEG.
+      origin: what the message of an error shall call it.
+    """
+    image = _decode(encoded, origin, _PNG, _JPEG)
     if image.dtype != np.uint8:
-        raise UserError(f"{path} is not an 8-bit image: convert it to 8 bits a channel")
-    return encoded, image.shape[:2]
+        raise UserError(f"{origin} is not an 8-bit image: convert it to 8 bits a channel")
+    return image.shape[:2]
 
 
 def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, np.ndarray]:
@@ -80,7 +91,8 @@ def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, n
     Raises:
       UserError: the file is missing, is no PNG, does not decode, is not 16-bit of one channel, or is of another size.
     """
-    encoded, depth = _read(path, _PNG)
+    encoded = _read_bytes(path)
+    depth = _decode(encoded, path, _PNG)
     if depth.dtype != np.uint16 or depth.ndim != 2:
         raise UserError(f"{path} is not a 16-bit image of one channel: fetch the original depth file again")
     _check_size(path, depth, size)
@@ -93,7 +105,7 @@ def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
     Raises:
       UserError: the file does not decode, has several channels, or is not of height and width `size`.
     """
-    _, mask = _read(path, _PNG)
+    mask = _decode(_read_bytes(path), path, _PNG)
     if mask.ndim != 2:
         raise UserError(f"{path} is not a mask of one channel: fetch the original mask again")
     _check_size(path, mask, size)
@@ -133,8 +145,7 @@ def _jpeg_size(encoded):
     return struct.unpack_from(">HH", encoded, position + 5)
 
 
-def _read(path, *signatures):
-    encoded = _read_bytes(path)
+def _decode(encoded, path, *signatures):
     # OpenCV reads formats that TensorFlow does not.
     if encoded and not encoded.startswith(signatures):
         formats = "a PNG" if signatures == (_PNG,) else "a PNG or JPEG"
@@ -142,7 +153,7 @@ def _read(path, *signatures):
     image = decode(encoded)
     if image is None:
         raise UserError(f"{path} is not a readable image: fetch it again, or remove that frame's files")
-    return encoded, image
+    return image
 
 
 def _check_size(path, image, size):

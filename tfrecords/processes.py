@@ -10,7 +10,6 @@ from multiprocessing import connection
 from typing import Any
 
 import cv2
-import tensorflow as tf
 
 from keras_simsiam.errors import UserError
 
@@ -130,10 +129,8 @@ def _prepare():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Whatever a source computes, it takes one core, and no graphics memory from the other workers.
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
     cv2.setNumThreads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,7 +1,6 @@
 """Depth images to HHA images: python -m tools.depth2hha --input='depth/*.png' --output=hha/ --units_per_metre=1000"""
 
 import json
-import math
 import os
 import signal
 import sys
@@ -12,8 +11,7 @@ from absl import app, flags
 from tqdm import tqdm
 
 from keras_simsiam.errors import UserError, exit_on_user_error
-from tfrecords import camera_file
-from tools import depth_files
+from tfrecords import camera_file, depth_files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("input", None, "Depth images: a folder, or a pattern in quotes ('depth/*.png').", required=True)
@@ -52,7 +50,7 @@ def main(argv):
     if argv[1:]:
         raise UserError(f"'{argv[1]}' is not a flag: write --name=value, and patterns in quotes")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    gravity = _gravity(FLAGS.gravity)
+    gravity = camera_file.parse_gravity(FLAGS.gravity, "estimate")
     jobs = _jobs(FLAGS.input, FLAGS.output)
     _make_folder(FLAGS.output)
     _record_flags(FLAGS.output)
@@ -65,66 +63,23 @@ def main(argv):
     sys.exit(1 if skipped else 0)
 
 
-def _gravity(text):
-    """None for `estimate`, else three numbers."""
-    if text == "estimate":
-        return None
-    try:
-        gravity = tuple(float(value) for value in text.split(","))
-    except ValueError:
-        gravity = ()
-    if len(gravity) != 3 or not all(map(math.isfinite, gravity)) or not any(gravity):
-        raise UserError(f"--gravity={text}: give estimate, or a direction gx,gy,gz that is not zero")
-    return gravity
-
-
 def _jobs(pattern, output):
     """What there is to convert. Whatever is wrong with flags and camera files is found here, before any work."""
-    if FLAGS.units_per_metre is not None and not 0 < FLAGS.units_per_metre < math.inf:
-        raise UserError(f"--units_per_metre={FLAGS.units_per_metre:g}: give a positive number")
-    given = _given_camera()
+    given = camera_file.given(FLAGS.camera, FLAGS.camera_file)
     root, paths = depth_files.find(pattern, output)
     jobs, sources = [], {}
     for path in paths:
-        camera = given or _camera_beside(path)
+        camera = given or camera_file.beside(path)
         target = os.path.splitext(os.path.join(output, os.path.relpath(path, root)))[0] + ".png"
         other = sources.setdefault(target, path)
         if other != path:
             raise UserError(f"{other} and {path} would both become {target}: narrow --input to one of them")
-        jobs.append(_Job(path, target, camera, _units(camera, path)))
+        jobs.append(_Job(path, target, camera, camera_file.units(camera, FLAGS.units_per_metre, path)))
     inputs = {os.path.realpath(path) for path in paths}
     for target in sources:
         if os.path.realpath(target) in inputs:
             raise UserError(f"--output={output} would replace the depth image {target}: give another folder")
     return jobs
-
-
-def _given_camera():
-    """The camera of all images, None where each has its own file."""
-    if FLAGS.camera is not None and FLAGS.camera_file is not None:
-        raise UserError("--camera and --camera_file exclude each other: leave one out")
-    if FLAGS.camera is not None:
-        return camera_file.parse(FLAGS.camera)
-    return None if FLAGS.camera_file is None else camera_file.read(FLAGS.camera_file)
-
-
-def _camera_beside(path):
-    found = camera_file.nearest(os.path.dirname(path))
-    if found is None:
-        raise UserError(
-            f"{path} has no {camera_file.NAME} beside or above it: give --camera=fx,fy,cx,cy or --camera_file"
-        )
-    return camera_file.read(found)
-
-
-def _units(camera, path):
-    """The flag goes before the file; where neither says it, nothing else does."""
-    units = camera.units_per_metre if FLAGS.units_per_metre is None else FLAGS.units_per_metre
-    if units is None:
-        raise UserError(
-            f"{path}: {camera.origin} does not tell the units: give --units_per_metre (1000 for millimetres)"
-        )
-    return units
 
 
 def _make_folder(output):

@@ -1,10 +1,13 @@
 """Small frames and data sets in the layouts that the tests need."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfrecords.example import Frame
+from tfrecords.example import Frame, encode
 
 FOCAL_LENGTH = 570.3
 
@@ -67,4 +70,33 @@ def washington_frame(tmp_path):
         return str(stem)
 
     write.root = str(tmp_path / "rgbd-dataset")
+    return write
+
+
+@pytest.fixture
+def write_shards(make_frame, tmp_path):
+    """A function that writes a data set of the split train with so many frames in each shard, and gives its folder.
+
+    The frames' names are shard_number.
+    """
+
+    def write(counts):
+        folder = tmp_path / "shards"
+        folder.mkdir()
+        shards = [f"{shard}.tfrecord" for shard in range(len(counts))]
+        for shard, count in enumerate(counts):
+            with tf.io.TFRecordWriter(str(folder / shards[shard])) as writer:
+                for number in range(count):
+                    writer.write(encode(make_frame(f"{shard}_{number}", 100 * shard + number, label=0, instance=0)))
+        sizes = [(folder / name).stat().st_size for name in shards]
+        content = {
+            "schema_version": 1,
+            "splits": {"train": {"shards": shards, "bytes": sizes, "count": sum(counts)}},
+            "has_depth": True,
+            "classes": ["a"],
+            "instances": ["a_1"],
+        }
+        (folder / "dataset.json").write_text(json.dumps(content))
+        return str(folder)
+
     return write

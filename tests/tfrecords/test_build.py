@@ -148,7 +148,7 @@ def test_a_stopped_build_can_be_taken_up_again(whole, tmp_path, sent, to):
     output = tmp_path / "data"
     command = _command(*LONGER, "--workers=2", f"--output={output}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        _wait_for(lambda: any(output.glob(f"{FOLDER}/*.tfrecord.json")))
+        _wait_for(lambda: any(output.glob(f"{FOLDER}/t*.tfrecord.json")))
         os.kill(process.pid if to == "the build" else _children(process.pid)[0], sent)
         _, message = process.communicate(timeout=60)
     assert process.returncode == 1

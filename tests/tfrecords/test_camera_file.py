@@ -94,3 +94,42 @@ def test_the_nearest_file_is_taken_up_to_two_folders_above(tmp_path, monkeypatch
     (inner / "camera.json").write_text("{}")
     monkeypatch.chdir(inner / "a")
     assert os.path.samefile(camera_file.nearest(""), inner / "camera.json")
+
+
+def test_the_flags_of_the_camera(write):
+    path = write(PLAIN)
+    assert camera_file.given(None, None) is None
+    assert camera_file.given(None, path) == camera_file.read(path)
+    assert camera_file.given("5,6,7,8", None).intrinsics == (5.0, 6.0, 7.0, 8.0)
+    with pytest.raises(UserError, match="exclude each other"):
+        camera_file.given("5,6,7,8", path)
+
+
+def test_the_camera_beside_an_image(write, tmp_path):
+    path = write(PLAIN)
+    camera_file.nearest.cache_clear()
+    assert camera_file.beside(str(tmp_path / "depth" / "1.png")).origin.endswith(os.path.basename(path))
+    with pytest.raises(UserError, match=r"1.png has no camera.json beside or above it: give --camera"):
+        camera_file.beside(str(tmp_path / "a" / "b" / "c" / "1.png"))
+
+
+def test_units_come_from_the_flag_then_from_the_file_and_are_never_guessed(write):
+    camera = camera_file.read(write(PLAIN | {"units_per_metre": 5000}))
+    assert camera_file.units(camera, None, "1.png") == 5000.0
+    assert camera_file.units(camera, 1000.0, "1.png") == 1000.0
+    with pytest.raises(UserError, match=r"1.png: .* does not tell the units: give --units_per_metre"):
+        camera_file.units(camera_file.read(write(PLAIN)), None, "1.png")
+    for wrong in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(UserError, match="give a positive number"):
+            camera_file.units(camera, wrong, "1.png")
+
+
+def test_gravity_becomes_a_unit_vector():
+    assert camera_file.parse_gravity("0,30,-40", "unknown") == pytest.approx((0, 0.6, -0.8))
+    assert camera_file.parse_gravity("unknown", "unknown") is None
+
+
+@pytest.mark.parametrize("text", ["", "1,2", "1,2,3,4", "0,0,0", "nan,0,1", "inf,0,1", "down", "estimate"])
+def test_other_gravity_is_refused(text):
+    with pytest.raises(UserError, match=f"^--gravity={text}: give unknown, or a direction"):
+        camera_file.parse_gravity(text, "unknown")

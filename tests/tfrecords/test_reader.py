@@ -1,12 +1,12 @@
-import functools
-import http.server
+import dataclasses
 import json
 import os
+import pathlib
 import subprocess
 import sys
-import threading
 
 import pytest
+import tensorflow as tf
 
 from keras_simsiam.errors import UserError
 from tfrecords import reader
@@ -30,12 +30,78 @@ def test_load(data):
     assert all(os.path.exists(shard) for shard in info.splits["train"].shards)
 
 
-def test_samples_are_the_decoded_records_in_the_same_order(data):
+def _names(dataset, decode):
+    return [decode(record)["frame"].numpy().decode() for record in dataset]
+
+
+def test_samples_come_in_the_order_written(data):
+    samples = reader.samples(reader.load(data), "train")
+    assert [sample["frame"].numpy().decode() for sample in samples] == [f"a_1_{number}" for number in range(5)]
+
+
+def test_records_come_from_the_shards_in_turn_at_every_pass(write_shards):
+    info = reader.load(write_shards([3, 1, 2]))
+    records = reader.records(info, "train")
+    for _ in range(2):
+        assert _names(records, reader.decode(info)) == ["0_0", "1_0", "2_0", "0_1", "2_1", "0_2"]
+
+
+def test_more_shards_than_are_read_side_by_side(write_shards):
+    info = reader.load(write_shards([2] * 10))
+    names = _names(reader.records(info, "train"), reader.decode(info))
+    assert names[:8] == [f"{shard}_0" for shard in range(8)] and names[8:16] == [f"{shard}_1" for shard in range(8)]
+    assert names == _names(reader.records(info, "train"), reader.decode(info))
+    assert sorted(names) == sorted(f"{shard}_{number}" for shard in range(10) for number in range(2))
+
+
+def test_a_part_of_a_split(write_shards):
+    info = reader.load(write_shards([3, 2, 4]))
+    part = reader.only(info, "train", ((1, 2), (0, 0), (2, 1)))
+    assert _names(reader.records(part, "train"), reader.decode(info)) == ["0_1", "2_2", "0_2"]
+    assert [os.path.basename(shard) for shard in part.splits["train"].shards] == ["0.tfrecord", "2.tfrecord"]
+    again = reader.only(part, "train", ((1, 1), (0, 1)))
+    assert _names(reader.records(again, "train"), reader.decode(info)) == ["0_2", "2_2"]
+    assert len(list(reader.samples(again, "train"))) == again.splits["train"].count == 2
+
+
+def test_a_short_shard_is_an_error_where_no_checksum_notices(write_shards):
+    info = reader.load(write_shards([3]))
+    sizes = [len(record.numpy()) + 16 for record in reader.records(info, "train")]
+    os.truncate(info.splits["train"].shards[0], sum(sizes[:2]) + 5)  # within the third record's header
+    with pytest.raises(tf.errors.FailedPreconditionError):
+        list(reader.records(info, "train"))
+
+
+def test_mean_size_of_a_record(data):
     info = reader.load(data)
-    decode = reader.decode(info)
-    decoded = [decode(record)["frame"].numpy() for record in reader.records(info, "train")]
-    assert decoded == [sample["frame"].numpy() for sample in reader.samples(info, "train")]
-    assert decoded == [f"a_1_{number}".encode() for number in range(5)]
+    sizes = [len(record.numpy()) + 16 for record in reader.records(info, "train")]
+    assert reader.record_bytes(info, "train") == sum(sizes) // 5
+
+
+def test_identity_changes_with_what_is_read(write_shards):
+    data = write_shards([3, 2])
+    info = reader.load(data)
+    before = reader.identity(info, "train")
+    assert reader.identity(reader.load(data), "train") == before
+    shard = info.splits["train"].shards[1]
+    content = pathlib.Path(shard).read_bytes()
+    with open(shard, "wb") as file:  # the same size, another image
+        file.write(content[:-30] + bytes(byte ^ 1 for byte in content[-30:]))
+    assert reader.identity(info, "train") != before
+    part = reader.only(info, "train", ((0, 3), (0, 1)))
+    assert reader.identity(part, "train") != reader.identity(info, "train")
+    colour = dataclasses.replace(info, has_depth=False)
+    assert reader.identity(colour, "train") != reader.identity(info, "train")
+
+
+def test_identity_of_remote_data_needs_checksums():
+    split = reader.Split(("http://host/train-0.tfrecord",), 2, (100,))
+    remote = reader.Info("http://host", {"train": split}, (), (), True)
+    with pytest.raises(UserError, match=r"http://host has no checksums .*--cache=memory"):
+        reader.identity(remote, "train")
+    known = [dataclasses.replace(split, checksums=(digits,)) for digits in ("ab", "cd")]
+    one, other = (reader.identity(dataclasses.replace(remote, splits={"train": each}), "train") for each in known)
+    assert one != other
 
 
 def test_color_only_data_has_no_depth(make_frame, tmp_path):
@@ -89,50 +155,6 @@ def test_newer_schema(data):
         json.dump(content | {"schema_version": 99}, file)
     with pytest.raises(UserError, match="schema version 99"):
         reader.load(data)
-
-
-class _RangeHandler(http.server.SimpleHTTPRequestHandler):
-    """Python's own server ignores ranges, which real ones do not and tensorflow-io needs."""
-
-    def do_GET(self):
-        wanted = self.headers.get("Range")
-        path = self.translate_path(self.path)
-        if not wanted or not os.path.isfile(path):
-            return super().do_GET()
-        first, last = map(int, wanted.removeprefix("bytes=").split("-"))
-        with open(path, "rb") as file:
-            content = file.read()
-        if first >= len(content):
-            return self.send_error(416)
-        part = content[first : last + 1]
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
-        self.wfile.write(part)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def url(data):
-    handler = functools.partial(_RangeHandler, directory=data)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def test_reads_over_http(url):
-    info = reader.load(url)
-    names = [sample["frame"].numpy().decode() for sample in reader.samples(info, "train")]
-    assert names == [f"a_1_{number}" for number in range(5)]
-
-
-def test_unreachable_address(url):
-    with pytest.raises(UserError, match=r"cannot read .*nothing/dataset.json.*check the address"):
-        reader.load(f"{url}/nothing")
 
 
 @pytest.mark.slow

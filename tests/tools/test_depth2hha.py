@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from benchmarks import hha_scenes
 from keras_simsiam.depth import hha, holes
-from tools import depth_files
+from tfrecords import depth_files
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_simsiam.errors import UserError
-from tools import depth_files
+from tfrecords import depth_files
 
 
 def _save(path, image):
@@ -97,6 +97,79 @@ def test_a_pickle_is_not_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"code": 1}]), allow_pickle=True)
     with pytest.raises(UserError, match="is not a readable"):
         depth_files.read(str(tmp_path / "a.npy"), 1)
+
+
+def _decode(encoded):
+    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_a_png_is_kept_byte_for_byte_for_a_record(tmp_path, real_depth):
+    path = _save(tmp_path / "a.png", real_depth)
+    with open(path, "rb") as file:
+        assert depth_files.read_for_record(path, 1000.0) == (file.read(), 1000.0, (480, 640))
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers_of_any_format_keep_their_values_in_a_record(tmp_path, real_depth, name):
+    encoded, units, size = depth_files.read_for_record(_save(tmp_path / name, real_depth), 1000.0)
+    np.testing.assert_array_equal(_decode(encoded), real_depth)
+    assert (units, size) == (1000.0, (480, 640))
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_floats_are_rounded_to_a_step_in_a_record(tmp_path, real_depth, name):
+    encoded, units, _ = depth_files.read_for_record(_save(tmp_path / name, _as_metres(real_depth)), 1.0)
+    assert np.abs(_decode(encoded) / units - real_depth / 1000).max() <= 0.5 / 4096 + 1e-6
+
+
+def test_float16_metres_are_exact():
+    """All of them from 0.25 m up to 16 m, as NYU Depth v2 comes from TensorFlow Datasets."""
+    metres = np.arange(2**15).astype(np.uint16).view(np.float16)
+    metres = metres[(metres >= 0.25) & (metres < 15.99)].reshape(1, -1)
+    values, units = depth_files.quantise(metres, 1.0, "a")
+    np.testing.assert_array_equal(values / units, metres.astype(np.float64))
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32, np.float64])
+def test_what_is_not_positive_and_finite_becomes_zero(kind):
+    image = np.full((4, 5), 2, kind)
+    image[0, 0] = -1
+    image[0, 1] = 0
+    if image.dtype.kind == "f":
+        image[0, 2:] = np.nan, np.inf, -np.inf
+    values, units = depth_files.quantise(image, 1.0, "a")
+    expected = np.where(np.isfinite(image) & (image > 0), image, 0)
+    np.testing.assert_array_equal(values / units, expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "units", "message"),
+    [
+        (np.full([2, 2], 70000), 10000.0, "depth up to 7 m, but 16 bits at 10000 steps a metre end at 6.553 m"),
+        (np.full([2, 2], 16.1), 1.0, "depth up to 16.1 m, but 16 bits at 4096 steps"),
+        (np.full([2, 2], 700.0), 1.0, "median depth 700 m"),
+        (np.full([2, 2], np.nan), 1.0, "holds no depth"),
+        (np.ones([2, 2, 3]), 1.0, "is not of one channel"),
+        (np.ones([2, 2], np.uint8), 1.0, "is of type uint8"),
+    ],
+)
+def test_what_16_bits_do_not_hold_is_named(image, units, message):
+    with pytest.raises(UserError, match=f"^here:? {message}"):
+        depth_files.quantise(image, units, "here")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.full([2, 2], 100, np.uint8), "is not a 16-bit image of one channel"),
+        (np.zeros([2, 2], np.uint16), "holds no depth"),
+        (np.full([2, 2], 3, np.uint16), "median depth 0.003 m"),
+    ],
+)
+def test_a_png_for_a_record_is_checked(tmp_path, image, message):
+    path = _save(tmp_path / "a.png", image)
+    with pytest.raises(UserError, match=f"{path}:? {message}"):
+        depth_files.read_for_record(path, 1000.0)
 
 
 @pytest.fixture

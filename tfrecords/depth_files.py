@@ -1,4 +1,4 @@
-"""Folders of depth images: finds the files and reads them, whatever their format, as metres."""
+"""Folders of depth images: finds the files and reads them, whatever their format, as metres or as a record's PNG."""
 
 import glob
 import os
@@ -11,8 +11,12 @@ import cv2
 import numpy as np
 
 from keras_simsiam.errors import UserError
+from tfrecords import images
 
 SUFFIXES = (".png", ".pgm", ".tif", ".tiff", ".exr", ".npy")
+
+# Of the PNG that floats become: 0.24 mm a step, up to 16 m. Exact for float16 metres of 0.25 m and more.
+FLOAT_STEPS_PER_METRE = 4096.0
 
 # The median depth of an image, metres, outside of which its units must be others than was said.
 NEAREST_MEDIAN = 0.01
@@ -66,10 +70,7 @@ def read(path: str, units_per_metre: float, size: tuple[int, int] | None = None)
         no depth camera measures.
     """
     image = _decode(path)
-    if image.ndim != 2:
-        raise UserError(f"{path} is not of one channel (its shape is {image.shape}): depth has one")
-    if image.dtype.kind not in "iuf" or image.dtype.itemsize < 2:
-        raise UserError(f"{path} is of type {image.dtype}, not of 16 bits or floats: fetch the original depth")
+    _check_kind(path, image)
     height, width = image.shape
     if size is not None and (width, height) != tuple(size):
         raise UserError(f"{path} is {width}x{height} but its camera's images are {size[0]}x{size[1]}: give its camera")
@@ -77,6 +78,65 @@ def read(path: str, units_per_metre: float, size: tuple[int, int] | None = None)
         depth = (image.astype(np.float64) / units_per_metre).astype(np.float32)
     _check_plausible(path, depth, units_per_metre)
     return depth
+
+
+def read_for_record(path: str, units_per_metre: float) -> tuple[bytes, float, tuple[int, int]]:
+    """Reads a depth image as a record holds it.
+
+    Args:
+      path: as for `read`.
+      units_per_metre: what its values are divided by to give metres.
+
+    Returns:
+      A 16-bit PNG: the file's own bytes where it is one, else as `quantise` makes it; its units per metre; and its
+      height and width.
+
+    Raises:
+      UserError: as `read` and `quantise` do.
+    """
+    if path.lower().endswith(".png"):
+        encoded, values = images.read_depth(path)
+        _check_plausible(path, values / units_per_metre, units_per_metre)
+        return encoded, units_per_metre, values.shape
+    values, units = quantise(_decode(path), units_per_metre, path)
+    return cv2.imencode(".png", values)[1].tobytes(), units, values.shape
+
+
+def quantise(image: np.ndarray, units_per_metre: float, origin: str) -> tuple[np.ndarray, float]:
+    """Depth as 16-bit integers: integers keep their values, floats become steps of 1/FLOAT_STEPS_PER_METRE m.
+
+    Args:
+      image: [H,W], integers of 16 bits or more, or floats; what is not positive and finite is missing.
+      units_per_metre: what its values are divided by to give metres.
+      origin: what the message of an error shall call it.
+
+    Returns:
+      uint16 [H,W], 0 = missing, and its units per metre.
+
+    Raises:
+      UserError: the image is of another kind, has depth that 16 bits do not hold, has none at all, or its median depth
+        is one that no depth camera measures.
+    """
+    _check_kind(origin, image)
+    with np.errstate(invalid="ignore", over="ignore"):
+        metres = image.astype(np.float64) / units_per_metre
+        present = np.isfinite(metres) & (metres > 0)
+    steps = FLOAT_STEPS_PER_METRE if image.dtype.kind == "f" else units_per_metre
+    _check_plausible(origin, metres, units_per_metre)
+    farthest, limit = metres[present].max(), np.iinfo(np.uint16).max / steps
+    if farthest > limit:
+        raise UserError(
+            f"{origin}: depth up to {farthest:.4g} m, but 16 bits at {steps:g} steps a metre end at {limit:.4g} m: "
+            "set what lies beyond to 0, or write 16-bit PNG in coarser units"
+        )
+    return np.rint(np.where(present, metres, 0) * steps).astype(np.uint16), steps
+
+
+def _check_kind(path, image):
+    if image.ndim != 2:
+        raise UserError(f"{path} is not of one channel (its shape is {image.shape}): depth has one")
+    if image.dtype.kind not in "iuf" or image.dtype.itemsize < 2:
+        raise UserError(f"{path} is of type {image.dtype}, not of 16 bits or floats: fetch the original depth")
 
 
 def _check_plausible(path, depth, units_per_metre):
