@@ -75,6 +75,6 @@ def _print_skipped(skipped, output):
         return
     print(f"skipped: {len(skipped)} frames, listed in {os.path.join(output, SKIPPED_JSONL)}")
     # One mistake has many paths and numbers.
-    kinds = Counter(re.sub(r"\d+", "N", re.sub(r"\S*/\S*", "…", line["reason"])) for line in skipped)
+    kinds = Counter(re.sub(r"\d+(?!\d|-bit)", "N", re.sub(r"\S*/\S*", "…", line["reason"])) for line in skipped)
     for kind, count in kinds.most_common(_REASONS):
         print(f"  {count:6}  {kind}")

@@ -40,7 +40,9 @@ def from_depth(depth, intrinsics, valid=None):
       ValueError: as `camera.checked`.
     """
     depth, valid, intrinsics = camera.checked(depth, intrinsics, valid)
-    return _by_size(depth, lambda stride: _with_confidence(depth, intrinsics, valid, stride))
+    normals, normals_valid = _normals(depth, intrinsics, valid)
+    down = estimate(normals, normals_valid)
+    return down, confidence(down, normals, normals_valid)
 
 
 def known_or_estimated(gravity, depth, intrinsics, valid=None):
@@ -59,9 +61,7 @@ def known_or_estimated(gravity, depth, intrinsics, valid=None):
     depth = tf.convert_to_tensor(depth, tf.float32)
 
     def estimated():
-        return _by_size(
-            depth, lambda stride: estimate(*surface.plane_normals(depth, intrinsics, valid, RADIUS, stride))
-        )
+        return estimate(*_normals(depth, intrinsics, valid))
 
     if gravity is None:
         return estimated()
@@ -124,19 +124,17 @@ def confidence(down, normals, normals_valid):
     return tf.minimum(decided / pixels, 1.0)
 
 
-def _by_size(depth, estimated):
-    """`estimated` with the stride for images of this size."""
+def _normals(depth, intrinsics, valid):
+    """The normals that decide: all of a small image's, a part of a large one's."""
+
+    def every(stride):
+        return surface.plane_normals(depth, intrinsics, valid, RADIUS, stride)
+
     height, width = camera.image_size(depth)
     large = height * width >= LARGE
     if isinstance(large, bool):
-        return estimated(STRIDE if large else 1)
-    return tf.cond(large, lambda: estimated(STRIDE), lambda: estimated(1))
-
-
-def _with_confidence(depth, intrinsics, valid, stride):
-    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, RADIUS, stride)
-    down = estimate(normals, normals_valid)
-    return down, confidence(down, normals, normals_valid)
+        return every(STRIDE if large else 1)
+    return tf.cond(large, lambda: every(STRIDE), lambda: every(1))
 
 
 def _used(normals, normals_valid):

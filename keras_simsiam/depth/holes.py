@@ -157,5 +157,5 @@ def _half(images):
     Shifted additions: a convolution would be rounded to TensorFloat-32 on recent GPUs.
     """
     first, second = images[..., ::2], images[..., 1::2]
-    sums = [(first + 5.0 * second)[..., :-2], (10.0 * (first + second))[..., 1:-1], (5.0 * first + second)[..., 2:]]
-    return tf.linalg.matrix_transpose(tf.add_n(sums))
+    outer = (first + 5.0 * second)[..., :-2] + (5.0 * first + second)[..., 2:]
+    return tf.linalg.matrix_transpose(outer + 10.0 * (first + second)[..., 1:-1])

@@ -34,7 +34,7 @@ def gradient_normals(points, valid):
     (x_dx, y_dx, z_dx), has_dx = _gradient(points, valid, axis=-1)
     (x_dy, y_dy, z_dy), has_dy = _gradient(points, valid, axis=-2)
     normal = y_dx * z_dy - z_dx * y_dy, z_dx * x_dy - x_dx * z_dy, x_dx * y_dy - y_dx * x_dy
-    facing = tf.add_n([n * p for n, p in zip(normal, points, strict=True)])
+    facing = _sum([n * p for n, p in zip(normal, points, strict=True)])
     return _unit(normal, facing, has_dx & has_dy)
 
 
@@ -76,7 +76,7 @@ def plane_normals(depth, intrinsics, valid, radius, stride=1):
 
 def _unit(normal, facing, defined):
     """Stacks components to unit vectors with the sign of `facing`; zero and invalid where undefined or of no length."""
-    square = tf.add_n([n * n for n in normal])
+    square = _sum([n * n for n in normal])
     valid = defined & (square > 0)
     scale = tf.where(valid, tf.where(facing < 0, -1.0, 1.0) * tf.math.rsqrt(tf.where(valid, square, 1.0)), 0.0)
     return tf.stack([n * scale for n in normal], axis=-3), valid
@@ -179,15 +179,19 @@ def _weighted_sums(values, order, taps, spacing, step, axis):
         return values[(Ellipsis, inside) if axis == -1 else (Ellipsis, inside, slice(None))]
 
     before, after = ([shifted(sign * j) for j in range(1, half + 1)] for sign in (-1, 1))
-    sums = [tf.add_n([shifted(0), *before, *after])]
+    pairs = [first + second for first, second in zip(before, after, strict=True)]
+    sums = [_sum([shifted(0), *pairs])]
     if order >= 1:
-        # A term named j times is read from the cache; a product with j would be a pass through memory of its own.
-        repeated = [[term for j, term in enumerate(terms, start=1) for _ in range(j)] for terms in (before, after)]
-        sums.append(tf.add_n(repeated[1]) - tf.add_n(repeated[0]))
+        steps = [second - first for first, second in zip(before, after, strict=True)]
+        sums.append(_sum([float(j) * step for j, step in enumerate(steps, start=1)]))
     if order >= 2:
-        pairs = [first + second for first, second in zip(before, after, strict=True)]
-        sums.append(tf.add_n([float(j * j) * pair for j, pair in enumerate(pairs, start=1)]))
+        sums.append(_sum([float(j * j) * pair for j, pair in enumerate(pairs, start=1)]))
     return sums
+
+
+def _sum(terms):
+    """The sum in the order given. `tf.add_n` begins with whichever buffer it finds free, and so rounds as threads run."""
+    return sum(terms[1:], terms[0])
 
 
 def _factors(number):
