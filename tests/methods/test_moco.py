@@ -60,9 +60,8 @@ def test_a_step_moves_the_keys_network_by_its_momentum(toy):
         np.testing.assert_allclose(moved, 0.9 * old + 0.1 * online, atol=1e-6)
 
 
-def test_replicas_share_queue_and_copy(toy):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
+def test_replicas_share_queue_and_copy(toy, two_replicas):
+    with two_replicas.scope():
         method = _method(toy, queue_size=8, momentum=0.9)
         method.compile(keras.optimizers.SGD(0.5))
     views = toy.views(batch=4)
@@ -71,5 +70,5 @@ def test_replicas_share_queue_and_copy(toy):
     method.fit(dataset, epochs=1, verbose=0)
     np.testing.assert_allclose(method.queue.numpy()[:4], keys, atol=1e-5)
     for variable in (method.queue, method.copies[0].trainable_variables[0]):
-        values = [value.numpy() for value in strategy.experimental_local_results(variable)]
+        values = [value.numpy() for value in two_replicas.experimental_local_results(variable)]
         np.testing.assert_array_equal(values[0], values[1])

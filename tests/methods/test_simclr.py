@@ -32,10 +32,9 @@ def test_both_views_get_gradients(toy):
     assert all(float(tf.reduce_min(tf.norm(gradient, axis=1))) > 1e-3 for gradient in tape.gradient(loss, z))
 
 
-def test_negatives_come_from_all_replicas():
+def test_negatives_come_from_all_replicas(two_replicas):
     """The mean over replicas is the loss of the whole batch, and so are its gradients."""
     z = np.random.default_rng(2).normal(size=(2, 4, 5)).astype(np.float32)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
     def step(half):
         with tf.GradientTape() as tape:
@@ -43,10 +42,12 @@ def test_negatives_come_from_all_replicas():
             loss = nt_xent(half[0], half[1], 0.5)
         return loss, tape.gradient(loss, half)
 
-    halves = strategy.experimental_distribute_values_from_function(
+    halves = two_replicas.experimental_distribute_values_from_function(
         lambda context: tf.constant(z[:, 2 * context.replica_id_in_sync_group :][:, :2])
     )
-    losses, gradients = (strategy.experimental_local_results(x) for x in tf.function(strategy.run)(step, [halves]))
+    losses, gradients = (
+        two_replicas.experimental_local_results(x) for x in tf.function(two_replicas.run)(step, [halves])
+    )
     whole = tf.constant(z)
     with tf.GradientTape() as tape:
         tape.watch(whole)
