@@ -15,6 +15,7 @@ from keras_simsiam.config import RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
 from tfrecords import faults, reader
@@ -52,6 +53,9 @@ _define(flags.DEFINE_bool, "zero_init_last", help="Start the scale of each resid
 _define(flags.DEFINE_integer, "projector_layers", help="Layers of the projection head (CIFAR-10 runs of the paper: 2).")
 _define(flags.DEFINE_bool, "head_batch_norm", help="BatchNorm in projector and predictor, as SimSiam has it.")
 _define(flags.DEFINE_float, "head_dropout", help="Dropout rate after each ReLU of projector and predictor.")
+_define(flags.DEFINE_enum, "method", list(METHODS), help="SimSiam, a rival of it, or supervised pre-training.")
+_define(flags.DEFINE_bool, "symmetric", help="SimSiam: both views predict each other; false: the first the second.")
+_define(flags.DEFINE_integer, "queue_size", help="MoCo v2: the number of keys of earlier batches that are kept.")
 _define(flags.DEFINE_bool, "stop_gradient", help="Stop-gradient on the other view's projection; false collapses.")
 _define(flags.DEFINE_integer, "batch_size", help="Samples in a step, over all devices.")
 _define(flags.DEFINE_integer, "epochs", help="Passes over the training split.")

@@ -8,11 +8,32 @@ from keras_simsiam import pipeline
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
+from keras_simsiam.methods.build import METHODS
 
 # What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
 # not end a run of days: it goes on without what --on_corrupt=skip leaves out.
 MOVABLE = ("workdir", "data_dir", "cache", "cache_gb", "on_corrupt")
-COUNTS = ("image_size", "width", "projector_layers", "batch_size", "epochs", "knn_every", "knn_k", "shuffle_mb")
+COUNTS = (
+    "queue_size",
+    "image_size",
+    "width",
+    "projector_layers",
+    "batch_size",
+    "epochs",
+    "knn_every",
+    "knn_k",
+    "shuffle_mb",
+)
+
+OF_ONE_METHOD = {
+    "symmetric": "simsiam",
+    "stop_gradient": "simsiam",
+    "projector_layers": "simsiam",
+    "head_batch_norm": "simsiam",
+    "head_dropout": "simsiam",
+    "predictor_lr": "simsiam",
+    "queue_size": "mocov2",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +54,9 @@ class RunConfig:
     stem: str = "imagenet"
     width: int = 64
     zero_init_last: bool = False
+    method: str = "simsiam"
+    symmetric: bool = True
+    queue_size: int = 65536
     projector_layers: int = 3
     head_batch_norm: bool = True
     head_dropout: float = 0.0
@@ -72,8 +96,22 @@ class RunConfig:
             raise UserError(
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
+        self._check_method()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
+
+    def _check_method(self):
+        """Refuses what would silently do nothing, or cannot be."""
+        if self.method not in METHODS:
+            raise UserError(f"--method={self.method}: choose one of {', '.join(METHODS)}")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, method in OF_ONE_METHOD.items():
+            if self.method != method and getattr(self, name) != defaults[name]:
+                raise UserError(f"--{name} has no meaning for --method={self.method}: leave it out")
+        if self.method == "mocov2" and self.queue_size < self.batch_size:
+            raise UserError(f"--queue_size={self.queue_size}: must hold a batch, {self.batch_size} keys")
+        if self.method == "supervised" and self.cache != "none":
+            raise UserError(f"--cache={self.cache} keeps no labels: use --cache=none with --method=supervised")
 
     @property
     def preprocessing(self):

@@ -40,7 +40,8 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.first_step_ended is None:
             self.first_step_ended = time.perf_counter()
-        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", std=f"{logs['std_projection']:.2f}", refresh=False)
+        spread = next(value for name, value in logs.items() if name.startswith("std_"))
+        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", std=f"{spread:.2f}", refresh=False)
         self.bar.update(self.batch_size)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -21,12 +21,10 @@ from tensorflow import keras
 from keras_simsiam import monitors, pipeline, schedules
 from keras_simsiam.config import load_config, open_workdir
 from keras_simsiam.errors import UserError
-from keras_simsiam.methods.simsiam import SimSiam
+from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
-from keras_simsiam.models.heads import predictor, projector
 from keras_simsiam.optimizers import TorchSGD
 
-PROJECTION = 2048  # size of z and p, and of the projector's hidden layers (Chen & He, section 3; Zhu, section 3.3)
 KNN_TEMPERATURE = 0.1
 CHECKPOINTS_KEPT = 2
 
@@ -68,20 +66,23 @@ def train(config, data, callbacks=()):
         The epoch's last numbers, a dict; empty where the run was already complete.
 
     Raises:
-        UserError: the workdir holds another configuration or something else; more samples in a batch than there are.
+        UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
+            no labels to supervise by.
     """
     steps_per_epoch = data.count // config.batch_size
     if not steps_per_epoch:
         raise UserError(
             f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
         )
+    if config.method == "supervised" and not data.num_classes:
+        raise UserError("--method=supervised: the data set has no labels to learn from and a split to test them on")
     open_workdir(config)
     if os.path.exists(_encoder_path(config.workdir)):
         return {}
     keras.backend.clear_session()
     epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
     with _precision(config.precision), _strategy(config.distribution).scope():
-        method = build_method(config, steps_per_epoch)
+        method = build_method(config, steps_per_epoch, data.num_classes)
         manager = _restore(method, epoch, config.workdir)
         first_epoch = int(epoch)
         batches = pipeline.view_batches(
@@ -93,11 +94,13 @@ def train(config, data, callbacks=()):
             config.seed,
             first_epoch,
             shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
+            labelled=config.method == "supervised",
         )
         _forget_epochs_after(config.workdir, first_epoch)
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
         if first_epoch == 0:
-            _write_view_grid(config.workdir, next(iter(batches)), writer)
+            batch = next(iter(batches))
+            _write_view_grid(config.workdir, batch[0] if config.method == "supervised" else batch, writer)
         history = method.fit(
             batches,
             initial_epoch=first_epoch,
@@ -118,27 +121,21 @@ def train(config, data, callbacks=()):
     return {name: values[-1] for name, values in history.items()}
 
 
-def build_method(config, steps_per_epoch):
+def build_method(config, steps_per_epoch, num_classes=0):
     """The method of a configuration, with its optimizer, newly initialised from the configuration's seed.
 
     Args:
         config: a `RunConfig`.
         steps_per_epoch: optimizer steps of one epoch.
+        num_classes: number of labels, for supervised pre-training.
 
     Returns:
         A compiled `methods.base.Method`.
     """
     keras.utils.set_random_seed(config.seed)
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    heads = {"batch_norms": config.head_batch_norm, "dropout": config.head_dropout, "synchronized": synchronized}
     encoder = _encoder(config, synchronized)
-    features = encoder.output["embedding"].shape[-1]
-    method = SimSiam(
-        encoder,
-        projector(features, PROJECTION, PROJECTION, config.projector_layers, **heads),
-        predictor(PROJECTION, **heads),
-        config.stop_gradient,
-    )
+    method = build.build(config, encoder, config.epochs * steps_per_epoch, num_classes, synchronized)
     rate = schedules.scaled_rate(config.base_lr, config.batch_size)
     schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch)
     overrides = []
@@ -206,7 +203,7 @@ class _Checkpoints(keras.callbacks.Callback):
 
 def _restore(method, epoch, workdir):
     """The manager of the run's checkpoints, the newest of which, if any, is put into the method and the epoch."""
-    method.optimizer.build(method.trainable_variables)  # or its velocities would be made, empty, after the restore
+    method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
     checkpoint = tf.train.Checkpoint(method=method, epoch=epoch)
     manager = tf.train.CheckpointManager(checkpoint, os.path.join(workdir, "checkpoints"), CHECKPOINTS_KEPT)
     if manager.latest_checkpoint:

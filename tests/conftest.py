@@ -11,6 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+# Two devices, so that what happens across replicas can be tested in the process itself.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
 
 @pytest.fixture(autouse=True)
 def _float32():

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_simsiam import pipeline, run
 from keras_simsiam.config import RunConfig
 from keras_simsiam.errors import UserError
+from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
 
 
@@ -28,7 +29,7 @@ class StopAfter(tf.keras.callbacks.Callback):
 def _small(monkeypatch):
     """Half of ResNet-18's blocks and small heads: building the graph is most of these tests' time."""
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
-    monkeypatch.setattr(run, "PROJECTION", 32)
+    monkeypatch.setattr(build, "PROJECTION", 32)
 
 
 @pytest.fixture
@@ -68,7 +69,10 @@ def _metrics(workdir):
     [
         {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
         {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
+        {"method": "mocov2", "queue_size": 6},
+        {"method": "swav"},
     ],
+    ids=str,
 )
 def test_two_and_two_epochs_equal_four(config, data, changes):
     whole, halves = config("whole", **changes), config("halves", **changes)

@@ -25,6 +25,7 @@ class Method(keras.Model):
         """
         super().__init__(name=name)
         self.encoder = encoder
+        self.copies = ()  # of the network, which no gradient moves (keras_simsiam.methods.replicas)
         # made here and not at their first use: a checkpoint would restore those made later after Keras has reset them
         names = ["loss", *(f"std_{output}" for output in watched)]
         self._means = {name: keras.metrics.Mean(name) for name in names}
@@ -46,12 +47,23 @@ class Method(keras.Model):
             share = loss / tf.distribute.get_strategy().num_replicas_in_sync
             if self._loss_scaled():
                 share = self.optimizer.get_scaled_loss(share)
-        gradients = tape.gradient(share, self.trainable_variables)
+        variables = self.trained_variables
+        gradients = tape.gradient(share, variables)
         if self._loss_scaled():
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.after_step()
         self._means["loss"].update_state(loss)
         return {name: metric.result() for name, metric in self._means.items()}
+
+    @property
+    def trained_variables(self):
+        """What gradients move: all but the copies of a network that a method moves itself."""
+        copies = {id(variable) for copy in self.copies for variable in copy.trainable_variables}
+        return [variable for variable in self.trainable_variables if id(variable) not in copies]
+
+    def after_step(self):
+        """What a method does once its weights have moved, such as to move a copy of the network along; here nothing."""
 
     def _loss_scaled(self):
         return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)

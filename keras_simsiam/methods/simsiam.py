@@ -13,22 +13,24 @@ class SimSiam(Method):
         >>> method = SimSiam(encoder, projector(1024), predictor())
     """
 
-    def __init__(self, encoder, projector, predictor, stop_gradient=True, name="simsiam"):
+    def __init__(self, encoder, projector, predictor, stop_gradient=True, symmetric=True, name="simsiam"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
             projector: the MLP f's head, [B,D] to [B,d].
             predictor: the MLP h, [B,d] to [B,d].
             stop_gradient: False shows the collapse of the paper's Figure 2.
+            symmetric: False predicts the second view from the first alone (the paper's Table 5).
             name: the method's name.
         """
         super().__init__(encoder, ("projection", "prediction"), name)
         self.projector = projector
         self.predictor = predictor
         self.stop_gradient = stop_gradient
+        self.symmetric = symmetric
 
     def loss(self, views):
-        """L = ½ D(p1, stopgrad(z2)) + ½ D(p2, stopgrad(z1)), the paper's Eq. 4, in -1..1.
+        """L = ½ D(p1, stopgrad(z2)) + ½ D(p2, stopgrad(z1)), the paper's Eq. 4, in -1..1; asymmetric: D(p1, stopgrad(z2)).
 
         Args:
             views: two views of the same samples, each a dict of float32 [B,S,S,3].
@@ -41,6 +43,8 @@ class SimSiam(Method):
         self.watch(projection=z1, prediction=p1)
         if self.stop_gradient:
             z1, z2 = tf.stop_gradient(z1), tf.stop_gradient(z2)
+        if not self.symmetric:
+            return negative_cosine(p1, z2)
         return 0.5 * negative_cosine(p1, z2) + 0.5 * negative_cosine(p2, z1)
 
     def _project(self, view):

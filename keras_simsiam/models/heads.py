@@ -6,7 +6,16 @@ from keras_simsiam.models.dropout import ResumableDropout
 from keras_simsiam.models.resnet import batch_norm
 
 
-def projector(features, hidden=2048, outputs=2048, layers=3, batch_norms=True, dropout=0.0, synchronized=False):
+def projector(
+    features,
+    hidden=2048,
+    outputs=2048,
+    layers=3,
+    batch_norms=True,
+    last_batch_norm=True,
+    dropout=0.0,
+    synchronized=False,
+):
     """The projection MLP f (Chen & He, section 3; Zhu, section 3.3).
 
     As published by Chen & He each layer has BatchNorm, the last one without scale and offset; Zhu's has ReLU and dropout
@@ -18,6 +27,7 @@ def projector(features, hidden=2048, outputs=2048, layers=3, batch_norms=True, d
         outputs: size of the projection z.
         layers: number of layers (3; the paper's CIFAR runs use 2).
         batch_norms: BatchNorm after each layer.
+        last_batch_norm: False leaves out that after the last layer, as the heads of BYOL and SwAV do.
         dropout: dropout rate after each ReLU.
         synchronized: BatchNorm statistics over all replicas.
 
@@ -27,8 +37,9 @@ def projector(features, hidden=2048, outputs=2048, layers=3, batch_norms=True, d
     x = inputs = keras.Input((features,))
     for _ in range(layers - 1):
         x = _hidden(x, hidden, batch_norms, dropout, synchronized)
-    x = _dense(x, outputs, use_bias=not batch_norms)
-    if batch_norms:
+    last_batch_norm = last_batch_norm and batch_norms
+    x = _dense(x, outputs, use_bias=not last_batch_norm)
+    if last_batch_norm:
         x = batch_norm(synchronized, center=False, scale=False)(x)
     return keras.Model(inputs, _float32(x), name="projector")
 

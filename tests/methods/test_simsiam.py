@@ -45,6 +45,15 @@ def test_loss_is_the_papers_formula(stop_gradient):
     assert float(method.loss(_views())) == pytest.approx(_numpy_loss(method, _views()), abs=1e-6)
 
 
+def test_asymmetric_loss_predicts_the_second_view_only():
+    method, (first, second) = _method(symmetric=False), _views()
+    both = _method()
+    one_way = float(method.loss((first, second)))
+    assert one_way != pytest.approx(float(method.loss((second, first))), abs=1e-3)
+    expected = (one_way + float(method.loss((second, first)))) / 2
+    assert float(both.loss((first, second))) == pytest.approx(expected, abs=1e-6)
+
+
 def test_loss_stays_callable_after_compile():
     method = _method()
     method.compile(keras.optimizers.SGD())

@@ -1,0 +1,59 @@
+"""What methods do across the replicas of a step: see all of the global batch, and move a copy of a network along."""
+
+import tensorflow as tf
+from tensorflow import keras
+
+
+def gather(x):
+    """The replicas' `[B,...]` one after the other, `[R·B,...]`; gradients flow back to where each row came from."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return x
+    return tf.distribute.get_replica_context().all_gather(x, axis=0)
+
+
+def first_row(x):
+    """Where this replica's rows of `[B,...]` begin in what `gather` gives: int32 scalar."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tf.constant(0)
+    return tf.distribute.get_replica_context().replica_id_in_sync_group * tf.shape(x)[0]
+
+
+def copy_of(model):
+    """A model of the same layers and the same weights, for `move`.
+
+    It stays trainable, for a BatchNorm that is not uses its moving statistics even in training: the method that owns it
+    leaves it out of its `trained_variables`.
+
+    Args:
+        model: a functional keras.Model.
+
+    Returns:
+        A keras.Model whose weights come in the same order.
+    """
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def move(copies, models, momentum):
+    """Moves each copy's parameters toward its model's: copy ← m · copy + (1 − m) · model.
+
+    BatchNorm's moving statistics are not parameters: a copy that runs with training=True makes its own, as published.
+
+    Args:
+        copies: models as `copy_of` makes them.
+        models: what they are copies of.
+        momentum: m in 0..1, a number or scalar tensor.
+    """
+    targets = [variable for copy in copies for variable in copy.trainable_variables]
+    sources = [variable for model in models for variable in model.trainable_variables]
+
+    def step(strategy, momentum):
+        for target, source in zip(targets, sources, strict=True):
+            strategy.extended.update(target, _mix, args=(source, momentum))
+
+    tf.distribute.get_replica_context().merge_call(step, args=(tf.cast(momentum, tf.float32),))
+
+
+def _mix(target, source, momentum):
+    return target.assign(momentum * target + (1 - momentum) * source)

@@ -1,0 +1,84 @@
+"""SwAV: Caron et al., Unsupervised Learning of Visual Features by Contrasting Cluster Assignments, NeurIPS 2020."""
+
+import tensorflow as tf
+
+from keras_simsiam.methods import replicas
+from keras_simsiam.methods.base import Method
+
+
+class SwAV(Method):
+    """Predicts, from one view, the cluster that the other was assigned to, clusters being of equal size in each batch.
+
+    As in the comparison of Chen & He (Table 4): two views, no multi-crop. The published code writes prototypes of length
+    one back after each step; here they are normalised where they are used, with the same directions.
+
+    Example:
+        >>> encoder = build_encoder("rgb", "resnet18", 224)
+        >>> method = SwAV(encoder, projector(512, outputs=128, layers=2, last_batch_norm=False))
+    """
+
+    def __init__(self, encoder, projector, prototypes=3000, temperature=0.1, frozen_steps=0, name="swav"):
+        """
+        Args:
+            encoder: a model from a view to a dict with `embedding` [B,D].
+            projector: the MLP, [B,D] to [B,d].
+            prototypes: K, the number of clusters.
+            temperature: τ.
+            frozen_steps: first steps in which the prototypes do not move (published: those of the first epoch).
+            name: the method's name.
+        """
+        super().__init__(encoder, ("projection",), name)
+        self.projector = projector
+        self.temperature = temperature
+        self.frozen_steps = frozen_steps
+        shape = [projector.output_shape[-1], prototypes]
+        self.prototypes = tf.Variable(tf.random.normal(shape), name="prototypes")  # dxK
+
+    def loss(self, views):
+        """½ ℓ(z1, q2) + ½ ℓ(z2, q1), the mean cross-entropy of each view's prediction with the other's code (Eq. 1, 2).
+
+        Args:
+            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+
+        Returns:
+            A float32 scalar, the mean over this replica's share of the batch.
+        """
+        z1, z2 = (
+            self.projector(self.encoder(view, training=True)["embedding"], training=True) for view in views
+        )  # Bxd
+        self.watch(projection=z1)
+        prototypes = self.prototypes
+        if self.frozen_steps:
+            moving = self.optimizer.iterations >= self.frozen_steps
+            prototypes = tf.where(moving, prototypes, tf.stop_gradient(prototypes))
+        prototypes = tf.math.l2_normalize(prototypes, axis=0)
+        s1, s2 = (tf.matmul(tf.math.l2_normalize(z, axis=1), prototypes) for z in (z1, z2))  # BxK
+        q1, q2 = self._codes(s1), self._codes(s2)
+        return 0.5 * self._cross_entropy(q2, s1) + 0.5 * self._cross_entropy(q1, s2)
+
+    def _codes(self, scores):
+        """This replica's rows of the codes of the whole global batch."""
+        first = replicas.first_row(scores)
+        return tf.stop_gradient(sinkhorn(replicas.gather(scores)))[first : first + tf.shape(scores)[0]]
+
+    def _cross_entropy(self, codes, scores):
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(codes, scores / self.temperature))
+
+
+def sinkhorn(scores, epsilon=0.05, iterations=3):
+    """Codes: exp(scores/ε) scaled so that each cluster has the same share of the batch (Sinkhorn-Knopp; section 3.1, Eq. 3-5).
+
+    Args:
+        scores: float32 [N,K], cosines of samples and prototypes.
+        epsilon: ε, the weight of the codes' entropy.
+        iterations: of normalising columns, then rows.
+
+    Returns:
+        float32 [N,K], rows sum to 1; after enough iterations columns sum to N/K.
+    """
+    # in logarithms, for exp(1/0.05) to the power of some iterations leaves float16, and comes near to float32's end
+    log_codes = tf.cast(scores, tf.float32) / epsilon
+    for _ in range(iterations):
+        log_codes -= tf.reduce_logsumexp(log_codes, axis=0, keepdims=True)
+        log_codes -= tf.reduce_logsumexp(log_codes, axis=1, keepdims=True)
+    return tf.exp(log_codes)

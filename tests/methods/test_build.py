@@ -1,0 +1,68 @@
+"""Each method as the train command makes it: it learns, keeps its outputs apart, and goes through a run of its own."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam import monitors, run
+from keras_simsiam.config import RunConfig
+from keras_simsiam.errors import UserError
+from keras_simsiam.methods import build
+
+
+def _config(**changes):
+    small = {"modality": "rgb", "stem": "cifar", "image_size": 16, "width": 4, "batch_size": 16, "epochs": 8}
+    return RunConfig("data", "run", **(small | {"base_lr": 0.5, "queue_size": 65536} | changes))
+
+
+def _batches(labelled):
+    """Four colours, seen twice with noise."""
+    random = np.random.default_rng(0)
+    labels = np.arange(32) % 4
+    colours = np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])[labels][:, None, None] * np.ones([16, 16, 1])
+    views = tuple({"rgb": np.clip(colours + random.normal(0, 0.2, colours.shape), 0, 1)} for _ in range(2))
+    dataset = tf.data.Dataset.from_tensor_slices((views, labels) if labelled else views)
+    return dataset.map(lambda *parts: parts).batch(16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", build.METHODS)
+def test_learns_and_does_not_collapse(method, monkeypatch):
+    monkeypatch.setattr(build, "PROJECTION", 64)
+    built = run.build_method(_config(method=method), steps_per_epoch=2, num_classes=4)
+    history = built.fit(_batches(method == "supervised"), epochs=8, verbose=0).history
+    spread = next(values for name, values in history.items() if name.startswith("std_"))
+    assert history["loss"][-1] < history["loss"][0] - 0.02
+    assert spread[-1] > 2 * monitors.COLLAPSED
+
+
+@pytest.mark.parametrize("method", build.METHODS)
+def test_same_seed_same_weights(method, monkeypatch):
+    monkeypatch.setattr(build, "PROJECTION", 8)
+    one, other = (run.build_method(_config(method=method), 2, num_classes=4).get_weights() for _ in range(2))
+    assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "dino"}, "--method=dino: choose one of simsiam, "),
+        ({"method": "simclr", "predictor_lr": "10"}, "--predictor_lr has no meaning for --method=simclr"),
+        ({"method": "byol", "stop_gradient": False}, "--stop_gradient has no meaning for --method=byol"),
+        ({"method": "mocov2", "queue_size": 8}, "--queue_size=8: must hold a batch, 16 keys"),
+        ({"method": "supervised", "cache": "memory"}, "--cache=memory keeps no labels"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        _config(**changes)
+
+
+def test_supervision_needs_labels(tmp_path):
+    config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="supervised", batch_size=1)
+    data = run.Data(tf.data.Dataset.range(4), lambda record: record, 4)
+    with pytest.raises(UserError, match="no labels"):
+        run.train(config, data)
+    assert not (tmp_path / "run").exists()
+    keras.backend.clear_session()
