@@ -18,7 +18,7 @@ from tfrecords import dataset, survey
 from tfrecords.processes import Pool
 from tfrecords.shard import Shard, WriteError
 from tfrecords.sources import Plan
-from tfrecords.unfinished import Unfinished
+from tfrecords.unfinished import Unfinished, record
 
 _PROGRESS_EVERY = 16  # frames: a message each would cost small frames a few per cent
 
@@ -94,7 +94,6 @@ def _write_shards(load, tasks, unfinished, pool, has_depth, strict):
     write = partial(_write_shard, load=load, has_depth=has_depth, strict=strict)
     with tqdm(total=total, initial=done, unit="frame", desc="building", disable=None) as bar:
         for found in pool.run(write, [task for task in tasks if task.name not in facts], bar.update):
-            unfinished.record(found)
             facts[found["name"]] = found
     return facts
 
@@ -114,7 +113,9 @@ def _write_shard(task, progress, load, has_depth, strict):
                 skipped.append({"split": task.split, "frame": _name(reference), "reason": str(error)})
             if number % _PROGRESS_EVERY == 0 or number == len(task.references):
                 progress((number - 1) % _PROGRESS_EVERY + 1)
-        return shard.finish() | {"skipped": skipped}
+        facts = shard.finish() | {"skipped": skipped}
+    record(os.path.dirname(task.path), facts)
+    return facts
 
 
 def _load(load, reference, has_depth):
