@@ -129,12 +129,19 @@ def _prepare():
     # Ctrl-C reaches the whole group: it is the parent that ends the build.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Whatever a source computes, it takes one core, and no graphics memory from the other workers.
+    take_one_core()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def take_one_core() -> None:
+    """Whatever a source computes in this process takes one core, and no graphics memory from the other workers.
+
+    To be called before TensorFlow computes anything.
+    """
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     cv2.setNumThreads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent():
