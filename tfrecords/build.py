@@ -3,6 +3,8 @@
 import inspect
 import os
 import signal
+from collections.abc import Callable
+from typing import Any
 
 # At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -127,14 +129,28 @@ flags.DEFINE_bool(
 def main(argv):
     if argv[1:]:
         raise UserError(f"'{argv[1]}' is not a flag: write it as --name=value")
+    build(FLAGS.workers or len(os.sched_getaffinity(0)))
+
+
+def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None) -> None:
+    """Builds the data set that the flags ask for, and prints the report.
+
+    Args:
+      workers: how many processes of this machine load and write; with a cluster, only load a few frames beforehand.
+      cluster: makes, of the build's hidden folder and the source's arguments, what runs the tasks instead of them
+        (`tfrecords.builder.build`).
+
+    Raises:
+      UserError: as `tfrecords.builder.build` and the source's plan do.
+    """
     # A build that is told to end keeps what it can go on from, like one that is interrupted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = _arguments(FLAGS.source)
-    workers = FLAGS.workers or len(os.sched_getaffinity(0))
     with Unfinished(FLAGS.output) as unfinished, Pool(workers) as pool:
         plan = SOURCES[FLAGS.source](**arguments)
         source = {"name": FLAGS.source, "arguments": arguments}
-        content = builder.build(plan, source, arguments["seed"], unfinished, pool, FLAGS.strict)
+        run = cluster and cluster(unfinished, arguments)
+        content = builder.build(plan, source, arguments["seed"], unfinished, pool, FLAGS.strict, run)
     report.print_report(content, FLAGS.output)
 
 

@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,12 +18,20 @@ from tfrecords import dataset, survey
 from tfrecords.processes import Pool
 from tfrecords.shard import Shard, WriteError
 from tfrecords.sources import Plan
-from tfrecords.unfinished import Unfinished
+from tfrecords.unfinished import Unfinished, record
 
 _PROGRESS_EVERY = 16  # frames: a message each would cost small frames a few per cent
 
 
-def build(plan: Plan, source: dict, seed: int, unfinished: Unfinished, pool: Pool, strict: bool = False) -> dict:
+def build(
+    plan: Plan,
+    source: dict,
+    seed: int,
+    unfinished: Unfinished,
+    pool: Pool,
+    strict: bool = False,
+    run: Callable[..., Iterator[dict]] | None = None,
+) -> dict:
     """Writes the data set of a plan to the folder of `unfinished`, or goes on where the same build was stopped.
 
     Args:
@@ -33,6 +41,7 @@ def build(plan: Plan, source: dict, seed: int, unfinished: Unfinished, pool: Poo
       unfinished: entered.
       pool: entered before anything of the plan ran.
       strict: stops at the first frame that cannot be used, instead of leaving it out.
+      run: runs the tasks that write the shards, as `pool.run` (the default) does.
 
     Returns:
       The content of dataset.json, with what was left out under `skipped_frames` besides.
@@ -53,7 +62,7 @@ def build(plan: Plan, source: dict, seed: int, unfinished: Unfinished, pool: Poo
     command = {"source": source, "input": _digest(plan)}
     layout = unfinished.begin(command, lambda: survey.layout(plan.load, splits, pool, strict))
     tasks = {split: _tasks(split, references, layout, unfinished.folder) for split, references in splits.items()}
-    facts = _write_shards(plan.load, tasks, unfinished, pool, layout["has_depth"], strict)
+    facts = _write_shards(plan.load, tasks, unfinished, run or pool.run, layout["has_depth"], strict)
     shards = {split: [facts[task.name] for task in found] for split, found in tasks.items()}
     skipped = [line for found in shards.values() for shard in found for line in shard["skipped"]]
     content = dataset.describe(shards, _description(plan, source) | {"skipped": len(skipped)})
@@ -83,7 +92,7 @@ def _tasks(split, references, layout, folder):
     ]
 
 
-def _write_shards(load, tasks, unfinished, pool, has_depth, strict):
+def _write_shards(load, tasks, unfinished, run, has_depth, strict):
     """The facts of all shards by their names, those that were finished before included."""
     tasks = [task for found in tasks.values() for task in found]
     facts = unfinished.finished()
@@ -93,8 +102,7 @@ def _write_shards(load, tasks, unfinished, pool, has_depth, strict):
         _refuse_skipped(facts.values())
     write = partial(_write_shard, load=load, has_depth=has_depth, strict=strict)
     with tqdm(total=total, initial=done, unit="frame", desc="building", disable=None) as bar:
-        for found in pool.run(write, [task for task in tasks if task.name not in facts], bar.update):
-            unfinished.record(found)
+        for found in run(write, [task for task in tasks if task.name not in facts], bar.update):
             facts[found["name"]] = found
     return facts
 
@@ -114,7 +122,9 @@ def _write_shard(task, progress, load, has_depth, strict):
                 skipped.append({"split": task.split, "frame": _name(reference), "reason": str(error)})
             if number % _PROGRESS_EVERY == 0 or number == len(task.references):
                 progress((number - 1) % _PROGRESS_EVERY + 1)
-        return shard.finish() | {"skipped": skipped}
+        facts = shard.finish() | {"skipped": skipped}
+    record(os.path.dirname(task.path), facts)
+    return facts
 
 
 def _load(load, reference, has_depth):

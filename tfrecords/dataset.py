@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrecords import example, statistics
-from tfrecords.shard import writing
+from tfrecords.shard import hidden, writing
 
 DATASET_JSON = "dataset.json"
 SKIPPED_JSONL = "skipped.jsonl"
@@ -76,14 +76,13 @@ def write(path: str, text: str) -> None:
     Raises:
       WriteError: it cannot be written.
     """
-    folder, name = os.path.split(path)
-    hidden = os.path.join(folder, f".{name}")
+    partial = hidden(path)
     with writing(path):
-        with open(hidden, "w", encoding="utf-8") as file:
+        with open(partial, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(hidden, path)
+        os.replace(partial, path)
 
 
 def _split(shards):

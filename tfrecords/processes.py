@@ -128,10 +128,18 @@ def _prepare():
     # Ctrl-C reaches the whole group: it is the parent that ends the build.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Whatever a source computes, it takes one core, and no graphics memory from the other workers.
+    take_one_core()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def take_one_core() -> None:
+    """Whatever a source computes in this process takes one core, and no graphics memory from the other workers.
+
+    To be called before TensorFlow computes anything.
+    """
+    # By environment: a process forked from one that has used TensorFlow may no longer set its threads.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent():

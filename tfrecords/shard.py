@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -30,9 +31,7 @@ class Shard:
         path: of the shard; until it is finished, a hidden file lies beside it.
         """
         self._path = path
-        folder, name = os.path.split(path)
-        # Two processes can be at the same shard for a moment, where a build follows on one that was killed.
-        self._hidden = os.path.join(folder, f".{name}.{os.getpid()}")
+        self._hidden = hidden(path)
         self._statistics = Statistics()
         self.count = 0
         self.bytes = 0
@@ -81,6 +80,16 @@ class Shard:
             os.replace(self._hidden, self._path)
         name = os.path.basename(self._path)
         return {"name": name, "count": self.count, "bytes": size, "sha256": digest} | self._statistics.facts()
+
+
+def hidden(path: str) -> str:
+    """A path beside `path` for what is to become it, another at each call.
+
+    Two processes, on a cluster of two machines, can be at the same file: where a build follows on one that was killed, or
+    where a task is tried again.
+    """
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
 
 
 @contextlib.contextmanager

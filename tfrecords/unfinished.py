@@ -13,6 +13,7 @@ from tfrecords.shard import writing
 
 FOLDER = ".unfinished"
 _BUILD_JSON = "build.json"
+_LOCK = "lock"
 
 
 def check_output(output: str) -> None:
@@ -25,6 +26,15 @@ def check_output(output: str) -> None:
         raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
     if os.path.exists(output) and not os.path.isdir(output):
         raise UserError(f"--output={output} is a file: choose a folder")
+
+
+def record(folder: str, facts: dict) -> None:
+    """Notes in the hidden folder that a shard is finished, with its facts.
+
+    Raises:
+      WriteError: the note cannot be written.
+    """
+    dataset.write(os.path.join(folder, f"{facts['name']}.json"), json.dumps(facts))
 
 
 class Unfinished:
@@ -51,9 +61,11 @@ class Unfinished:
     def __exit__(self, *exception):
         if self._lock is not None:
             self._remove_partial()
-            if not self._facts_names():
-                shutil.rmtree(self.folder)
+            keep = self._facts_names()
+            # NFS keeps an open file, under another name: the folder of the lock can only be removed without it.
             os.close(self._lock)
+            if not keep:
+                shutil.rmtree(self.folder)
         if self._made_output and not os.listdir(self._output):
             os.rmdir(self._output)
 
@@ -92,14 +104,6 @@ class Unfinished:
                 finished[facts["name"]] = facts
         return finished
 
-    def record(self, facts: dict) -> None:
-        """Notes that a shard is finished, with its facts.
-
-        Raises:
-          WriteError: the note cannot be written.
-        """
-        dataset.write(os.path.join(self.folder, f"{facts['name']}.json"), json.dumps(facts))
-
     def publish(self, content: dict, skipped: list[dict]) -> None:
         """`tfrecords.dataset.publish`; then removes the folder.
 
@@ -113,7 +117,8 @@ class Unfinished:
     def _open(self):
         with writing(self.folder):
             os.makedirs(self.folder, exist_ok=True)
-            lock = os.open(self.folder, os.O_RDONLY)
+            # A file, open for writing: NFS locks no other exclusively, and a folder cannot be opened so.
+            lock = os.open(os.path.join(self.folder, _LOCK), os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 # Gone with the process that holds it, however that ends.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

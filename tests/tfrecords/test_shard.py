@@ -70,3 +70,16 @@ def test_a_write_that_fails_is_one_line_and_leaves_nothing(make_frame, tmp_path,
         shard.finish()
     assert "\n" not in str(error.value)
     assert os.listdir(tmp_path) == []
+
+
+def test_two_at_the_same_shard_do_not_meet(tmp_path, make_frame):
+    """A cluster may try a task again while it still runs elsewhere."""
+    path = str(tmp_path / "train-00000.tfrecord")
+    frame = make_frame()
+    with Shard(path) as first, Shard(path) as second:
+        for shard in (first, second):
+            shard.add(frame)
+        facts = first.finish()
+        assert second.finish() == facts
+    assert os.listdir(tmp_path) == ["train-00000.tfrecord"]
+    assert hashlib.sha256((tmp_path / "train-00000.tfrecord").read_bytes()).hexdigest() == facts["sha256"]

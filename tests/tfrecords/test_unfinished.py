@@ -1,9 +1,11 @@
+import errno
+import fcntl
 import os
 
 import pytest
 
 from keras_simsiam.errors import UserError
-from tfrecords.unfinished import FOLDER, Unfinished
+from tfrecords.unfinished import FOLDER, Unfinished, record
 
 COMMAND = {"source": {"name": "synthetic", "arguments": {"seed": 0, "degrees": (1, 2)}}, "input": "digest"}
 FACTS = {"name": "train-00000.tfrecord", "count": 2, "bytes": 5, "skipped": []}
@@ -12,7 +14,7 @@ FACTS = {"name": "train-00000.tfrecord", "count": 2, "bytes": 5, "skipped": []}
 def _finish_one(unfinished):
     with open(os.path.join(unfinished.folder, FACTS["name"]), "w") as file:
         file.write("12345")
-    unfinished.record(FACTS)
+    record(unfinished.folder, FACTS)
 
 
 def test_it_leaves_nothing_before_a_shard_is_finished(tmp_path):
@@ -30,6 +32,7 @@ def test_it_keeps_finished_shards_alone(tmp_path):
         raise KeyboardInterrupt
     assert sorted(os.listdir(tmp_path / "data" / FOLDER)) == [
         "build.json",
+        "lock",
         "train-00000.tfrecord",
         "train-00000.tfrecord.json",
     ]
@@ -83,3 +86,18 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/data cannot be written"), Unfinished(str(tmp_path / "file" / "data")):
         pass
+
+
+def test_its_lock_is_one_that_nfs_grants(tmp_path, monkeypatch):
+    """flock(2): over NFS, an exclusive lock needs a file that is open for writing."""
+    flock = fcntl.flock
+
+    def nfs(descriptor, operation):
+        if operation & fcntl.LOCK_EX and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", nfs)
+    with Unfinished(str(tmp_path / "data")) as unfinished:
+        unfinished.begin(COMMAND, dict)
+    assert os.listdir(tmp_path) == []
