@@ -45,15 +45,18 @@ def _frame():
 
 
 def _compare_with_numpy(depth, intrinsics, down):
+    holed = np.where(np.random.default_rng(0).random(SIZE) < 0.1, 0, depth).astype(np.float32)
     rows = (
-        ("gupta, gravity estimated", "gupta", UNKNOWN, lambda: hha_numpy.encode(depth, intrinsics)),
-        ("gupta, gravity known", "gupta", down, lambda: hha_numpy.encode(depth, intrinsics, down)),
-        ("paper, gravity known", "paper", down, None),
+        ("gupta, gravity estimated", "gupta", depth, UNKNOWN, lambda: hha_numpy.encode(depth, intrinsics)),
+        ("gupta, gravity known", "gupta", depth, down, lambda: hha_numpy.encode(depth, intrinsics, down)),
+        ("the same, 10 % missing, estimated", "gupta", holed, UNKNOWN, None),
+        ("the same, 10 % missing, known", "gupta", holed, down, None),
+        ("paper, gravity known", "paper", depth, down, None),
     )
     print("\n| encoding | graph, ms | tf.data, frames/s | NumPy, ms | NumPy / graph |\n|---|---|---|---|---|")
-    for name, encoding, direction, plain in rows:
-        graph = _milliseconds(_encoder(encoding), depth, intrinsics, direction)
-        rate = _frames_per_second(_encoder(encoding), depth, intrinsics, direction)
+    for name, encoding, frame, direction, plain in rows:
+        graph = _milliseconds(_encoder(encoding), frame, intrinsics, direction)
+        rate = _frames_per_second(_encoder(encoding), frame, intrinsics, direction)
         published = machine.milliseconds(plain, REPEATS // 4) if plain else None
         compared = f"{published:.0f} | {published / graph:.1f}" if plain else "| "
         print(f"| {name} | {graph:.1f} | {rate:.0f} | {compared} |")

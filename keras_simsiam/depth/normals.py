@@ -124,15 +124,33 @@ def _window_sums(valid, inverse_depth, radius, stride):
     They are separable, and made of shifted additions alone: a convolution would be rounded to TensorFloat-32 on recent
     GPUs, and running sums over the whole image lose digits. Columns come first: with a stride they leave few rows.
     """
-    mask = tf.cast(valid, tf.float32)
+    i1, iy = _moments(tf.where(valid, inverse_depth, 0.0), 1, radius, stride, axis=-2)
+    i1, ix = _moments(i1, 1, radius, stride, axis=-1)
+    (iy,) = _moments(iy, 0, radius, stride, axis=-1)
+    counts = tf.cond(
+        tf.reduce_all(valid),
+        lambda: _counts_of_all(valid, tf.shape(i1), radius, stride),
+        lambda: _counts(tf.cast(valid, tf.float32), radius, stride),
+    )
+    return *(tf.ensure_shape(count, i1.shape) for count in counts), i1, ix, iy
+
+
+def _counts(mask, radius, stride):
+    """The moments of the mask: 1, dx, dx², dy, dx·dy, dy²."""
     m1, my, myy = _moments(mask, 2, radius, stride, axis=-2)
-    i1, iy = _moments(mask * inverse_depth, 1, radius, stride, axis=-2)
     s1, sx, sxx = _moments(m1, 2, radius, stride, axis=-1)
     sy, sxy = _moments(my, 1, radius, stride, axis=-1)
     (syy,) = _moments(myy, 0, radius, stride, axis=-1)
-    i1, ix = _moments(i1, 1, radius, stride, axis=-1)
-    (iy,) = _moments(iy, 0, radius, stride, axis=-1)
-    return s1, sx, sxx, sy, sxy, syy, i1, ix, iy
+    return s1, sx, sxx, sy, sxy, syy
+
+
+def _counts_of_all(valid, shape, radius, stride):
+    """`_counts` where no depth is missing: products of those of a row and a column, which differ at the borders alone."""
+    height, width = camera.image_size(valid)
+    m1, my, myy = _moments(tf.ones([height, 1]), 2, radius, stride, axis=-2)
+    n1, nx, nxx = _moments(tf.ones([1, width]), 2, radius, stride, axis=-1)
+    products = m1 * n1, m1 * nx, m1 * nxx, my * n1, my * nx, myy * n1
+    return tuple(tf.broadcast_to(product, shape) for product in products)
 
 
 def _moments(values, order, radius, stride, axis):
