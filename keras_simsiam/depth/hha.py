@@ -41,7 +41,7 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground
       intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
       gravity: float32 `[..., 3]` (`[3]` for one of all images), direction of gravity in the camera's frame (x right, y
         down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
-        most of the cost; it is skipped where all gravities of the batch are known.
+        about half of the cost; it is skipped where all gravities of the batch are known.
       valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
         out of the normals alone, as published; `paper` treats them as missing.
       encoding: "gupta" or "paper".
