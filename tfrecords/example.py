@@ -25,7 +25,8 @@ class Frame:
       rgb: an encoded 8-bit colour image, PNG or JPEG, H×W.
       depth: an encoded 16-bit PNG of one channel, H×W, 0 = missing; None for a frame that has colour only.
       units_per_metre: depth value of one metre, > 0 (1000 for millimetres).
-      intrinsics: fx, fy, cx, cy in pixels of this image, zero-based pixel centres.
+      intrinsics: fx, fy, cx, cy in pixels of this image, zero-based pixel centres; all zero where a frame of colour only
+        has no known camera.
       gravity: unit vector in the camera frame (x right, y down, z forward); all zero = unknown.
       label: index into the data set's classes; -1 = unlabelled.
       instance: index into the data set's instances; -1 = unknown.
