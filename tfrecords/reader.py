@@ -17,6 +17,9 @@ from tfrecords.writer import DATASET_JSON
 # Shards read side by side, a record of each in turn. It decides the order, so it never follows from the machine.
 INTERLEAVED = 8
 
+# A split of at most so many bytes is read in the order written: the default shuffle holds all of it.
+SMALL_BYTES = 64 * 2**20
+
 
 @dataclass(frozen=True)
 class Split:
@@ -118,14 +121,16 @@ def _read(data_dir, path):
 def records(info: Info, split: str) -> tf.data.Dataset:
     """The undecoded records of a split to train on, scalar strings, in the same order every time.
 
-    Eight shards are read side by side, a record of each in turn: neighbours come from different shards.
+    Of a split larger than SMALL_BYTES eight shards are read side by side, a record of each in turn: neighbours come from
+    different shards.
 
     Raises:
       UserError: the data set has no such split.
       tf.errors.DataLossError: while reading, a record fails its checksum (`tfrecords.faults` tells which).
       tf.errors.FailedPreconditionError: while reading, the shards hold other than `count` records.
     """
-    return _stream(get_split(info, split), INTERLEAVED)
+    chosen = get_split(info, split)
+    return _stream(chosen, INTERLEAVED if sum(chosen.sizes) > SMALL_BYTES else 1)
 
 
 def _stream(split, side_by_side):

@@ -39,14 +39,21 @@ def test_samples_come_in_the_order_written(data):
     assert [sample["frame"].numpy().decode() for sample in samples] == [f"a_1_{number}" for number in range(5)]
 
 
-def test_records_come_from_the_shards_in_turn_at_every_pass(write_shards):
+def test_records_come_from_the_shards_in_turn_at_every_pass(write_shards, monkeypatch):
+    monkeypatch.setattr(reader, "SMALL_BYTES", 0)
     info = reader.load(write_shards([3, 1, 2]))
     records = reader.records(info, "train")
     for _ in range(2):
         assert _names(records, reader.decode(info)) == ["0_0", "1_0", "2_0", "0_1", "2_1", "0_2"]
 
 
-def test_more_shards_than_are_read_side_by_side(write_shards):
+def test_a_small_split_is_read_in_the_order_written(write_shards):
+    info = reader.load(write_shards([3, 1, 2]))
+    assert _names(reader.records(info, "train"), reader.decode(info)) == ["0_0", "0_1", "0_2", "1_0", "2_0", "2_1"]
+
+
+def test_more_shards_than_are_read_side_by_side(write_shards, monkeypatch):
+    monkeypatch.setattr(reader, "SMALL_BYTES", 0)
     info = reader.load(write_shards([2] * 10))
     names = _names(reader.records(info, "train"), reader.decode(info))
     assert names[:8] == [f"{shard}_0" for shard in range(8)] and names[8:16] == [f"{shard}_1" for shard in range(8)]
@@ -54,7 +61,8 @@ def test_more_shards_than_are_read_side_by_side(write_shards):
     assert sorted(names) == sorted(f"{shard}_{number}" for shard in range(10) for number in range(2))
 
 
-def test_a_part_of_a_split(write_shards):
+def test_a_part_of_a_split(write_shards, monkeypatch):
+    monkeypatch.setattr(reader, "SMALL_BYTES", 0)
     info = reader.load(write_shards([3, 2, 4]))
     part = reader.only(info, "train", ((1, 2), (0, 0), (2, 1)))
     assert _names(reader.records(part, "train"), reader.decode(info)) == ["0_1", "2_2", "0_2"]
