@@ -3,9 +3,26 @@
 import functools
 import sys
 
+from absl import flags
+
 
 class UserError(Exception):
     """A mistake in a file, a flag or a folder: one line that names it and says what to do."""
+
+
+def parse_flags(argv):
+    """For `app.run(main, flags_parser=parse_flags)`: a flag that does not parse ends the command with one line, status 1.
+
+    Args:
+        argv: the command line, list of strings.
+
+    Returns:
+        What of it is no flag, the command's name first.
+    """
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit("error: " + str(error).replace("\n", "; "))
 
 
 def exit_on_user_error(main):

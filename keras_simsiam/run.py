@@ -69,13 +69,8 @@ def train(config, data, callbacks=()):
         UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
             no labels to supervise by.
     """
+    _check_data(config, data)
     steps_per_epoch = data.count // config.batch_size
-    if not steps_per_epoch:
-        raise UserError(
-            f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
-        )
-    if config.method == "supervised" and not data.num_classes:
-        raise UserError("--method=supervised: the data set has no labels to learn from and a split to test them on")
     open_workdir(config)
     if os.path.exists(_encoder_path(config.workdir)):
         return {}
@@ -85,17 +80,7 @@ def train(config, data, callbacks=()):
         method = build_method(config, steps_per_epoch, data.num_classes)
         manager = _restore(method, epoch, config.workdir)
         first_epoch = int(epoch)
-        batches = pipeline.view_batches(
-            *data.cache(data.records, data.decode),
-            data.count,
-            config.preprocessing,
-            config.augmentation,
-            config.batch_size,
-            config.seed,
-            first_epoch,
-            shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
-            labelled=config.method == "supervised",
-        )
+        batches = _view_batches(config, data, first_epoch)
         _forget_epochs_after(config.workdir, first_epoch)
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
         if first_epoch == 0:
@@ -119,6 +104,30 @@ def train(config, data, callbacks=()):
     if int(epoch) == config.epochs:
         _save_encoder(config, method.encoder)
     return {name: values[-1] for name, values in history.items()}
+
+
+def _check_data(config, data):
+    """Refuses data that the configuration cannot train on."""
+    if data.count < config.batch_size:
+        raise UserError(
+            f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
+        )
+    if config.method == "supervised" and not data.num_classes:
+        raise UserError("--method=supervised: the data set has no labels to learn from and a split to test them on")
+
+
+def _view_batches(config, data, first_epoch):
+    return pipeline.view_batches(
+        *data.cache(data.records, data.decode),
+        data.count,
+        config.preprocessing,
+        config.augmentation,
+        config.batch_size,
+        config.seed,
+        first_epoch,
+        shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
+        labelled=config.method == "supervised",
+    )
 
 
 def build_method(config, steps_per_epoch, num_classes=0):

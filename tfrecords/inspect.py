@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 
 # At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 from absl import app, flags
 
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import reader
 from tfrecords.writer import DATASET_JSON
 
@@ -123,12 +122,5 @@ def _write_sheet(data, path):
     print(f"{'sheet':{_INDENT}}{path}")
 
 
-def _parse_flags(argv):
-    try:
-        return FLAGS(argv)
-    except flags.Error as error:
-        sys.exit("error: " + str(error).replace("\n", "; "))
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse_flags)
+    app.run(main, flags_parser=parse_flags)

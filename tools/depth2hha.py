@@ -10,7 +10,7 @@ from multiprocessing.pool import ThreadPool
 from absl import app, flags
 from tqdm import tqdm
 
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import camera_file, depth_files
 
 FLAGS = flags.FLAGS
@@ -152,12 +152,5 @@ def _print_summary(jobs, waiting, skipped):
     print(f"written to: {FLAGS.output}")
 
 
-def _parse_flags(argv):
-    try:
-        return FLAGS(argv)
-    except flags.Error as error:
-        sys.exit("error: " + str(error).replace("\n", "; "))
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse_flags)
+    app.run(main, flags_parser=parse_flags)

@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags
 
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import reader
 from tools import doctor_report, doctor_samples
 from tools.doctor_checks import WRONG, alignment, copies, depth_range, gravity, holes, intrinsics, levels, units
@@ -75,12 +75,5 @@ def _print_summary(findings, about):
     print(f"report: {FLAGS.output}")
 
 
-def _parse_flags(argv):
-    try:
-        return FLAGS(argv)
-    except flags.Error as error:
-        sys.exit("error: " + str(error).replace("\n", "; "))
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse_flags)
+    app.run(main, flags_parser=parse_flags)

@@ -78,6 +78,11 @@ class Method(keras.Model):
         return list(self._means.values())
 
 
+def project(encoder, projector, view):
+    """The projection of a view in training: float32 [B,d], of an encoder's `embedding` [B,D] through a head [B,D] to [B,d]."""
+    return projector(encoder(view, training=True)["embedding"], training=True)
+
+
 def spread(outputs):
     """The collapse measure: standard deviation of the l2-normalised output, mean over channels, times √d.
 

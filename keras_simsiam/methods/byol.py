@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from keras_simsiam.methods import replicas
-from keras_simsiam.methods.base import Method
+from keras_simsiam.methods.base import Method, project
 from keras_simsiam.methods.simsiam import negative_cosine
 
 
@@ -56,13 +56,11 @@ class BYOL(Method):
         replicas.move(self.copies, (self.encoder, self.projector), momentum)
 
     def _online(self, view):
-        projection = self.projector(self.encoder(view, training=True)["embedding"], training=True)
+        projection = project(self.encoder, self.projector, view)
         return projection, self.predictor(projection, training=True)
 
     def _target(self, view):
-        return tf.stop_gradient(
-            self.target_projector(self.target_encoder(view, training=True)["embedding"], training=True)
-        )
+        return tf.stop_gradient(project(self.target_encoder, self.target_projector, view))
 
 
 def ramp(base, step, steps):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_simsiam.methods import replicas
-from keras_simsiam.methods.base import Method
+from keras_simsiam.methods.base import Method, project
 
 
 class MoCoV2(Method):
@@ -49,8 +49,8 @@ class MoCoV2(Method):
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        query = self.projector(self.encoder(views[0], training=True)["embedding"], training=True)  # Bxd
-        key = self.key_projector(self.key_encoder(views[1], training=True)["embedding"], training=True)  # Bxd
+        query = project(self.encoder, self.projector, views[0])  # Bxd
+        key = project(self.key_encoder, self.key_projector, views[1])  # Bxd
         self.watch(projection=query)
         query, key = tf.math.l2_normalize(query, axis=1), tf.stop_gradient(tf.math.l2_normalize(key, axis=1))
         loss = info_nce(query, key, tf.convert_to_tensor(self.queue), self.temperature)

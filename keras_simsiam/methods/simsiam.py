@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_simsiam.methods.base import Method
+from keras_simsiam.methods.base import Method, project
 
 
 class SimSiam(Method):
@@ -48,7 +48,7 @@ class SimSiam(Method):
         return 0.5 * negative_cosine(p1, z2) + 0.5 * negative_cosine(p2, z1)
 
     def _project(self, view):
-        z = self.projector(self.encoder(view, training=True)["embedding"], training=True)
+        z = project(self.encoder, self.projector, view)
         return z, self.predictor(z, training=True)
 
 

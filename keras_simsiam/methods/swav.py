@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_simsiam.methods import replicas
-from keras_simsiam.methods.base import Method
+from keras_simsiam.methods.base import Method, project
 
 
 class SwAV(Method):
@@ -43,9 +43,7 @@ class SwAV(Method):
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        z1, z2 = (
-            self.projector(self.encoder(view, training=True)["embedding"], training=True) for view in views
-        )  # Bxd
+        z1, z2 = (project(self.encoder, self.projector, view) for view in views)  # Bxd
         self.watch(projection=z1)
         prototypes = self.prototypes
         if self.frozen_steps:

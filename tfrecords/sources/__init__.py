@@ -1,5 +1,6 @@
 """The data sets that can be built: one module each, with a function that returns a plan of what there is to write."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,3 +40,8 @@ def choose(flag: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise UserError(f"--{flag}={value} is not a choice of this source: it has {', '.join(choices)}")
     return value
+
+
+def natural(name: str) -> list:
+    """A sort key under which apple_2 comes before apple_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

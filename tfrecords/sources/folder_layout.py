@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from keras_simsiam.errors import UserError
 from tfrecords import depth_files
-from tfrecords.sources.washington_layout import natural
+from tfrecords.sources import natural
 
 COLOR_SUFFIXES = (".png", ".jpg", ".jpeg")
 

@@ -5,8 +5,7 @@ import re
 
 from keras_simsiam.errors import UserError
 from tfrecords import camera_file
-from tfrecords.sources import Plan, choose, recordings
-from tfrecords.sources.washington_layout import natural
+from tfrecords.sources import Plan, choose, natural, recordings
 
 _UNITS_PER_METRE = 1000.0
 

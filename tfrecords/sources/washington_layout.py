@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from keras_simsiam.errors import UserError
 from tfrecords import images
+from tfrecords.sources import natural
 
 # Kinect, 640×480, one-based centre (320, 240), here zero-based. Lai et al., ICRA 2011, and the data set's own tools.
 _FOCAL_LENGTH = 570.3
@@ -63,11 +64,6 @@ class Reference:
         """
         x, y = _location(f"{self.stem}_loc.txt") if self.cropped else (1, 1)
         return _FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - (x - 1), _CENTRE[1] - (y - 1)
-
-
-def natural(name: str) -> list:
-    """A sort key under which apple_2 comes before apple_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def scan(root: str, every: int) -> list[Reference]:

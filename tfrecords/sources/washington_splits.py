@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_simsiam.errors import UserError
-from tfrecords.sources.washington_layout import Reference, natural
+from tfrecords.sources import natural
+from tfrecords.sources.washington_layout import Reference
 
 TEST_INSTANCES = "testinstance_ids.txt"
 
