@@ -8,7 +8,6 @@ workdir/flags.txt        the flags that made it, usable as --flagfile
         encoder.keras    the trained encoder, float32 whatever the run's precision
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -18,15 +17,15 @@ import cv2
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import monitors, pipeline, schedules
+from keras_simsiam import checkpoints, monitors, pipeline, schedules
 from keras_simsiam.config import load_config, open_workdir
+from keras_simsiam.distribution import precision, strategy
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.optimizers import TorchSGD
 
 KNN_TEMPERATURE = 0.1
-CHECKPOINTS_KEPT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +75,9 @@ def train(config, data, callbacks=()):
         return {}
     keras.backend.clear_session()
     epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
-    with _precision(config.precision), _strategy(config.distribution).scope():
+    with precision(config.precision), strategy(config.distribution).scope():
         method = build_method(config, steps_per_epoch, data.num_classes)
-        manager = _restore(method, epoch, config.workdir)
+        manager = checkpoints.restore(method, epoch, config.workdir)
         first_epoch = int(epoch)
         batches = _view_batches(config, data, first_epoch)
         _forget_epochs_after(config.workdir, first_epoch)
@@ -93,11 +92,8 @@ def train(config, data, callbacks=()):
             steps_per_epoch=steps_per_epoch,
             verbose=0,
             callbacks=[
-                monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, first_epoch),
-                *_knn_monitor(config, data),
-                monitors.CollapseWarning(),
-                monitors.Log(os.path.join(config.workdir, "metrics.jsonl"), writer),
-                _Checkpoints(manager, epoch),
+                *_monitors(config, data, steps_per_epoch, first_epoch, writer),
+                checkpoints.Checkpoints(manager, epoch),
                 *callbacks,
             ],
         ).history
@@ -145,12 +141,7 @@ def build_method(config, steps_per_epoch, num_classes=0):
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
     encoder = _encoder(config, synchronized)
     method = build.build(config, encoder, config.epochs * steps_per_epoch, num_classes, synchronized)
-    rate = schedules.scaled_rate(config.base_lr, config.batch_size)
-    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch)
-    overrides = []
-    if config.predictor_lr != "cosine":
-        overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
-    method.compile(TorchSGD(schedule, momentum=0.9, weight_decay=config.weight_decay, overrides=overrides))
+    method.compile(_optimizer(config, method, steps_per_epoch))
     return method
 
 
@@ -164,7 +155,7 @@ def untrained_encoder(config):
         A functional Keras model (keras_simsiam.models.encoder).
     """
     keras.utils.set_random_seed(config.seed)
-    with _precision("float32"):
+    with precision("float32"):
         return _encoder(config)
 
 
@@ -197,29 +188,6 @@ def _encoder_path(workdir):
     return os.path.join(workdir, "encoder.keras")
 
 
-class _Checkpoints(keras.callbacks.Callback):
-    """Saves after each epoch; the manager replaces its pointer to the newest only when all of it is on disk."""
-
-    def __init__(self, manager, epoch):
-        super().__init__()
-        self.manager = manager
-        self.epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epoch.assign(epoch + 1)
-        self.manager.save(checkpoint_number=epoch + 1)
-
-
-def _restore(method, epoch, workdir):
-    """The manager of the run's checkpoints, the newest of which, if any, is put into the method and the epoch."""
-    method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
-    checkpoint = tf.train.Checkpoint(method=method, epoch=epoch)
-    manager = tf.train.CheckpointManager(checkpoint, os.path.join(workdir, "checkpoints"), CHECKPOINTS_KEPT)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-    return manager
-
-
 def _encoder(config, synchronized=False):
     return build_encoder(
         config.modality,
@@ -243,6 +211,15 @@ def _save_encoder(config, encoder):
     os.replace(partial, path)
 
 
+def _optimizer(config, method, steps_per_epoch):
+    rate = schedules.scaled_rate(config.base_lr, config.batch_size)
+    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch)
+    overrides = []
+    if config.predictor_lr != "cosine":
+        overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
+    return TorchSGD(schedule, momentum=0.9, weight_decay=config.weight_decay, overrides=overrides)
+
+
 def _predictor_rate(predictor_lr, schedule):
     """`fixed`: lr's initial value throughout, as in Chen & He's ImageNet runs (Appendix A); else a factor α, α · lr."""
     if predictor_lr == "fixed":
@@ -250,22 +227,14 @@ def _predictor_rate(predictor_lr, schedule):
     return schedules.HalfCosine(float(predictor_lr) * schedule.initial, schedule.epochs, schedule.steps_per_epoch)
 
 
-def _strategy(distribution):
-    if distribution == "one":
-        return tf.distribute.get_strategy()
-    # without a GPU: the logical CPU devices, of which there may be several
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-@contextlib.contextmanager
-def _precision(policy):
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
+def _monitors(config, data, steps_per_epoch, first_epoch, writer):
+    """The callbacks that watch; each adds its numbers to an epoch's logs, and `Log`, the last, writes them."""
+    return [
+        monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, first_epoch),
+        *_knn_monitor(config, data),
+        monitors.CollapseWarning(),
+        monitors.Log(os.path.join(config.workdir, "metrics.jsonl"), writer),
+    ]
 
 
 def _knn_monitor(config, data):
