@@ -19,7 +19,7 @@ from absl import app, flags
 
 import keras_simsiam
 from keras_simsiam import pipeline, run
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import features, figures, probes, report, scores
 from tfrecords import faults, reader
 
@@ -178,4 +178,4 @@ def main(argv):
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

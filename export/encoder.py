@@ -15,7 +15,7 @@ from absl import app, flags, logging
 
 from export import serving
 from keras_simsiam import run
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 
 
 def export(encoder, preprocessing, output):
@@ -117,4 +117,4 @@ def main(argv):
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

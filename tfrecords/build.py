@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it is the frames that are 
 
 from absl import app, flags
 
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import builder, report
 from tfrecords.processes import Pool
 from tfrecords.sources import cifar10, folder, nyu, open3d, sunrgbd, synthetic, tfds, tum, washington
@@ -172,4 +172,4 @@ def _arguments(source):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)
