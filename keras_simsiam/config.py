@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 
-from keras_simsiam import pipeline
+from keras_simsiam import optimizers, pipeline, schedules
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
@@ -66,6 +66,10 @@ class RunConfig:
     base_lr: float = 0.05
     weight_decay: float = 1e-4
     predictor_lr: str = "cosine"
+    optimizer: str = "sgd"
+    decay: str = "all"
+    warmup_epochs: float = 0.0
+    cosine_per: str = "epoch"
     precision: str = "float32"
     distribution: str = "one"
     knn_every: int = 5
@@ -83,7 +87,7 @@ class RunConfig:
         for name in ("hha_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")
-        for name in ("base_lr", "weight_decay", "cache_gb"):
+        for name in ("base_lr", "weight_decay", "warmup_epochs", "cache_gb"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and finite")
         if not 0 <= self.seed < 1 << 32:
@@ -97,6 +101,7 @@ class RunConfig:
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
         self._check_method()
+        self._check_optimization()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
 
@@ -112,6 +117,21 @@ class RunConfig:
             raise UserError(f"--queue_size={self.queue_size}: must hold a batch, {self.batch_size} keys")
         if self.method == "supervised" and self.cache != "none":
             raise UserError(f"--cache={self.cache} keeps no labels: use --cache=none with --method=supervised")
+
+    def _check_optimization(self):
+        """Refuses an optimizer or a schedule that is not there, and what the flags would promise and not do."""
+        choices_of = {"optimizer": optimizers.OPTIMIZERS, "decay": optimizers.DECAYS, "cosine_per": schedules.STEPS}
+        for name, choices in choices_of.items():
+            if getattr(self, name) not in choices:
+                raise UserError(f"--{name}={getattr(self, name)}: choose one of {', '.join(choices)}")
+        if self.optimizer == "lars" and self.decay != "weights":
+            raise UserError("--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it")
+        if self.optimizer == "sgd" and self.decay == "weights" and not self.weight_decay:
+            raise UserError("--decay=weights has no meaning with --weight_decay=0: nothing decays; leave it out")
+        if self.warmup_epochs >= self.epochs:
+            raise UserError(
+                f"--warmup_epochs={self.warmup_epochs:g}: must be below --epochs={self.epochs}, or the rate never falls"
+            )
 
     @property
     def preprocessing(self):

@@ -68,11 +68,33 @@ def test_a_damaged_flags_txt(tmp_path):
         ("image_size", -1),
         ("shuffle_mb", 0),
         ("cache_gb", -1.0),
+        ("optimizer", "adam"),
+        ("decay", "some"),
+        ("cosine_per", "month"),
+        ("warmup_epochs", -1.0),
+        ("warmup_epochs", float("nan")),
+        ("warmup_epochs", 100),
     ],
 )
 def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
     with pytest.raises(UserError, match=f"--{flag}={value}"):
         _config(tmp_path, **{flag: value})
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"optimizer": "lars"}, r"^--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it$"),
+        ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        _config(tmp_path, **changes)
+
+
+def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
+    _config(tmp_path, optimizer="lars", decay="weights", weight_decay=0.0, warmup_epochs=99.5)
 
 
 def test_dropping_hha_needs_rgb_beside_it(tmp_path):
