@@ -70,6 +70,7 @@ _define(flags.DEFINE_enum, "optimizer", list(OPTIMIZERS), help="PyTorch's SGD, o
 _define(flags.DEFINE_enum, "decay", list(DECAYS), help="L2 on all parameters, or on none of BatchNorm's and no biases.")
 _define(flags.DEFINE_float, "warmup_epochs", help="Epochs in which the learning rate rises from zero, step by step.")
 _define(flags.DEFINE_enum, "cosine_per", list(STEPS), help="The learning rate falls once an epoch, or at every step.")
+_define(flags.DEFINE_float, "blur", help="Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.")
 _define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Precision of the arithmetic.")
 _define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements while training.")

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 
-from keras_simsiam import optimizers, pipeline, schedules
+from keras_simsiam import blur, optimizers, pipeline, schedules
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
@@ -70,6 +70,7 @@ class RunConfig:
     decay: str = "all"
     warmup_epochs: float = 0.0
     cosine_per: str = "epoch"
+    blur: float = 0.0
     precision: str = "float32"
     distribution: str = "one"
     knn_every: int = 5
@@ -102,6 +103,7 @@ class RunConfig:
             )
         self._check_method()
         self._check_optimization()
+        self._check_blur()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
 
@@ -133,6 +135,19 @@ class RunConfig:
                 f"--warmup_epochs={self.warmup_epochs:g}: must be below --epochs={self.epochs}, or the rate never falls"
             )
 
+    def _check_blur(self):
+        if not 0 <= self.blur <= 1:
+            raise UserError(f"--blur={self.blur}: must be a probability, 0 to 1")
+        if self.blur and self.modality == "hha":
+            raise UserError(
+                f"--blur={self.blur} has no meaning with --modality=hha: only colour is blurred; leave it out"
+            )
+        if self.blur and not blur.radius(self.image_size):
+            raise UserError(
+                f"--blur={self.blur}: the kernel, a tenth of --image_size={self.image_size}, would be one pixel; "
+                "leave it out"
+            )
+
     @property
     def preprocessing(self):
         """What training, evaluation and serving do alike to a sample."""
@@ -141,7 +156,9 @@ class RunConfig:
     @property
     def augmentation(self):
         """What is drawn for each view."""
-        return Augmentation(self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout)
+        return Augmentation(
+            self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout, blur=self.blur
+        )
 
 
 def _check_factor(text):

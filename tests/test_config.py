@@ -74,6 +74,8 @@ def test_a_damaged_flags_txt(tmp_path):
         ("warmup_epochs", -1.0),
         ("warmup_epochs", float("nan")),
         ("warmup_epochs", 100),
+        ("blur", 1.5),
+        ("blur", float("nan")),
     ],
 )
 def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
@@ -86,6 +88,8 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
     [
         ({"optimizer": "lars"}, r"^--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it$"),
         ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
+        ({"blur": 0.5, "modality": "hha"}, r"^--blur=0.5 has no meaning with --modality=hha"),
+        ({"blur": 0.5, "image_size": 19}, r"^--blur=0.5: the kernel, a tenth of --image_size=19, would be one pixel"),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
@@ -94,7 +98,7 @@ def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
 
 
 def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
-    _config(tmp_path, optimizer="lars", decay="weights", weight_decay=0.0, warmup_epochs=99.5)
+    _config(tmp_path, optimizer="lars", decay="weights", weight_decay=0.0, warmup_epochs=99.5, blur=1.0)
 
 
 def test_dropping_hha_needs_rgb_beside_it(tmp_path):
