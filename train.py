@@ -18,6 +18,8 @@ from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
+from keras_simsiam.optimizers import DECAYS, OPTIMIZERS
+from keras_simsiam.schedules import STEPS
 from tfrecords import faults, reader
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
@@ -60,10 +62,15 @@ _define(flags.DEFINE_bool, "stop_gradient", help="Stop-gradient on the other vie
 _define(flags.DEFINE_integer, "batch_size", help="Samples in a step, over all devices.")
 _define(flags.DEFINE_integer, "epochs", help="Passes over the training split.")
 _define(flags.DEFINE_float, "base_lr", help="Learning rate of a batch of 256; it scales with the batch.")
-_define(flags.DEFINE_float, "weight_decay", help="L2 on all parameters, added to the gradient as PyTorch does.")
+_define(flags.DEFINE_float, "weight_decay", help="L2, added to the gradient as PyTorch does; --decay says on what.")
 _define(
     flags.DEFINE_string, "predictor_lr", help="The predictor's learning rate: cosine, fixed, or a factor of the rest's."
 )
+_define(flags.DEFINE_enum, "optimizer", list(OPTIMIZERS), help="PyTorch's SGD, or LARS, for batches of thousands.")
+_define(flags.DEFINE_enum, "decay", list(DECAYS), help="L2 on all parameters, or on none of BatchNorm's and no biases.")
+_define(flags.DEFINE_float, "warmup_epochs", help="Epochs in which the learning rate rises from zero, step by step.")
+_define(flags.DEFINE_enum, "cosine_per", list(STEPS), help="The learning rate falls once an epoch, or at every step.")
+_define(flags.DEFINE_float, "blur", help="Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.")
 _define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Precision of the arithmetic.")
 _define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements while training.")

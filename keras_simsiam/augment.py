@@ -8,6 +8,8 @@ import math
 
 import tensorflow as tf
 
+from keras_simsiam.blur import random_blur
+
 # Chen & He, Appendix A, and FAIR's code: brightness, contrast, saturation, hue; the probabilities of each transform
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.4, 0.1
 _JITTER_PROBABILITY, _GRAYSCALE_PROBABILITY, _FLIP_PROBABILITY = 0.8, 0.2, 0.5
@@ -30,6 +32,7 @@ class Augmentation:
         hha_color: colour jitter and grayscale on HHA too, with RGB's draws (Zhu, section 4.2: all transforms | spatial only).
         hha_jitter: random gain and offset of each HHA channel, so that its values do not identify the frame.
         hha_dropout: probability that a view's HHA is set to its middle, and the mask beside it to 0: nothing measured.
+        blur: probability that a view's RGB is blurred (0.5 published for ImageNet, none for CIFAR-10).
     """
 
     image_size: int
@@ -37,6 +40,7 @@ class Augmentation:
     hha_color: bool = False
     hha_jitter: bool = False
     hha_dropout: float = 0.0
+    blur: float = 0.0
 
 
 def sample_seed(seed, epoch, index):
@@ -72,6 +76,8 @@ def two_views(images, seed, augmentation):
 def random_view(images, seed, augmentation):
     """One random view: random resized crop, flip, colour jitter, grayscale (Zhu, section 3.1; Chen & He, Appendix A).
 
+    Blur, where it is wanted, comes last and on RGB alone, as in FAIR's code.
+
     Args:
         images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel, which
             follows the geometry alone.
@@ -93,6 +99,9 @@ def random_view(images, seed, augmentation):
 
     if "rgb" in view:
         view["rgb"] = color_transforms(view["rgb"], color_seed)
+        if augmentation.blur:
+            blur_seed = tf.random.experimental.stateless_fold_in(color_seed, 0)  # the other draws stay as they are
+            view["rgb"] = random_blur(view["rgb"], blur_seed, augmentation.blur)
     if "hha" in view:
         hha, mask = view["hha"][..., :3], view["hha"][..., 3:]  # most images have no mask: no channel
         hha = color_transforms(hha, color_seed) if augmentation.hha_color else hha

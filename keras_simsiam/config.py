@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 
-from keras_simsiam import pipeline
+from keras_simsiam import blur, optimizers, pipeline, schedules
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
@@ -66,6 +66,11 @@ class RunConfig:
     base_lr: float = 0.05
     weight_decay: float = 1e-4
     predictor_lr: str = "cosine"
+    optimizer: str = "sgd"
+    decay: str = "all"
+    warmup_epochs: float = 0.0
+    cosine_per: str = "epoch"
+    blur: float = 0.0
     precision: str = "float32"
     distribution: str = "one"
     knn_every: int = 5
@@ -83,7 +88,7 @@ class RunConfig:
         for name in ("hha_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")
-        for name in ("base_lr", "weight_decay", "cache_gb"):
+        for name in ("base_lr", "weight_decay", "warmup_epochs", "cache_gb"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and finite")
         if not 0 <= self.seed < 1 << 32:
@@ -97,6 +102,8 @@ class RunConfig:
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
         self._check_method()
+        self._check_optimization()
+        self._check_blur()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
 
@@ -113,6 +120,34 @@ class RunConfig:
         if self.method == "supervised" and self.cache != "none":
             raise UserError(f"--cache={self.cache} keeps no labels: use --cache=none with --method=supervised")
 
+    def _check_optimization(self):
+        """Refuses an optimizer or a schedule that is not there, and what the flags would promise and not do."""
+        choices_of = {"optimizer": optimizers.OPTIMIZERS, "decay": optimizers.DECAYS, "cosine_per": schedules.STEPS}
+        for name, choices in choices_of.items():
+            if getattr(self, name) not in choices:
+                raise UserError(f"--{name}={getattr(self, name)}: choose one of {', '.join(choices)}")
+        if self.optimizer == "lars" and self.decay != "weights":
+            raise UserError("--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it")
+        if self.optimizer == "sgd" and self.decay == "weights" and not self.weight_decay:
+            raise UserError("--decay=weights has no meaning with --weight_decay=0: nothing decays; leave it out")
+        if self.warmup_epochs >= self.epochs:
+            raise UserError(
+                f"--warmup_epochs={self.warmup_epochs:g}: must be below --epochs={self.epochs}, or the rate never falls"
+            )
+
+    def _check_blur(self):
+        if not 0 <= self.blur <= 1:
+            raise UserError(f"--blur={self.blur}: must be a probability, 0 to 1")
+        if self.blur and self.modality == "hha":
+            raise UserError(
+                f"--blur={self.blur} has no meaning with --modality=hha: only colour is blurred; leave it out"
+            )
+        if self.blur and not blur.radius(self.image_size):
+            raise UserError(
+                f"--blur={self.blur}: the kernel, a tenth of --image_size={self.image_size}, would be one pixel; "
+                "leave it out"
+            )
+
     @property
     def preprocessing(self):
         """What training, evaluation and serving do alike to a sample."""
@@ -121,7 +156,9 @@ class RunConfig:
     @property
     def augmentation(self):
         """What is drawn for each view."""
-        return Augmentation(self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout)
+        return Augmentation(
+            self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout, blur=self.blur
+        )
 
 
 def _check_factor(text):

@@ -1,17 +1,20 @@
-"""SGD as PyTorch defines it: every published SimSiam number rests on it, and Keras's differs."""
+"""SGD as PyTorch defines it, on which every published SimSiam number rests, and LARS for large batches on top of it."""
 
 import tensorflow as tf
 from tensorflow import keras
 
+OPTIMIZERS = ("sgd", "lars")
+DECAYS = ("all", "weights")
 
+
+@keras.utils.register_keras_serializable("keras_simsiam")
 class TorchSGD(keras.optimizers.Optimizer):
     """SGD with momentum and L2 in the gradient, the learning rate outside the velocity.
 
     v ← m·v + (g + wd·w);  w ← w − lr·v
 
     Keras's SGD keeps the learning rate inside the velocity (v ← m·v − lr·g), which differs as soon as the rate moves, and
-    its `weight_decay` is decoupled from the gradient. Weight decay applies to every variable, BatchNorm's too, as in FAIR's
-    code.
+    its `weight_decay` is decoupled from the gradient.
 
     Reference: Sutskever et al., ICML 2013, section 2, in the variant of torch.optim.SGD's documentation.
 
@@ -20,12 +23,14 @@ class TorchSGD(keras.optimizers.Optimizer):
         >>> optimizer.apply_gradients(zip(gradients, variables))
     """
 
-    def __init__(self, learning_rate, momentum=0.9, weight_decay=0.0, overrides=(), name="TorchSGD"):
+    def __init__(self, learning_rate, momentum=0.9, weight_decay=0.0, decay="all", overrides=(), name="TorchSGD"):
         """
         Args:
             learning_rate: a float or a schedule.
             momentum: m.
-            weight_decay: wd, L2 on every variable.
+            weight_decay: wd.
+            decay: which variables have L2: `all`, BatchNorm's too, as in FAIR's code; or the `weights` of convolutions and
+                dense layers only, neither scales, offsets nor biases.
             overrides: pairs (variables, learning rate or schedule) for those that do not follow `learning_rate`, found by
                 identity, not by name. They are part of this object only: `get_config` does not hold them.
             name: the optimizer's name.
@@ -35,6 +40,7 @@ class TorchSGD(keras.optimizers.Optimizer):
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.momentum = momentum
         self.l2 = weight_decay
+        self.decay = decay
         # the bound method rather than the dict, which Keras would wrap and try to checkpoint
         self._override = {self._var_key(variable): rate for variables, rate in overrides for variable in variables}.get
 
@@ -51,8 +57,14 @@ class TorchSGD(keras.optimizers.Optimizer):
         if callable(rate):
             rate = rate(self.iterations)
         velocity = self.velocities[self._index_dict[key]]
-        velocity.assign(self.momentum * velocity + gradient + self.l2 * variable)
+        velocity.assign(self._accelerated(velocity, gradient, variable))
         variable.assign_sub(tf.cast(rate, variable.dtype) * velocity)
+
+    def _accelerated(self, velocity, gradient, variable):
+        """The next velocity."""
+        velocity = self.momentum * velocity + gradient
+        decays = self.decay == "all" or is_weight(variable)
+        return velocity + self.l2 * variable if decays else velocity
 
     def get_config(self):
         return {
@@ -60,4 +72,56 @@ class TorchSGD(keras.optimizers.Optimizer):
             "learning_rate": self._serialize_hyperparameter(self._learning_rate),
             "momentum": self.momentum,
             "weight_decay": self.l2,
+            "decay": self.decay,
         }
+
+
+@keras.utils.register_keras_serializable("keras_simsiam")
+class LARS(TorchSGD):
+    """Layer-wise adaptive rate scaling: each layer's step is in proportion to its weights, so that a large rate is safe.
+
+    u = g + wd·w;  v ← m·v + (η·‖w‖/‖u‖)·u;  w ← w − lr·v, with ‖·‖ over one variable
+
+    Scales, offsets and biases have neither the factor nor L2 (v ← m·v + g), as published with SimCLR, BYOL and MoCo v3. The
+    learning rate is outside the velocity, as in the code of BYOL and MoCo v3; You et al. and SimCLR's code have it inside.
+    All three codes take ‖g + wd·w‖; You et al. and NVIDIA's LARC, which trained SwAV and SimSiam's linear probe, take
+    ‖g‖ + wd·‖w‖ (the same without decay), and LARC leaves no variable out.
+
+    Reference: You, Gitman, Ginsburg: Large Batch Training of Convolutional Networks, 2017, Algorithm 1.
+
+    Example:
+        >>> optimizer = LARS(4.8, momentum=0.9, weight_decay=1e-6)
+    """
+
+    def __init__(self, learning_rate, momentum=0.9, weight_decay=0.0, trust=1e-3, overrides=(), name="LARS"):
+        """
+        Args:
+            learning_rate: a float or a schedule.
+            momentum: m.
+            weight_decay: wd.
+            trust: η, the trust coefficient.
+            overrides: as of `TorchSGD`.
+            name: the optimizer's name.
+        """
+        super().__init__(learning_rate, momentum, weight_decay, "weights", overrides, name)
+        self.trust = trust
+
+    def _accelerated(self, velocity, gradient, variable):
+        if is_weight(variable):
+            gradient += self.l2 * variable
+            gradient *= self._trust_ratio(tf.norm(variable), tf.norm(gradient))
+        return self.momentum * velocity + gradient
+
+    def _trust_ratio(self, weight, update):
+        """η·‖w‖/‖u‖; 1 where either is zero: new layers may start at zero, and a stopped gradient moves nothing."""
+        return tf.where((weight > 0) & (update > 0), tf.math.divide_no_nan(self.trust * weight, update), 1.0)
+
+    def get_config(self):
+        config = super().get_config() | {"trust": self.trust}
+        del config["decay"]
+        return config
+
+
+def is_weight(variable):
+    """Whether a variable is the weight of a layer, as against a scale, an offset or a bias, which have one dimension."""
+    return variable.shape.rank > 1

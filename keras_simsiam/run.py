@@ -23,7 +23,7 @@ from keras_simsiam.distribution import precision, strategy
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
-from keras_simsiam.optimizers import TorchSGD
+from keras_simsiam.optimizers import LARS, TorchSGD
 
 KNN_TEMPERATURE = 0.1
 
@@ -213,18 +213,22 @@ def _save_encoder(config, encoder):
 
 def _optimizer(config, method, steps_per_epoch):
     rate = schedules.scaled_rate(config.base_lr, config.batch_size)
-    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch)
+    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch, config.warmup_epochs, config.cosine_per)
     overrides = []
     if config.predictor_lr != "cosine":
         overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
-    return TorchSGD(schedule, momentum=0.9, weight_decay=config.weight_decay, overrides=overrides)
+    options = {"momentum": 0.9, "weight_decay": config.weight_decay, "overrides": overrides}
+    if config.optimizer == "lars":
+        return LARS(schedule, **options)
+    return TorchSGD(schedule, decay=config.decay, **options)
 
 
 def _predictor_rate(predictor_lr, schedule):
-    """`fixed`: lr's initial value throughout, as in Chen & He's ImageNet runs (Appendix A); else a factor α, α · lr."""
+    """`fixed`: the cosine's initial value throughout, as in Chen & He's ImageNet runs (Appendix A), in a warm-up too, as in
+    solo-learn; else a factor α, α · lr."""
     if predictor_lr == "fixed":
         return schedule.initial
-    return schedules.HalfCosine(float(predictor_lr) * schedule.initial, schedule.epochs, schedule.steps_per_epoch)
+    return schedules.HalfCosine(**schedule.get_config() | {"initial": float(predictor_lr) * schedule.initial})
 
 
 def _monitors(config, data, steps_per_epoch, first_epoch, writer):

@@ -68,11 +68,37 @@ def test_a_damaged_flags_txt(tmp_path):
         ("image_size", -1),
         ("shuffle_mb", 0),
         ("cache_gb", -1.0),
+        ("optimizer", "adam"),
+        ("decay", "some"),
+        ("cosine_per", "month"),
+        ("warmup_epochs", -1.0),
+        ("warmup_epochs", float("nan")),
+        ("warmup_epochs", 100),
+        ("blur", 1.5),
+        ("blur", float("nan")),
     ],
 )
 def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
     with pytest.raises(UserError, match=f"--{flag}={value}"):
         _config(tmp_path, **{flag: value})
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"optimizer": "lars"}, r"^--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it$"),
+        ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
+        ({"blur": 0.5, "modality": "hha"}, r"^--blur=0.5 has no meaning with --modality=hha"),
+        ({"blur": 0.5, "image_size": 19}, r"^--blur=0.5: the kernel, a tenth of --image_size=19, would be one pixel"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        _config(tmp_path, **changes)
+
+
+def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
+    _config(tmp_path, optimizer="lars", decay="weights", weight_decay=0.0, warmup_epochs=99.5, blur=1.0)
 
 
 def test_dropping_hha_needs_rgb_beside_it(tmp_path):

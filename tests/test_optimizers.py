@@ -1,11 +1,15 @@
-"""PyTorch's SGD: against NumPy under a cosine schedule, and learning rates by variable."""
+"""PyTorch's SGD and LARS: against NumPy under a cosine schedule, PyTorch's own numbers, learning rates by variable."""
+
+import json
+import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow import keras
 
-from keras_simsiam.optimizers import TorchSGD
-from keras_simsiam.schedules import HalfCosine, scaled_rate
+from keras_simsiam.optimizers import LARS, TorchSGD
+from keras_simsiam.schedules import HalfCosine
 
 
 def test_follows_numpy_under_a_cosine_schedule():
@@ -22,6 +26,36 @@ def test_follows_numpy_under_a_cosine_schedule():
     np.testing.assert_allclose(weight, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "schedule", [HalfCosine(0.2, 100, 1), HalfCosine(0.2, 10, 10, cosine_per="step")], ids=["epoch", "step"]
+)
+def test_follows_torch(schedule):
+    """100 steps of two dense layers with biases, as torch.optim.SGD made them in float64, recorded every 10 steps.
+
+    The recording: loss = mean((tanh(x·w1 + b1)·w2 + b2 − y)²); torch.optim.SGD([w1, b1, w2, b2], lr=0.2, momentum=0.9,
+    weight_decay=5e-3); torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=100), stepped after each step.
+    """
+    recorded = json.loads((pathlib.Path(__file__).parent / "golden" / "torch_sgd.json").read_text())
+    x, y = (tf.constant(recorded[name], tf.float32) for name in ("x", "y"))
+    parameters = [tf.Variable(start, dtype=tf.float32) for start in recorded["start"]]
+    optimizer = TorchSGD(schedule, momentum=0.9, weight_decay=5e-3)
+    optimizer.build(parameters)
+
+    @tf.function
+    def step():
+        w1, b1, w2, b2 = parameters
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((tf.tanh(x @ w1 + b1) @ w2 + b2 - y) ** 2)
+        optimizer.apply_gradients(zip(tape.gradient(loss, parameters), parameters, strict=True))
+
+    for number in range(1, 101):
+        step()
+        if str(number) in recorded["after"]:
+            for parameter, expected in zip(parameters, recorded["after"][str(number)], strict=True):
+                np.testing.assert_allclose(parameter.numpy().ravel(), expected, rtol=0, atol=1e-5)
+    assert len(recorded["after"]) == 10
+
+
 def test_the_learning_rate_is_outside_the_velocity():
     """The toy that tells PyTorch's SGD from Keras's: gradient 1 twice, the rate falling from 1 to 0.1."""
     weight = tf.Variable(0.0)
@@ -32,9 +66,55 @@ def test_the_learning_rate_is_outside_the_velocity():
     assert float(weight) == pytest.approx(-1 - 0.1 * 1.9)  # Keras's SGD: −1 − (0.9 + 0.1) = −2
 
 
-def test_overrides_by_identity_not_by_name():
+def test_decay_of_weights_leaves_scales_and_biases_alone():
+    kernel, bias = tf.Variable([[2.0]]), tf.Variable([2.0])
+    for decay, expected in (("all", [1.8, 1.8]), ("weights", [1.8, 2.0])):
+        kernel.assign([[2.0]])
+        bias.assign([2.0])
+        optimizer = TorchSGD(1.0, weight_decay=0.1, decay=decay)
+        optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in (kernel, bias)])
+        np.testing.assert_allclose([kernel.numpy().item(), bias.numpy().item()], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "function"])
+def test_lars_follows_numpy(compiled):
+    """u = g + wd·w, v ← 0.9·v + (η·‖w‖/‖u‖)·u, w ← w − lr·v for the kernels of a convolution and a dense layer; the scale
+    has v ← 0.9·v + g."""
+    random = np.random.default_rng(1)
+    shapes = [(3, 3, 2, 4), (5, 6), (4,)]
+    variables = [tf.Variable(random.normal(size=shape), dtype=tf.float32) for shape in shapes]
+    optimizer = LARS(HalfCosine(2.0, 10, 5, warmup_epochs=2, cosine_per="step"), weight_decay=0.01, trust=0.02)
+    optimizer.build(variables)
+    apply = lambda gradients: optimizer.apply_gradients(zip(gradients, variables, strict=True))  # noqa: E731
+    apply = tf.function(apply) if compiled else apply
+    expected = [variable.numpy().astype(np.float64) for variable in variables]
+    velocities = [np.zeros(shape) for shape in shapes]
+    for step in range(50):
+        gradients = [random.normal(size=shape) for shape in shapes]
+        apply([tf.constant(gradient, tf.float32) for gradient in gradients])
+        rate = 2.0 * (step / 10 if step < 10 else 0.5 * (1 + np.cos(np.pi * (step - 10) / 40)))
+        for index, update in enumerate(gradients):
+            if index < 2:
+                update = update + 0.01 * expected[index]
+                update = update * 0.02 * np.sqrt((expected[index] ** 2).sum() / (update**2).sum())
+            velocities[index] = 0.9 * velocities[index] + update
+            expected[index] = expected[index] - rate * velocities[index]
+    for variable, value in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(variable, value, rtol=0, atol=2e-5 * np.abs(value).max())
+
+
+def test_lars_where_a_norm_is_zero():
+    """A layer that starts at zero learns at the plain rate; without a gradient nothing moves, and nothing becomes NaN."""
+    empty, still = tf.Variable(tf.zeros([2, 2])), tf.Variable(tf.ones([2, 2]))
+    LARS(0.5).apply_gradients([(tf.ones([2, 2]), empty), (tf.zeros([2, 2]), still)])
+    np.testing.assert_array_equal(empty, np.full([2, 2], -0.5))
+    np.testing.assert_array_equal(still, np.ones([2, 2]))
+
+
+@pytest.mark.parametrize("optimizer_of", [TorchSGD, LARS])
+def test_overrides_by_identity_not_by_name(optimizer_of):
     first, second, third = (tf.Variable(0.0, name="same") for _ in range(3))
-    optimizer = TorchSGD(
+    optimizer = optimizer_of(
         HalfCosine(0.1, 2, 1), momentum=0.0, overrides=[([second], 1.0), ([third], HalfCosine(10.0, 2, 1))]
     )
     for _ in range(2):
@@ -43,22 +123,28 @@ def test_overrides_by_identity_not_by_name():
     np.testing.assert_allclose([first, second, third], [-0.15, -2.0, -15.0], atol=1e-5)
 
 
-def test_in_a_function_and_from_its_config():
-    weight = tf.Variable([1.0, 2.0])
-    optimizer = TorchSGD.from_config(TorchSGD(0.5, momentum=0.0, weight_decay=0.1).get_config())
-    step = tf.function(lambda gradient: optimizer.apply_gradients([(gradient, weight)]))
-    step(tf.constant([1.0, 1.0]))
-    np.testing.assert_allclose(weight, [1 - 0.5 * 1.1, 2 - 0.5 * 1.2], atol=1e-6)
-
-
-def test_schedule_changes_once_an_epoch_and_ends_near_zero():
-    schedule = HalfCosine(0.2, epochs=10, steps_per_epoch=3)
-    rates = np.array([float(schedule(step)) for step in range(30)])
-    assert rates[0] == pytest.approx(0.2) and rates[15] == pytest.approx(0.1)
-    np.testing.assert_allclose(rates.reshape(10, 3).std(axis=1), 0, atol=1e-8)
-    again = HalfCosine.from_config(schedule.get_config())
-    assert float(again(17)) == float(schedule(17))
-
-
-def test_linear_scaling_rule():
-    assert scaled_rate(0.05, 64) == 0.0125
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        TorchSGD(HalfCosine(0.3, 4, 2, 1.5, "step"), momentum=0.8, weight_decay=0.1, decay="weights"),
+        LARS(HalfCosine(3.0, 4, 2, 1.5), momentum=0.8, weight_decay=0.1, trust=0.05),
+    ],
+    ids=["sgd", "lars"],
+)
+def test_saved_and_loaded_it_goes_on_as_it_would_have(optimizer, tmp_path):
+    """Velocities, the step and every setting are in the file: the loaded model takes the same next steps."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.BatchNormalization()(inputs)))
+    model.compile(optimizer, "mse")
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(6, 3)), random.normal(size=(6, 2))
+    model.fit(x, y, epochs=3, batch_size=6, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer.get_config() == optimizer.get_config()
+    before = model.get_weights()
+    for each in (model, loaded):
+        each.fit(x, y, epochs=3, batch_size=6, shuffle=False, verbose=0)
+    for start, one, other in zip(before, model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert (one != start).any()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import types
 
 import numpy as np
 import pytest
@@ -64,13 +65,16 @@ def _metrics(workdir):
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
 
 
+LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "cosine_per": "step"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
         {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
         {"method": "mocov2", "queue_size": 6},
-        {"method": "swav"},
+        {"method": "swav", "image_size": 20, "blur": 0.5, **LARGE_BATCH},
     ],
     ids=str,
 )
@@ -129,12 +133,31 @@ def test_a_batch_larger_than_the_data_is_refused(config, data):
     assert not os.path.exists(config("run").workdir)
 
 
-def test_predictor_rates():
-    config = RunConfig("data", "run", image_size=16, width=2, predictor_lr="10", epochs=4)
-    method = run.build_method(config, steps_per_epoch=2)
-    variable = method.predictor.trainable_variables[0]
-    rate = method.optimizer._override(method.optimizer._var_key(variable))
-    assert float(rate(0)) == pytest.approx(10 * 0.0125) and float(rate(4)) == pytest.approx(10 * 0.0125 / 2)
+@pytest.mark.parametrize("optimizer", [{}, {"optimizer": "lars", "decay": "weights"}], ids=["sgd", "lars"])
+@pytest.mark.parametrize(
+    ("predictor_lr", "warmup_epochs", "encoder", "predictor"),
+    [
+        ("cosine", 0.0, [1, 1, 0.75], [1, 1, 0.75]),
+        ("10", 0.0, [1, 1, 0.75], [10, 10, 7.5]),
+        ("10", 2.0, [0, 0.25, 0.5], [0, 2.5, 5]),
+        ("fixed", 2.0, [0, 0.25, 0.5], [1, 1, 1]),
+    ],
+)
+def test_predictor_rates(optimizer, predictor_lr, warmup_epochs, encoder, predictor):
+    """How far a bias, which has neither L2 nor LARS's factor, moves in three steps of a run of three epochs of two steps."""
+    config = RunConfig(
+        "data", "run", predictor_lr=predictor_lr, warmup_epochs=warmup_epochs, epochs=3, weight_decay=0.0, **optimizer
+    )
+    biases = tf.Variable(0.0), tf.Variable(0.0)
+    method = types.SimpleNamespace(predictor=types.SimpleNamespace(trainable_variables=biases[1:]))
+    built = run._optimizer(config, method, steps_per_epoch=2)
+    built.momentum = 0.0
+    moves = []
+    for _ in range(3):
+        before = np.array([float(bias) for bias in biases])
+        built.apply_gradients([(tf.constant(1.0), bias) for bias in biases])
+        moves.append((before - [float(bias) for bias in biases]) / 0.0125)
+    np.testing.assert_allclose(np.transpose(moves), [encoder, predictor], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("choice", ["mask", "nearest"])
