@@ -71,6 +71,8 @@ def _metrics(workdir):
         {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
         {"method": "mocov2", "queue_size": 6},
         {"method": "swav"},
+        {"alternation": 3, "head_dropout": 0.2},
+        {"method": "simsiam_average"},
     ],
     ids=str,
 )
