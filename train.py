@@ -113,6 +113,11 @@ def load_info(config):
     info = reader.load(config.data_dir)
     if not info.has_depth and config.modality != "rgb":
         raise UserError(f"--modality={config.modality}: {config.data_dir} has no depth; use --modality=rgb")
+    unlabelled = info.splits["train"].unlabelled if "train" in info.splits else 0
+    if unlabelled and config.method == "supervised":
+        raise UserError(
+            f"--method=supervised: {unlabelled} training frames of {config.data_dir} have no label; leave them out"
+        )
     return faults.leave_out(info, ("train", held_out(info))) if config.on_corrupt == "skip" else info
 
 
