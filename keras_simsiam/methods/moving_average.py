@@ -14,7 +14,7 @@ class MovingAverage(Method):
     no predictor is needed. As its Eq. 10, not symmetrised: the first view learns, the second is averaged. Outputs are
     averaged with length 1, as the paper's squared error assumes. It does not say what η begins with: here with a random
     direction for each image, as the memory bank that it refers to (Wu et al., CVPR 2018); from nothing, the first epoch
-    would be SimSiam without a predictor, which collapses.
+    would be SimSiam without a predictor, which collapses (Table 1).
 
     Example:
         >>> encoder = build_encoder("rgb", "resnet18", 224)
