@@ -59,6 +59,9 @@ _define(flags.DEFINE_enum, "method", list(METHODS), help="SimSiam, a rival of it
 _define(flags.DEFINE_bool, "symmetric", help="SimSiam: both views predict each other; false: the first the second.")
 _define(flags.DEFINE_integer, "queue_size", help="MoCo v2: the number of keys of earlier batches that are kept.")
 _define(flags.DEFINE_bool, "stop_gradient", help="Stop-gradient on the other view's projection; false collapses.")
+_define(
+    flags.DEFINE_integer, "alternation", help="SimSiam: steps for which the weights that make the targets stand still."
+)
 _define(flags.DEFINE_integer, "batch_size", help="Samples in a step, over all devices.")
 _define(flags.DEFINE_integer, "epochs", help="Passes over the training split.")
 _define(flags.DEFINE_float, "base_lr", help="Learning rate of a batch of 256; it scales with the batch.")
@@ -82,7 +85,11 @@ _define(
     ["none", "memory", "disk"],
     help="Where frames are kept once they are decoded and have their HHA; views are the same with and without.",
 )
-_define(flags.DEFINE_float, "cache_gb", help="The most that caches may take, in GB; what needs more is refused.")
+_define(
+    flags.DEFINE_float,
+    "cache_gb",
+    help="The most that caches, or what simsiam_average keeps, may take, in GB; more is refused.",
+)
 _define(
     flags.DEFINE_enum,
     "on_corrupt",
@@ -113,6 +120,11 @@ def load_info(config):
     info = reader.load(config.data_dir)
     if not info.has_depth and config.modality != "rgb":
         raise UserError(f"--modality={config.modality}: {config.data_dir} has no depth; use --modality=rgb")
+    unlabelled = info.splits["train"].unlabelled if "train" in info.splits else 0
+    if unlabelled and config.method == "supervised":
+        raise UserError(
+            f"--method=supervised: {unlabelled} training frames of {config.data_dir} have no label; leave them out"
+        )
     return faults.leave_out(info, ("train", held_out(info))) if config.on_corrupt == "skip" else info
 
 

@@ -15,6 +15,7 @@ from keras_simsiam.methods.build import METHODS
 MOVABLE = ("workdir", "data_dir", "cache", "cache_gb", "on_corrupt")
 COUNTS = (
     "queue_size",
+    "alternation",
     "image_size",
     "width",
     "projector_layers",
@@ -25,14 +26,16 @@ COUNTS = (
     "shuffle_mb",
 )
 
-OF_ONE_METHOD = {
-    "symmetric": "simsiam",
-    "stop_gradient": "simsiam",
-    "projector_layers": "simsiam",
-    "head_batch_norm": "simsiam",
-    "head_dropout": "simsiam",
-    "predictor_lr": "simsiam",
-    "queue_size": "mocov2",
+# The methods that a flag has a meaning for.
+OF_SOME_METHODS = {
+    "symmetric": ("simsiam",),
+    "stop_gradient": ("simsiam",),
+    "alternation": ("simsiam",),
+    "projector_layers": ("simsiam", "simsiam_average"),
+    "head_batch_norm": ("simsiam", "simsiam_average"),
+    "head_dropout": ("simsiam", "simsiam_average"),
+    "predictor_lr": ("simsiam",),
+    "queue_size": ("mocov2",),
 }
 
 
@@ -61,6 +64,7 @@ class RunConfig:
     head_batch_norm: bool = True
     head_dropout: float = 0.0
     stop_gradient: bool = True
+    alternation: int = 1
     batch_size: int = 64
     epochs: int = 100
     base_lr: float = 0.05
@@ -112,9 +116,17 @@ class RunConfig:
         if self.method not in METHODS:
             raise UserError(f"--method={self.method}: choose one of {', '.join(METHODS)}")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        for name, method in OF_ONE_METHOD.items():
-            if self.method != method and getattr(self, name) != defaults[name]:
+        for name, methods in OF_SOME_METHODS.items():
+            if self.method not in methods and getattr(self, name) != defaults[name]:
                 raise UserError(f"--{name} has no meaning for --method={self.method}: leave it out")
+        if self.alternation > 1 and not self.stop_gradient:
+            raise UserError(
+                f"--alternation={self.alternation}: what a block of steps predicts is fixed; leave out --stop_gradient=false"
+            )
+        if self.method == "simsiam_average" and self.on_corrupt == "skip":
+            raise UserError(
+                "--on_corrupt=skip changes the places by which --method=simsiam_average knows frames: use --on_corrupt=fail"
+            )
         if self.method == "mocov2" and self.queue_size < self.batch_size:
             raise UserError(f"--queue_size={self.queue_size}: must hold a batch, {self.batch_size} keys")
         if self.method == "supervised" and self.cache != "none":

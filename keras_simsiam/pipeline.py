@@ -112,7 +112,7 @@ def view_batches(
     first_epoch=0,
     shuffle_records=None,
     first_index=0,
-    labelled=False,
+    beside=None,
 ):
     """Batches of two views, epoch after epoch without end.
 
@@ -130,10 +130,10 @@ def view_batches(
         first_epoch: the epoch to begin with, from 0.
         shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
         first_index: place of the first record in the data set, so that several workers draw differently.
-        labelled: whether each batch is (views, labels), for supervised pre-training.
+        beside: `label` or `index` (the sample's place in the data set): each batch is (views, those of its samples).
 
     Returns:
-        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1; labels are int64 [B].
+        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1; labels and places are int64 [B].
     """
     per_epoch = count // batch_size * batch_size
     # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart
@@ -153,7 +153,7 @@ def view_batches(
         sample = decode(record)
         images = native_images(sample, preprocessing)
         views = augment.two_views(images, augment.sample_seed(seed, epoch, index), augmentation)
-        return (views, sample["label"]) if labelled else views
+        return (views, (sample | {"index": index})[beside]) if beside else views
 
     return (
         shuffle_seeds.flat_map(one_epoch)

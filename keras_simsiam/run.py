@@ -66,7 +66,7 @@ def train(config, data, callbacks=()):
 
     Raises:
         UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
-            no labels to supervise by.
+            no labels to supervise by; a method that would keep more of the samples than --cache_gb.
     """
     _check_data(config, data)
     steps_per_epoch = data.count // config.batch_size
@@ -76,7 +76,7 @@ def train(config, data, callbacks=()):
     keras.backend.clear_session()
     epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
     with precision(config.precision), strategy(config.distribution).scope():
-        method = build_method(config, steps_per_epoch, data.num_classes)
+        method = build_method(config, steps_per_epoch, data.num_classes, data.count)
         manager = checkpoints.restore(method, epoch, config.workdir)
         first_epoch = int(epoch)
         batches = _view_batches(config, data, first_epoch)
@@ -84,7 +84,7 @@ def train(config, data, callbacks=()):
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
         if first_epoch == 0:
             batch = next(iter(batches))
-            _write_view_grid(config.workdir, batch[0] if config.method == "supervised" else batch, writer)
+            _write_view_grid(config.workdir, batch[0] if config.method in build.BESIDE else batch, writer)
         history = method.fit(
             batches,
             initial_epoch=first_epoch,
@@ -110,6 +110,7 @@ def _check_data(config, data):
         )
     if config.method == "supervised" and not data.num_classes:
         raise UserError("--method=supervised: the data set has no labels to learn from and a split to test them on")
+    build.check_memory(config, data.count)
 
 
 def _view_batches(config, data, first_epoch):
@@ -122,17 +123,18 @@ def _view_batches(config, data, first_epoch):
         config.seed,
         first_epoch,
         shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
-        labelled=config.method == "supervised",
+        beside=build.BESIDE.get(config.method),
     )
 
 
-def build_method(config, steps_per_epoch, num_classes=0):
+def build_method(config, steps_per_epoch, num_classes=0, samples=1):
     """The method of a configuration, with its optimizer, newly initialised from the configuration's seed.
 
     Args:
         config: a `RunConfig`.
         steps_per_epoch: optimizer steps of one epoch.
         num_classes: number of labels, for supervised pre-training.
+        samples: number of training samples, for a method that keeps something of each.
 
     Returns:
         A compiled `methods.base.Method`.
@@ -140,7 +142,8 @@ def build_method(config, steps_per_epoch, num_classes=0):
     keras.utils.set_random_seed(config.seed)
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
     encoder = _encoder(config, synchronized)
-    method = build.build(config, encoder, config.epochs * steps_per_epoch, num_classes, synchronized)
+    sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
+    method = build.build(config, encoder, sizes, synchronized)
     method.compile(_optimizer(config, method, steps_per_epoch))
     return method
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam import augment, pipeline
+from keras_simsiam import augment, cache, pipeline
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.pipeline import Preprocessing
@@ -182,6 +182,38 @@ def test_two_workers_draw_differently(monkeypatch):
         return next(iter(batches))[0]["rgb"].numpy()
 
     assert not np.allclose(first_view(0), first_view(4))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_each_sample_comes_with_its_place_in_the_data_set(monkeypatch, cached):
+    monkeypatch.setattr(augment, "color_transforms", lambda image, seed: image)  # so that its gray level names a sample
+    records, decode = tf.data.Dataset.range(7), lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))}
+    if cached:
+        records, decode = cache.in_memory(records, decode, Preprocessing("rgb", 4), 1.0)
+    augmentation = Augmentation(4, min_crop=1.0)
+    batches = pipeline.view_batches(
+        records, decode, 7, Preprocessing("rgb", 4), augmentation, 2, 0, first_index=100, beside="index"
+    )
+    for views, index in batches.take(6):
+        for view in views:
+            levels = np.round(view["rgb"][:, 0, 0, 0] * 255 / 30).astype(int)
+            assert index.dtype == tf.int64 and (100 + levels).tolist() == index.numpy().tolist()
+
+
+def test_labels_come_beside_views_where_asked_for(make_sample):
+    samples = {key: tf.stack([make_sample(index)[key] for index in range(4)]) for key in make_sample()}
+    batches = pipeline.view_batches(
+        tf.data.Dataset.from_tensor_slices(samples),
+        lambda sample: sample,
+        4,
+        Preprocessing("rgb", 8),
+        Augmentation(8),
+        batch_size=4,
+        seed=0,
+        beside="label",
+    )
+    views, labels = next(iter(batches))
+    assert len(views) == 2 and sorted(labels.numpy().tolist()) == [0, 0, 1, 1]
 
 
 def test_records_in_the_shuffles_memory():

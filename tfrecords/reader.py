@@ -31,6 +31,7 @@ class Split:
       sizes: bytes of each shard.
       checksums: SHA-256 of each shard, in hexadecimal digits; none in data sets of the first releases.
       ranges: of each shard the first record that is read, from 0, and how many; None where all of every shard is.
+      unlabelled: number of frames written without a label, as far as the data set says.
     """
 
     shards: tuple[str, ...]
@@ -38,6 +39,7 @@ class Split:
     sizes: tuple[int, ...] = ()
     checksums: tuple[str, ...] = ()
     ranges: tuple[tuple[int, int], ...] | None = None
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def _info(data_dir, content):
         # data sets of the first release did not say
         written = split.get("bytes", [None] * len(shards))
         sizes = tuple(_checked_size(*pair) for pair in zip(shards, written, strict=True))
-        splits[name] = Split(shards, split["count"], sizes, tuple(split.get("sha256", ())))
+        unlabelled = split.get("labels", {}).get("-1", 0)
+        splits[name] = Split(shards, split["count"], sizes, tuple(split.get("sha256", ())), unlabelled=unlabelled)
     return Info(data_dir, splits, tuple(content["classes"]), tuple(content["instances"]), content["has_depth"])
 
 

@@ -1,9 +1,15 @@
 """Each method with the heads and constants that its paper gives it, by the name of the train command's --method."""
 
+import sys
+import typing
+
 from tensorflow import keras
 
+from keras_simsiam.errors import UserError
+from keras_simsiam.methods.alternating import Alternating
 from keras_simsiam.methods.byol import BYOL
 from keras_simsiam.methods.moco import MoCoV2
+from keras_simsiam.methods.moving_average import MovingAverage
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
@@ -14,44 +20,88 @@ PROJECTION = 2048  # size of SimSiam's z and p, and of all hidden layers (Chen &
 CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
 
 
-def _simsiam(config, encoder, features, batch_norm, _steps, _classes):
-    heads = batch_norm | {"batch_norms": config.head_batch_norm, "dropout": config.head_dropout}
-    return SimSiam(
-        encoder,
-        projector(features, PROJECTION, PROJECTION, config.projector_layers, **heads),
-        predictor(PROJECTION, **heads),
-        config.stop_gradient,
-        config.symmetric,
+class Sizes(typing.NamedTuple):
+    """Of a run: optimizer steps, training samples, and classes among them (for `supervised`)."""
+
+    steps: int
+    samples: int
+    classes: int
+
+
+def _simsiam(config, encoder, features, batch_norm, _sizes):
+    heads = _simsiam_heads(config, batch_norm)
+    networks = encoder, _simsiam_projector(config, features, heads), predictor(PROJECTION, **heads)
+    if config.alternation > 1:
+        return Alternating(*networks, config.alternation, config.symmetric)
+    return SimSiam(*networks, config.stop_gradient, config.symmetric)
+
+
+def _simsiam_average(config, encoder, features, batch_norm, sizes):
+    print(
+        f"keeping averages of {sizes.samples} frames, {_averages_gb(sizes.samples):.3g} GB, on each device and in checkpoints",
+        file=sys.stderr,
     )
+    head = _simsiam_projector(config, features, _simsiam_heads(config, batch_norm))
+    return MovingAverage(encoder, head, sizes.samples)
 
 
-def _simclr(_config, encoder, features, batch_norm, _steps, _classes):
+def _averages_gb(samples):
+    return samples * PROJECTION * 4 / 10**9
+
+
+def check_memory(config, samples):
+    """Refuses a run whose method would keep too much of its samples.
+
+    Args:
+        config: a `RunConfig`.
+        samples: number of training samples.
+
+    Raises:
+        UserError: more than --cache_gb allows.
+    """
+    if config.method == "simsiam_average" and _averages_gb(samples) > config.cache_gb:
+        raise UserError(
+            f"--cache_gb={config.cache_gb:g}: the averages of --method=simsiam_average, {PROJECTION} numbers for each of "
+            f"{samples} frames, need {_averages_gb(samples):.3g} GB on each device: allow more, or train on fewer frames"
+        )
+
+
+def _simsiam_heads(config, batch_norm):
+    return batch_norm | {"batch_norms": config.head_batch_norm, "dropout": config.head_dropout}
+
+
+def _simsiam_projector(config, features, heads):
+    return projector(features, PROJECTION, PROJECTION, config.projector_layers, **heads)
+
+
+def _simclr(_config, encoder, features, batch_norm, _sizes):
     return SimCLR(encoder, projector(features, PROJECTION, CONTRASTED, layers=2, **batch_norm))
 
 
-def _mocov2(config, encoder, features, _batch_norm, _steps, _classes):
+def _mocov2(config, encoder, features, _batch_norm, _sizes):
     head = projector(features, PROJECTION, CONTRASTED, layers=2, batch_norms=False)
     return MoCoV2(encoder, head, config.queue_size)
 
 
-def _byol(_config, encoder, features, batch_norm, steps, _classes):
+def _byol(_config, encoder, features, batch_norm, sizes):
     """The paper's heads, 4096 hidden and 256 out."""
     head = projector(features, 4096, 256, layers=2, last_batch_norm=False, **batch_norm)
-    return BYOL(encoder, head, predictor(256, 4096, **batch_norm), steps)
+    return BYOL(encoder, head, predictor(256, 4096, **batch_norm), sizes.steps)
 
 
-def _swav(config, encoder, features, batch_norm, steps, _classes):
+def _swav(config, encoder, features, batch_norm, sizes):
     """The prototypes stand still for the first epoch."""
     head = projector(features, PROJECTION, CONTRASTED, layers=2, last_batch_norm=False, **batch_norm)
-    return SwAV(encoder, head, frozen_steps=steps // config.epochs)
+    return SwAV(encoder, head, frozen_steps=sizes.steps // config.epochs)
 
 
-def _supervised(_config, encoder, _features, _batch_norm, _steps, classes):
-    return Supervised(encoder, keras.layers.Dense(classes, dtype="float32", name="classifier"))
+def _supervised(_config, encoder, _features, _batch_norm, sizes):
+    return Supervised(encoder, keras.layers.Dense(sizes.classes, dtype="float32", name="classifier"))
 
 
 METHODS = {
     "simsiam": _simsiam,
+    "simsiam_average": _simsiam_average,
     "simclr": _simclr,
     "mocov2": _mocov2,
     "byol": _byol,
@@ -59,19 +109,20 @@ METHODS = {
     "supervised": _supervised,
 }
 
+BESIDE = {"supervised": "label", "simsiam_average": "index"}  # what some learn from beside views: pipeline.view_batches
 
-def build(config, encoder, steps, classes, synchronized):
+
+def build(config, encoder, sizes, synchronized):
     """The method of a configuration, newly initialised, not compiled.
 
     Args:
         config: a `RunConfig`.
         encoder: a model from a view to a dict with `embedding` [B,D].
-        steps: optimizer steps of the whole run.
-        classes: number of labels, for `supervised`.
+        sizes: the run's `Sizes`.
         synchronized: BatchNorm statistics over all replicas.
 
     Returns:
         A `methods.base.Method`.
     """
     features = encoder.output["embedding"].shape[-1]
-    return METHODS[config.method](config, encoder, features, {"synchronized": synchronized}, steps, classes)
+    return METHODS[config.method](config, encoder, features, {"synchronized": synchronized}, sizes)

@@ -41,11 +41,14 @@ class SimSiam(Method):
         # one forward a view: BatchNorm sees each view alone, as in the published code
         (z1, p1), (z2, p2) = (self._project(view) for view in views)  # Bxd
         self.watch(projection=z1, prediction=p1)
-        if self.stop_gradient:
-            z1, z2 = tf.stop_gradient(z1), tf.stop_gradient(z2)
+        z1, z2 = self._targets(views, (z1, z2))
         if not self.symmetric:
             return negative_cosine(p1, z2)
         return 0.5 * negative_cosine(p1, z2) + 0.5 * negative_cosine(p2, z1)
+
+    def _targets(self, _views, projections):
+        """What is predicted of each view, [B,d] each: its projection, as a constant."""
+        return [tf.stop_gradient(z) for z in projections] if self.stop_gradient else projections
 
     def _project(self, view):
         z = project(self.encoder, self.projector, view)

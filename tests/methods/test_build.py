@@ -16,22 +16,24 @@ def _config(**changes):
     return RunConfig("data", "run", **(small | {"base_lr": 0.5, "queue_size": 65536} | changes))
 
 
-def _batches(labelled):
-    """Four colours, seen twice with noise."""
+def _batches(method):
+    """Four colours, seen twice with noise, and what the method is given beside views."""
     random = np.random.default_rng(0)
     labels = np.arange(32) % 4
     colours = np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])[labels][:, None, None] * np.ones([16, 16, 1])
     views = tuple({"rgb": np.clip(colours + random.normal(0, 0.2, colours.shape), 0, 1)} for _ in range(2))
-    dataset = tf.data.Dataset.from_tensor_slices((views, labels) if labelled else views)
+    beside = {"label": labels, "index": np.arange(32)}.get(build.BESIDE.get(method))
+    dataset = tf.data.Dataset.from_tensor_slices(views if beside is None else (views, beside))
     return dataset.map(lambda *parts: parts).batch(16)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", build.METHODS)
-def test_learns_and_does_not_collapse(method, monkeypatch):
+@pytest.mark.parametrize("changes", [*({"method": name} for name in build.METHODS), {"alternation": 3}], ids=str)
+def test_learns_and_does_not_collapse(changes, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 64)
-    built = run.build_method(_config(method=method), steps_per_epoch=2, num_classes=4)
-    history = built.fit(_batches(method == "supervised"), epochs=8, verbose=0).history
+    config = _config(**changes)
+    built = run.build_method(config, steps_per_epoch=2, num_classes=4, samples=32)
+    history = built.fit(_batches(config.method), epochs=8, verbose=0).history
     spread = next(values for name, values in history.items() if name.startswith("std_"))
     assert history["loss"][-1] < history["loss"][0] - 0.02
     assert spread[-1] > 2 * monitors.COLLAPSED
@@ -40,7 +42,7 @@ def test_learns_and_does_not_collapse(method, monkeypatch):
 @pytest.mark.parametrize("method", build.METHODS)
 def test_same_seed_same_weights(method, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)
-    one, other = (run.build_method(_config(method=method), 2, num_classes=4).get_weights() for _ in range(2))
+    one, other = (run.build_method(_config(method=method), 2, 4, samples=32).get_weights() for _ in range(2))
     assert all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
@@ -51,6 +53,12 @@ def test_same_seed_same_weights(method, monkeypatch):
         ({"method": "simclr", "predictor_lr": "10"}, "--predictor_lr has no meaning for --method=simclr"),
         ({"method": "byol", "stop_gradient": False}, "--stop_gradient has no meaning for --method=byol"),
         ({"method": "mocov2", "queue_size": 8}, "--queue_size=8: must hold a batch, 16 keys"),
+        ({"alternation": 0}, "--alternation=0: must be at least 1"),
+        ({"alternation": 10, "stop_gradient": False}, "--alternation=10: what a block of steps predicts is fixed"),
+        ({"method": "simsiam_average", "alternation": 10}, "--alternation has no meaning for --method=simsiam_average"),
+        ({"method": "simsiam_average", "predictor_lr": "fixed"}, "--predictor_lr has no meaning for"),
+        ({"method": "simsiam_average", "symmetric": False}, "--symmetric has no meaning for"),
+        ({"method": "simsiam_average", "on_corrupt": "skip"}, "--on_corrupt=skip changes the places"),
         ({"method": "supervised", "cache": "memory"}, "--cache=memory keeps no labels"),
     ],
 )
@@ -66,3 +74,21 @@ def test_supervision_needs_labels(tmp_path):
         run.train(config, data)
     assert not (tmp_path / "run").exists()
     keras.backend.clear_session()
+
+
+def test_averages_of_too_many_samples_are_refused(tmp_path):
+    config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="simsiam_average", cache_gb=1.0)
+    data = run.Data(tf.data.Dataset.range(4), lambda record: record, 200_000)
+    with pytest.raises(UserError, match=r"^--cache_gb=1: .* 2048 numbers for each of 200000 frames, need 1\.64 GB"):
+        run.train(config, data)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_heads_follow_their_flags(monkeypatch):
+    """The variant without a predictor has SimSiam's projector."""
+    monkeypatch.setattr(build, "PROJECTION", 8)
+    changes = {"projector_layers": 2, "head_batch_norm": False, "head_dropout": 0.2}
+    one, other = (run.build_method(_config(method=name, **changes), 2) for name in ("simsiam", "simsiam_average"))
+    layers = [[type(layer) for layer in method.projector.layers] for method in (one, other)]
+    assert layers[0] == layers[1] and len(one.projector.trainable_variables) == 4
+    assert not hasattr(other, "predictor")

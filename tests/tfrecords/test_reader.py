@@ -30,6 +30,15 @@ def test_load(data):
     assert all(os.path.exists(shard) for shard in info.splits["train"].shards)
 
 
+def test_a_split_says_how_many_of_its_frames_have_no_label(make_frame, tmp_path):
+    with Writer(str(tmp_path / "data")) as writer:
+        for number, (split, label) in enumerate([("train", -1), ("train", 0), ("train", -1), ("test", 1)]):
+            writer.add(split, make_frame(f"a_1_{number}", number, label=label))
+        writer.commit({"classes": ["a", "b"], "instances": ["a_1", "b_1"], "excluded": {}})
+    splits = reader.load(str(tmp_path / "data")).splits
+    assert (splits["train"].unlabelled, splits["test"].unlabelled) == (2, 0)
+
+
 def _names(dataset, decode):
     return [decode(record)["frame"].numpy().decode() for record in dataset]
 
