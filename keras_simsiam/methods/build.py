@@ -3,6 +3,7 @@
 from tensorflow import keras
 
 from keras_simsiam.methods.byol import BYOL
+from keras_simsiam.methods.cross_modal import CrossModal
 from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
@@ -16,7 +17,11 @@ CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
 
 def _simsiam(config, encoder, features, batch_norm, _steps, _classes):
     heads = batch_norm | {"batch_norms": config.head_batch_norm, "dropout": config.head_dropout}
-    return SimSiam(
+    if config.positives == "cross_modal":
+        method, features = CrossModal, features // 2  # the projector sees one modality at a time
+    else:
+        method = SimSiam
+    return method(
         encoder,
         projector(features, PROJECTION, PROJECTION, config.projector_layers, **heads),
         predictor(PROJECTION, **heads),
