@@ -11,12 +11,12 @@ import sys
 from absl import app, flags
 
 from keras_simsiam import cache, run
-from keras_simsiam.config import RunConfig
+from keras_simsiam.config import POSITIVES, RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.methods.build import METHODS
-from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.models.encoder import FUSIONS, MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
 from keras_simsiam.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.schedules import STEPS
@@ -36,6 +36,21 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("workdir", None, "Folder of the run; the same command on the same folder resumes it.")
 _define(flags.DEFINE_enum, "modality", list(MODALITIES), help="What the encoder sees: colour, depth as HHA, or both.")
+_define(
+    flags.DEFINE_enum,
+    "fusion",
+    list(FUSIONS),
+    help="Colour and depth: a backbone each, stacked channels, or one backbone.",
+)
+_define(
+    flags.DEFINE_bool, "depth_gate", help="Weigh depth's features by the share of a view's depth that was measured."
+)
+_define(
+    flags.DEFINE_enum,
+    "positives",
+    list(POSITIVES),
+    help="What is paired: two views, or one's colour with the other's depth.",
+)
 _define(flags.DEFINE_enum, "hha_encoding", list(ENCODINGS), help="Gupta's HHA, or the simpler one of the RGB-D paper.")
 _define(
     flags.DEFINE_enum,

@@ -9,10 +9,12 @@ from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods.build import METHODS
+from keras_simsiam.models.encoder import FUSIONS
 
 # What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
 # not end a run of days: it goes on without what --on_corrupt=skip leaves out.
 MOVABLE = ("workdir", "data_dir", "cache", "cache_gb", "on_corrupt")
+POSITIVES = ("augment", "cross_modal")
 COUNTS = (
     "queue_size",
     "alternation",
@@ -46,6 +48,9 @@ class RunConfig:
     data_dir: str
     workdir: str
     modality: str = "rgbd"
+    fusion: str = "two_tower"
+    depth_gate: bool = False
+    positives: str = "augment"
     hha_encoding: str = "paper"
     holes: str = "none"
     hha_color: bool = False
@@ -105,11 +110,42 @@ class RunConfig:
             raise UserError(
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
+        self._check_fusion()
+        self._check_positives()
         self._check_method()
         self._check_optimization()
         self._check_blur()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
+
+    def _check_fusion(self):
+        """Refuses a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
+        if self.fusion not in FUSIONS:
+            raise UserError(f"--fusion={self.fusion}: choose one of {', '.join(FUSIONS)}")
+        if self.fusion != "two_tower" and self.modality != "rgbd":
+            raise UserError(f"--fusion={self.fusion} has no meaning for --modality={self.modality}: leave it out")
+        if not self.depth_gate:
+            return
+        if self.modality != "rgbd":
+            raise UserError(f"--depth_gate has no meaning for --modality={self.modality}: leave it out")
+        if self.fusion == "early":
+            raise UserError("--depth_gate weighs features of depth, --fusion=early has none: use another --fusion")
+        if self.holes != "mask":
+            raise UserError(f"--depth_gate needs to know what was measured: use --holes=mask, not {self.holes}")
+
+    def _check_positives(self):
+        """Refuses cross-modal pairs without a modality on either side."""
+        if self.positives not in POSITIVES:
+            raise UserError(f"--positives={self.positives}: choose one of {', '.join(POSITIVES)}")
+        if self.positives != "cross_modal":
+            return
+        for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
+            if getattr(self, name) != needed:
+                raise UserError(f"--positives=cross_modal: needs --{name}={needed}, not {getattr(self, name)}")
+        if self.fusion == "early":
+            raise UserError("--positives=cross_modal compares colour to depth: use it without --fusion=early")
+        if self.hha_dropout:
+            raise UserError("--hha_dropout would leave nothing of a view to --positives=cross_modal: leave it out")
 
     def _check_method(self):
         """Refuses what would silently do nothing, or cannot be."""

@@ -197,6 +197,8 @@ def _encoder(config, synchronized=False):
         config.backbone,
         config.image_size,
         hha_channels=config.preprocessing.channels.get("hha", 3),
+        fusion=config.fusion,
+        depth_gate=config.depth_gate,
         stem=config.stem,
         width=config.width,
         zero_init_last=config.zero_init_last,

@@ -123,3 +123,37 @@ def test_flags_txt_from_before_holes_loads_as_published(tmp_path):
 def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
     open_workdir(_config(tmp_path, holes=choice))
     assert load_config(str(tmp_path / "run")).preprocessing.holes == choice
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"fusion": "late"}, r"--fusion=late: choose one of two_tower, early, shared$"),
+        ({"fusion": "early", "modality": "rgb"}, "--fusion=early has no meaning for --modality=rgb: leave it out$"),
+        ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
+        ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
+        ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
+        ({"positives": "twins"}, "--positives=twins: choose one of augment, cross_modal"),
+        ({"positives": "cross_modal", "modality": "rgb"}, "--positives=cross_modal: needs --modality=rgbd, not rgb$"),
+        ({"positives": "cross_modal", "method": "byol"}, "--positives=cross_modal: needs --method=simsiam, not byol$"),
+        ({"positives": "cross_modal", "fusion": "early"}, "--positives=cross_modal .*without --fusion=early$"),
+        ({"positives": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave nothing"),
+    ],
+)
+def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        _config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fusion": "early", "holes": "mask", "hha_dropout": 0.3},
+        {"fusion": "shared", "holes": "mask", "depth_gate": True, "positives": "cross_modal"},
+        {"fusion": "shared", "method": "supervised"},
+    ],
+)
+def test_fusions_and_pairs_round_trip(tmp_path, changes):
+    config = _config(tmp_path, **changes)
+    open_workdir(config)
+    assert load_config(config.workdir) == config

@@ -8,6 +8,7 @@ from tensorflow import keras
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods.alternating import Alternating
 from keras_simsiam.methods.byol import BYOL
+from keras_simsiam.methods.cross_modal import CrossModal
 from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.moving_average import MovingAverage
 from keras_simsiam.methods.simclr import SimCLR
@@ -30,10 +31,13 @@ class Sizes(typing.NamedTuple):
 
 def _simsiam(config, encoder, features, batch_norm, _sizes):
     heads = _simsiam_heads(config, batch_norm)
-    networks = encoder, _simsiam_projector(config, features, heads), predictor(PROJECTION, **heads)
+    cross_modal = config.positives == "cross_modal"
+    projected = features // 2 if cross_modal else features  # then the projector sees one modality at a time
+    networks = encoder, _simsiam_projector(config, projected, heads), predictor(PROJECTION, **heads)
     if config.alternation > 1:
         return Alternating(*networks, config.alternation, config.symmetric)
-    return SimSiam(*networks, config.stop_gradient, config.symmetric)
+    method = CrossModal if cross_modal else SimSiam
+    return method(*networks, config.stop_gradient, config.symmetric)
 
 
 def _simsiam_average(config, encoder, features, batch_norm, sizes):

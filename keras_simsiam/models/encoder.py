@@ -1,5 +1,6 @@
-"""The encoder: one ResNet tower a modality, side by side, their pooled features concatenated."""
+"""The encoder: from a view of one or two modalities to features, by one of three fusions of colour and depth."""
 
+import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.models.resnet import resnet
@@ -7,7 +8,7 @@ from keras_simsiam.models.resnet import resnet
 MODALITIES = {"rgb": ("rgb",), "hha": ("hha",), "rgbd": ("rgb", "hha")}
 
 # Mean and standard deviation of an input in 0..1. RGB: ImageNet's, as published. HHA: mid-range, so that a view whose HHA
-# was dropped (augment.py sets it to 128) is zero to the tower; HHA has no published constants. The fourth channel, where
+# was dropped (augment.py sets it to 128) is zero to the network; HHA has no published constants. The fourth channel, where
 # there is one, is the mask of what was measured: as it is, so that nothing measured is zero too.
 _NORMALISATION = {
     "rgb": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -15,32 +16,39 @@ _NORMALISATION = {
 }
 
 
-def build_encoder(modality, backbone, image_size, hha_channels=3, **resnet_options):
+def build_encoder(
+    modality, backbone, image_size, hha_channels=3, fusion="two_tower", depth_gate=False, **resnet_options
+):
     """The encoder of a modality.
 
-    `rgbd` lays two backbones side by side (Zhu, section 3 and Figure 2): one learns from RGB, the other from HHA; pooled
-    features and feature maps are concatenated. A tower alone is `encoder.get_layer("rgb_tower")` or `"hha_tower"`.
+    `rgbd` by default lays two backbones side by side (Zhu, section 3 and Figure 2): one learns from RGB, the other from HHA;
+    pooled features and feature maps are concatenated. A tower alone is `encoder.get_layer("rgb_tower")` or `"hha_tower"`.
+    The other fusions: `early`, one backbone on the channels of both; `shared`, one backbone on the images of both, its
+    features of the two concatenated. docs/fusion.md draws them.
 
     Args:
         modality: `rgb`, `hha` or `rgbd`.
         backbone: `resnet18` or `resnet50`.
         image_size: S, the side of a view in pixels.
         hha_channels: 3, or 4 where the HHA image has a mask of what was measured beside it.
+        fusion: one of FUSIONS; of `rgb` and `hha` alone `two_tower` gives the one tower.
+        depth_gate: multiply depth's half of the embedding, not of the maps, by the share of the view whose depth was
+            measured. Needs `rgbd`, four HHA channels, and a fusion that keeps the modalities' features apart.
         **resnet_options: passed on to `resnet` (stem, width, zero_init_last, synchronized).
 
     Returns:
         A functional model from a view, a dict with `rgb` and/or `hha` float32 [B,S,S,C] in 0..1, to a dict: `embedding`
-        float32 [B,D], `map` (the last feature map) and the stage maps `c2` to `c5`, each [B,h,w,C].
+        float32 [B,D], `map` (the last feature map) and the stage maps `c2` to `c5`, each [B,h,w,C]. With two modalities the
+        first half of the channels is of RGB, the second of HHA, but for `early`.
 
     Raises:
         UserError: an unknown backbone or stem.
     """
     channels = {name: hha_channels if name == "hha" else 3 for name in MODALITIES[modality]}
     view = {name: keras.Input((image_size, image_size, channels[name]), name=name) for name in channels}
-    features = [
-        _tower(name, backbone, image_size, channels=channels[name], **resnet_options)(images)
-        for name, images in view.items()
-    ]
+    features = FUSIONS[fusion](view, backbone, image_size, **resnet_options)
+    if depth_gate:
+        features[1]["embedding"] = _gated(features[1]["embedding"], view["hha"])
     if len(features) == 1:
         outputs = features[0]
     else:
@@ -54,13 +62,51 @@ def build_encoder(modality, backbone, image_size, hha_channels=3, **resnet_optio
     return keras.Model(view, outputs, name=f"{modality}_encoder")
 
 
-def _tower(name, backbone, image_size, channels, **resnet_options):
-    """Normalisation and backbone of one modality, as one model: float32 [B,S,S,C] in 0..1 to a dict of features."""
-    mean, std = (constants[:channels] for constants in _NORMALISATION[name])
-    images = keras.Input((image_size, image_size, channels), name=name)
+def _two_tower(view, backbone, image_size, **resnet_options):
+    """A backbone a modality: a list of dicts of features, one of each modality."""
+    return [_tower(name, images, backbone, image_size, **resnet_options) for name, images in view.items()]
+
+
+def _early(view, backbone, image_size, **resnet_options):
+    """One backbone on the modalities' channels, stacked: a list of one dict of features."""
+    stacked = keras.layers.Concatenate(name="stacked")([_normalised(name, images) for name, images in view.items()])
+    return [resnet(backbone, image_size, channels=stacked.shape[-1], **resnet_options)(stacked)]
+
+
+def _shared(view, backbone, image_size, **resnet_options):
+    """One backbone on the modalities' images, in one batch: a list of dicts of features, one of each modality.
+
+    One batch and not one after the other: BatchNorm then trains on the statistics of both, the very ones that its moving
+    statistics follow. Called twice it would train on each modality's own and infer with a mixture that it never saw.
+    """
+    rgb, hha = (_normalised(name, images) for name, images in view.items())
+    if hha.shape[-1] > rgb.shape[-1]:  # the mask: all of a colour image was measured
+        rgb = tf.pad(rgb, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=1.0)
+    both = keras.layers.Concatenate(axis=0, name="batch")([rgb, hha])  # 2BxSxSxC
+    features = resnet(backbone, image_size, channels=both.shape[-1], **resnet_options)(both)
+    halves = {key: tf.split(feature, 2) for key, feature in features.items()}
+    return [{key: half[modality] for key, half in halves.items()} for modality in range(2)]
+
+
+FUSIONS = {"two_tower": _two_tower, "early": _early, "shared": _shared}
+
+
+def _tower(name, images, backbone, image_size, **resnet_options):
+    """Features of one modality's images, by a model of their normalisation and a backbone."""
+    channels = images.shape[-1]
+    inputs = keras.Input((image_size, image_size, channels), name=name)
+    features = resnet(backbone, image_size, channels=channels, **resnet_options)(_normalised(name, inputs))
+    return keras.Model(inputs, features, name=f"{name}_tower")(images)
+
+
+def _normalised(name, images):
+    mean, std = (constants[: images.shape[-1]] for constants in _NORMALISATION[name])
     # float32: bfloat16 would round an image's 8 bits before the mean is taken off
     offset = [-m / s for m, s in zip(mean, std, strict=True)]
-    normalised = keras.layers.Rescaling([1 / s for s in std], offset, dtype="float32")(images)
-    return keras.Model(
-        images, resnet(backbone, image_size, channels=channels, **resnet_options)(normalised), name=f"{name}_tower"
-    )
+    return keras.layers.Rescaling([1 / s for s in std], offset, dtype="float32")(images)
+
+
+def _gated(embedding, hha):
+    """The embedding [B,D] times the mean of the mask beside HHA [B,S,S,4], which is in 0..1."""
+    measured = keras.layers.GlobalAveragePooling2D(dtype="float32", name="measured")(hha)[:, 3:]  # Bx1
+    return keras.layers.Multiply(dtype="float32", name="gated")([embedding, measured])

@@ -7,7 +7,8 @@ import tensorflow as tf
 from tensorflow import keras
 
 from export.serving import MAX_PIXELS, inputs, servable
-from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.models import resnet
+from keras_simsiam.models.encoder import MODALITIES, build_encoder
 from keras_simsiam.pipeline import Preprocessing, clean_view
 
 SIZE = 16
@@ -124,3 +125,16 @@ def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
         np.testing.assert_allclose(call(loaded[name], "rgbd", name, given)["embedding"], right, atol=1e-4)
     if choice != "mask":  # with the same encoder the choice makes a difference
         assert not np.allclose(right, expected(encoder, Preprocessing("rgbd", SIZE), sample), atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
+def test_a_model_of_each_fusion_gives_the_embeddings_of_the_library(tmp_path, monkeypatch, fusion, gate):
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+    preprocessing = Preprocessing("rgbd", SIZE, holes="mask")
+    encoder = build_encoder("rgbd", "resnet18", SIZE, 4, fusion, gate, width=4)
+    module, signatures = servable(encoder, preprocessing)
+    tf.saved_model.save(module, str(tmp_path), signatures)
+    samples = [frame(40, 48, seed)[0] for seed in range(3)]
+    found = call(tf.saved_model.load(str(tmp_path)).signatures["tensors"], "rgbd", "tensors", *samples)["embedding"]
+    np.testing.assert_allclose(found, expected(encoder, preprocessing, *samples), atol=1e-4)

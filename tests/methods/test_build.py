@@ -9,6 +9,7 @@ from keras_simsiam import monitors, run
 from keras_simsiam.config import RunConfig
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
+from keras_simsiam.models import resnet
 
 
 def _config(**changes):
@@ -44,6 +45,23 @@ def test_same_seed_same_weights(method, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)
     one, other = (run.build_method(_config(method=method), 2, 4, samples=32).get_weights() for _ in range(2))
     assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fusion", ["early", "shared"])
+@pytest.mark.parametrize("method", build.METHODS)
+def test_a_step_on_each_fusion_moves_every_weight(method, fusion, monkeypatch):
+    monkeypatch.setattr(build, "PROJECTION", 8)
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+    config = _config(method=method, modality="rgbd", fusion=fusion, width=2, batch_size=4)
+    built = run.build_method(config, 2, num_classes=4)
+    before = built.encoder.get_weights()
+    views = tuple(
+        {name: tf.random.stateless_uniform([4, 16, 16, 3], [view, len(name) + ord(name[0])]) for name in ("rgb", "hha")}
+        for view in range(2)
+    )
+    built.train_step((views, tf.range(4)) if method == "supervised" else views)
+    assert all((old != new).any() for old, new in zip(before, built.encoder.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """The encoder's contract: any modality, a dict in and a dict out, saved by Keras's own layers only."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.models.encoder import build_encoder
+from keras_simsiam.models import resnet
+from keras_simsiam.models.encoder import FUSIONS, build_encoder
 
 
 def _view(modality, batch=2, size=32):
@@ -67,3 +71,134 @@ def test_a_dropped_hha_with_its_mask_is_zero_to_its_tower():
     dropped = tf.concat([tf.fill([1, 2, 2, 3], 128 / 255), tf.zeros([1, 2, 2, 1])], -1)
     np.testing.assert_allclose(rescaling(dropped), 0, atol=1e-6)
     np.testing.assert_allclose(rescaling(tf.ones([1, 2, 2, 4]))[..., 3], 1)
+
+
+def _with_mask(view, mask):
+    return view | {"hha": tf.concat([view["hha"], mask], -1)}
+
+
+# By hand, ResNet-18 of width 4 behind its stem: 3×3 convolutions of 4, 8, 16 and 32 channels, and the 1×1 of the shortcuts
+_STAGES = 4 * 9 * 16 + (9 * 32 + 3 * 9 * 64 + 32) + (9 * 128 + 3 * 9 * 256 + 128) + (9 * 512 + 3 * 9 * 1024 + 512)
+_BATCH_NORMS = 2 * (5 * 4 + 5 * 8 + 5 * 16 + 5 * 32)  # scale and offset of each convolution's channels
+
+
+def _backbone(channels):
+    return 7 * 7 * channels * 4 + _STAGES + _BATCH_NORMS
+
+
+@pytest.mark.parametrize(
+    "fusion, hha_channels, features, parameters",
+    [
+        ("two_tower", 3, 64, 2 * _backbone(3)),
+        ("two_tower", 4, 64, _backbone(3) + _backbone(4)),
+        ("early", 3, 32, _backbone(6)),
+        ("early", 4, 32, _backbone(7)),
+        ("shared", 3, 64, _backbone(3)),
+        ("shared", 4, 64, _backbone(4)),
+    ],
+)
+def test_features_and_parameters_of_a_fusion(fusion, hha_channels, features, parameters):
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels, fusion, width=4)
+    assert sum(np.prod(variable.shape) for variable in encoder.trainable_variables) == parameters
+    view = _view("rgbd") if hha_channels == 3 else _with_mask(_view("rgbd"), tf.ones([2, 32, 32, 1]))
+    outputs = encoder(view)
+    sides = {"embedding": None, "map": 1, "c2": 8, "c3": 4, "c4": 2, "c5": 1}
+    assert set(outputs) == set(sides)
+    for key, side in sides.items():
+        channels = features if key in ("embedding", "map") else features // 2 ** (5 - int(key[1]))
+        assert outputs[key].shape == ((2, channels) if side is None else (2, side, side, channels)), key
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """Half of ResNet-18's blocks: building the graph is most of a test's time."""
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+
+
+@pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
+def test_a_fusion_in_a_graph_and_reloaded(shallow, tmp_path, fusion, gate):
+    encoder = build_encoder("rgbd", "resnet18", 32, 4, fusion, gate, width=4)
+    view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
+    expected = encoder(view)["embedding"]
+    np.testing.assert_allclose(tf.function(encoder)(view)["embedding"], expected, atol=1e-5)
+    views = tf.data.Dataset.from_tensors(view).map(lambda view: encoder(view)["embedding"])
+    np.testing.assert_allclose(next(iter(views)), expected, atol=1e-5)
+    encoder.save(tmp_path / "encoder.keras")
+    again = keras.models.load_model(tmp_path / "encoder.keras", compile=False)
+    np.testing.assert_allclose(again(view)["embedding"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_gradients_reach_both_modalities(shallow, fusion):
+    encoder, view = build_encoder("rgbd", "resnet18", 32, fusion=fusion, width=4), _view("rgbd")
+    with tf.GradientTape() as tape:
+        tape.watch(view)
+        loss = tf.reduce_sum(encoder(view, training=True)["embedding"] ** 3)
+    gradients, by_weight = tape.gradient(loss, (view, encoder.trainable_variables))
+    assert all(float(tf.reduce_max(tf.abs(gradients[name]))) > 1e-3 for name in ("rgb", "hha"))
+    assert all(gradient is not None for gradient in by_weight)
+
+
+def test_early_fusion_stacks_each_modalitys_own_normalisation(shallow):
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion="early", width=4)
+    view = _with_mask(_view("rgbd"), tf.ones([2, 32, 32, 1]))
+    stacked = keras.Model(encoder.input, encoder.get_layer("stacked").output)(view)
+    rgb = (view["rgb"] - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    hha = (view["hha"][..., :3] - 128 / 255) / 0.25
+    np.testing.assert_allclose(stacked, tf.concat([rgb, hha, view["hha"][..., 3:]], -1), atol=1e-5)
+
+
+def test_a_shared_backbone_treats_both_modalities_alike(shallow):
+    """An HHA image that is RGB once each is normalised has RGB's features, and a colour image counts as measured."""
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion="shared", width=4)
+    rgb = _view("rgbd")["rgb"]
+    hha = 0.25 * (rgb - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225] + 128 / 255
+    whole = encoder({"rgb": rgb, "hha": tf.concat([hha, tf.ones([2, 32, 32, 1])], -1)})["embedding"]
+    np.testing.assert_allclose(whole[:, :32], whole[:, 32:], atol=1e-4)
+
+
+def test_a_shared_backbone_infers_with_the_statistics_it_trained_on(shallow):
+    """On a batch that it has seen many times; called once a modality it would be off by a multiple of this."""
+    keras.utils.set_random_seed(0)
+    encoder = build_encoder("rgbd", "resnet18", 32, fusion="shared", stem="cifar", width=4)
+    view = _view("rgbd", batch=8)
+    view["hha"] = 0.1 * view["hha"]  # far from colours in mean and spread
+    trained = tf.function(lambda: encoder(view, training=True)["embedding"])
+    for _ in range(80):  # the moving statistics keep 0.9⁸⁰ of where they began
+        expected = trained()
+    error = tf.norm(encoder(view)["embedding"] - expected, axis=0) / tf.norm(expected, axis=0)
+    assert float(tf.reduce_max(error)) < 0.05
+
+
+@pytest.mark.parametrize("fusion", ["two_tower", "shared"])
+def test_the_gate_weighs_depth_by_the_share_that_was_measured(shallow, fusion):
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, depth_gate=True, width=4)
+    mask = np.zeros([3, 32, 32, 1], np.float32)  # nothing, half and all of a view measured
+    mask[1, :, 16:], mask[2] = 1, 1
+    found = encoder(_with_mask(_view("rgbd", batch=3), mask))
+    rgb, hha = np.split(tf.reduce_mean(found["map"], [1, 2]), 2, axis=1)  # pooled and not weighed
+    np.testing.assert_allclose(found["embedding"][:, :32], rgb, atol=1e-5)
+    np.testing.assert_allclose(found["embedding"][:, 32:], hha * [[0], [0.5], [1]], atol=1e-5)
+    assert np.linalg.norm(hha, axis=1).min() > 0.1
+
+
+ALONE = """
+import sys
+import numpy, tensorflow as tf
+assert not any(name.startswith("keras_simsiam") for name in sys.modules)
+encoder = tf.keras.models.load_model(sys.argv[1], compile=False)
+view = {name: tf.constant(value) for name, value in numpy.load(sys.argv[2]).items()}
+numpy.save(sys.argv[3], encoder(view)["embedding"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
+def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, gate):
+    encoder = build_encoder("rgbd", "resnet18", 32, 4, fusion, gate, width=4)
+    view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
+    encoder.save(tmp_path / "encoder.keras")
+    np.savez(tmp_path / "view.npz", **view)
+    files = [str(tmp_path / name) for name in ("encoder.keras", "view.npz", "found.npy")]
+    subprocess.run([sys.executable, "-I", "-c", ALONE, *files], check=True, cwd=tmp_path)
+    np.testing.assert_allclose(np.load(files[2]), encoder(view)["embedding"], atol=1e-5)

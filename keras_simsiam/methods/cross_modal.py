@@ -1,0 +1,42 @@
+"""SimSiam across modalities: the positive of a view's colour is another view's depth."""
+
+import tensorflow as tf
+
+from keras_simsiam.methods.simsiam import SimSiam
+
+
+class CrossModal(SimSiam):
+    """SimSiam whose two branches see different modalities of different views, and share projector and predictor.
+
+    That colour and depth of one scene are each other's positives is of Tian et al., Contrastive Multiview Coding, ECCV
+    2020, section 3; the loss is Chen & He's. The embedding that is evaluated stays that of both modalities, concatenated.
+
+    Example:
+        >>> encoder = build_encoder("rgbd", "resnet18", 224)
+        >>> method = CrossModal(encoder, projector(512), predictor())
+    """
+
+    def loss(self, views):
+        """½ L(colour of view 1, depth of view 2) + ½ L(depth of view 1, colour of view 2), L as SimSiam's, in -1..1.
+
+        The first view always is the one that predicts where SimSiam is asymmetric.
+
+        Args:
+            views: two views of the same samples, each a dict with `rgb` and `hha`, float32 [B,S,S,C].
+
+        Returns:
+            A float32 scalar, the mean over the batch.
+        """
+        first, second = views
+        rgb1, hha2 = self._embeddings(first["rgb"], second["hha"])  # BxD/2
+        rgb2, hha1 = self._embeddings(second["rgb"], first["hha"])
+        return 0.5 * super().loss((rgb1, hha2)) + 0.5 * super().loss((hha1, rgb2))
+
+    def _embeddings(self, rgb, hha):
+        """Each modality's half of the encoder's embedding."""
+        return tf.split(self.encoder({"rgb": rgb, "hha": hha}, training=True)["embedding"], 2, axis=1)
+
+    def _project(self, embedding):
+        # one modality at a time: BatchNorm sees each alone, as it sees each view alone
+        z = self.projector(embedding, training=True)
+        return z, self.predictor(z, training=True)
