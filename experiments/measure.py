@@ -1,0 +1,171 @@
+"""What is measured of a run: kNN and a linear probe of its encoder, and of the same untrained; kept beside it."""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+import sklearn
+import tensorflow as tf
+from tensorflow import keras
+
+import keras_simsiam
+from keras_simsiam import pipeline, run
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import bootstrap, features, knn, probes, robustness, scores
+from tfrecords import reader
+
+K, TEMPERATURE = 20, 0.1
+BATCH = 64
+TASKS = ("knn", "linear")
+
+
+def require(info):
+    """Refuses a data set that the probes cannot use.
+
+    Raises:
+        UserError: it has no classes, or lacks the split train or test.
+    """
+    for split in ("train", "test"):
+        reader.get_split(info, split)
+    if not info.classes:
+        raise UserError(f"{info.path} has no classes: the experiments need a labelled data set")
+
+
+def checksum(info):
+    """A SHA-256 of a data set's shards, in hexadecimal digits: of their checksums."""
+    shards = {name: list(split.checksums) for name, split in sorted(info.splits.items())}
+    return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
+
+
+def measure(workdir, info, conditions=("clean",), validate=False):
+    """Measures a run that is complete, or reads what was measured of it, of the same encoder and data, before.
+
+    The bank of kNN and the linear probe's training set is the split train, clean; the test split is seen under each condition.
+    Its labels enter the scores alone.
+
+    Args:
+        workdir: the run's folder.
+        info: the data set's `tfrecords.reader.Info`.
+        conditions: names of `robustness.CONDITIONS`, `clean` the first.
+        validate: whether to add `validation`, a kNN accuracy on the training split to choose variants by.
+
+    Returns:
+        A dict of JSON values: `identity` (encoder's and data's SHA-256, settings, versions), `seed`, `parameters` of the
+        encoder, `protocol`, `frames` and `labels` of the test split, `predictions` and `scores` by encoder (`trained`,
+        `untrained`; the latter clean only), condition and task, `validation`, and `history`, the lines of metrics.jsonl.
+
+    Raises:
+        UserError: the run is not complete or has diverged, or a sample has no label.
+    """
+    identity = _identity(workdir, info, conditions, validate)
+    path = os.path.join(workdir, "evaluation", "experiments.json")
+    found = _read(path)
+    if found.get("identity") != identity:
+        print(f"measuring {workdir}", flush=True)
+        found = {"identity": identity} | _measure(workdir, info, conditions, validate)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".partial", "w") as file:
+            json.dump(found, file)
+        os.replace(path + ".partial", path)
+        found = _read(path)  # as it will be found again: tuples are lists
+    with open(os.path.join(workdir, "metrics.jsonl")) as file:
+        return found | {"history": [json.loads(line) for line in file]}
+
+
+def _read(path):
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def _identity(workdir, info, conditions, validate):
+    with open(os.path.join(workdir, "encoder.keras"), "rb") as file:
+        encoder = hashlib.sha256(file.read()).hexdigest()
+    return {
+        "encoder": encoder,
+        "data": checksum(info),
+        "k": K,
+        "temperature": TEMPERATURE,
+        "conditions": list(conditions),
+        "validate": validate,
+        "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)},
+    }
+
+
+def _measure(workdir, info, conditions, validate):
+    keras.backend.clear_session()
+    config = run.load_config(workdir)
+    encoders = {"trained": run.load_encoder(workdir), "untrained": run.untrained_encoder(config)}
+
+    def embed(names, samples):
+        batches = pipeline.clean_batches(samples, config.preprocessing, BATCH)
+        extracted = features.extract_each([encoders[name] for name in names], batches)
+        scores.require_labels(extracted[0].labels, f"{info.path}")
+        return dict(zip(names, extracted, strict=True))
+
+    bank = embed(list(encoders), reader.samples(info, "train"))
+    tests = {"clean": embed(list(encoders), reader.samples(info, "test"))}
+    for name in conditions[1:]:
+        tests[name] = embed(["trained"], robustness.under(name, reader.samples(info, "test")))
+
+    labels, num_classes = tests["clean"]["trained"].labels, len(info.classes)
+    available = probes.available(min(K, len(bank["trained"].labels)), TEMPERATURE, num_classes)
+    predictions = {
+        name: _predict(available, bank[name], {key: test[name] for key, test in tests.items() if name in test})
+        for name in encoders
+    }
+    return {
+        "seed": config.seed,
+        "parameters": encoders["trained"].count_params(),
+        "protocol": {task: available[task].protocol for task in TASKS},
+        "frames": tests["clean"]["trained"].frames.tolist(),
+        "labels": labels.tolist(),
+        "predictions": predictions,
+        "scores": _score(predictions, labels, num_classes),
+        "validation": _validation(bank["trained"], tests["clean"]["trained"].frames, num_classes) if validate else None,
+    }
+
+
+def _predict(available, bank, tests):
+    """Predicted labels, lists, by condition and task. All conditions at once: a linear probe is fitted once."""
+    queries = np.concatenate([test.embeddings for test in tests.values()])
+    found = {task: available[task].classify(bank.embeddings, bank.labels, queries) for task in TASKS}
+    split = {task: np.split(values, len(tests)) for task, values in found.items()}
+    return {name: {task: split[task][index].tolist() for task in TASKS} for index, name in enumerate(tests)}
+
+
+def _score(predictions, labels, num_classes):
+    return {
+        encoder: {
+            condition: {task: scores.summarise(labels, np.array(found), num_classes) for task, found in tasks.items()}
+            for condition, tasks in conditions.items()
+        }
+        for encoder, conditions in predictions.items()
+    }
+
+
+def _validation(bank, test_frames, num_classes):
+    """kNN accuracy on the training split, of each frame against what is not of its recording.
+
+    As the test is of other recordings of the same objects; where it is of other objects, against what is not of its object.
+    """
+    groups, tested = _recordings(bank.frames), _recordings(test_frames)
+    if not set(_recordings(groups)) & set(_recordings(tested)):  # <object>_<video>: no object is in both
+        groups = _recordings(groups)
+    right = []
+    for group in np.unique(groups):
+        inside = groups == group
+        if inside.all():
+            return None  # a single recording: there is nothing to hold it against
+        predicted = knn.classify(
+            bank.embeddings[~inside], bank.labels[~inside], bank.embeddings[inside], K, TEMPERATURE, num_classes
+        )
+        right.extend(predicted == bank.labels[inside])
+    return float(np.mean(right))
+
+
+def _recordings(names):
+    return np.array([bootstrap.recording(name) for name in names])

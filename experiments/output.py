@@ -1,0 +1,184 @@
+"""What an experiment writes: NAME.md, NAME.png and NAME.json in its workdir."""
+
+import json
+import os
+import shlex
+import sys
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from experiments import measure
+
+TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = "#1f5fa8", "#c0392b", "#e08a1e"
+
+
+def write(runs, name, title, text, figure, more=None):
+    """Writes the three files, over those of an earlier call; each appears whole.
+
+    Args:
+        runs: the `common.Runs`.
+        name: of the experiment.
+        title: of the page.
+        text: Markdown, a list of blocks.
+        figure: a matplotlib figure.
+        more: dict of JSON values beside the measurements.
+    """
+    base = os.path.join(runs.settings.workdir, name)
+    os.makedirs(runs.settings.workdir, exist_ok=True)
+    figure.savefig(base + ".partial.png", bbox_inches="tight")
+    os.replace(base + ".partial.png", base + ".png")
+    blocks = [f"# {title}", *text, f"![{title}]({name}.png)", _missing(runs), _provenance(runs)]
+    _replace(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
+    _replace(base + ".json", json.dumps(_raw(runs, name) | (more or {}), indent=1) + "\n")
+    print(f"written: {base}.md, .png, .json", flush=True)
+
+
+def table(header, rows):
+    """A Markdown table.
+
+    Args:
+        header: a list of strings.
+        rows: lists of as many strings.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def top1(measured, task, encoder="trained", condition="clean"):
+    """The accuracies of a variant's seeds, in percent: a list.
+
+    Args:
+        measured: dict from seed to measurement; may be empty.
+        task: `knn` or `linear`.
+        encoder: `trained` or `untrained`.
+        condition: one that was measured.
+    """
+    return [100 * found["scores"][encoder][condition][task]["top1"] for found in measured.values()]
+
+
+def accuracy(measured, task, encoder="trained", condition="clean"):
+    """A table's cell, in percent: one seed with its 95 % Wilson interval, or the mean ± standard deviation of several."""
+    values = top1(measured, task, encoder, condition)
+    if len(values) != 1:
+        return spread(values)
+    low, high = next(iter(measured.values()))["scores"][encoder][condition][task]["interval"]
+    return f"{values[0]:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def spread(values, digits=1):
+    """A table's cell: the value of one seed, mean ± standard deviation of several, a dash of none."""
+    if len(values) == 0:
+        return "–"
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f} ({len(values)})" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{deviation}"
+
+
+def last(measured, key):
+    """The last value of a number of metrics.jsonl of each seed that has it: a list."""
+    series = ([line[key] for line in found["history"] if line.get(key) is not None] for found in measured.values())
+    return [values[-1] for values in series if values]
+
+
+def figure(columns, width=4.2, height=3.2):
+    """A matplotlib figure without global state, and the list of its axes, side by side."""
+    made = Figure(figsize=(width * columns, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(made)
+    axes = list(made.subplots(1, columns, squeeze=False)[0])
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        one.grid(alpha=0.3)
+    return made, axes
+
+
+def ladder(axes, rows, task):
+    """Dots of each variant on a line of its own: its seeds, their mean, and the untrained encoder.
+
+    Args:
+        axes: of matplotlib.
+        rows: dict from a variant to its measurements by seed.
+        task: `knn` or `linear`.
+    """
+    for place, measured in enumerate(rows.values()):
+        values, before = top1(measured, task), top1(measured, task, "untrained")
+        axes.plot(values, [place] * len(values), "o", color=TRAINED_COLOUR, alpha=0.5, label="a seed, trained")
+        axes.plot(np.mean(values), place, "|", color=TRAINED_COLOUR, markersize=16, markeredgewidth=2)
+        axes.plot(before, [place] * len(before), "x", color=BASELINE_COLOUR, label="the same untrained")
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
+    if rows:
+        entries = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        axes.legend(entries.values(), entries.keys(), fontsize=7)
+
+
+def sweep(axes, points, tasks):
+    """Accuracy over the values of one flag, and the untrained encoder's as a line.
+
+    Args:
+        axes: of matplotlib.
+        points: dict from the value as text to measurements by seed.
+        tasks: dict from `knn` and `linear` to their titles.
+    """
+    for (task, title), colour in zip(tasks.items(), (TRAINED_COLOUR, OTHER_COLOUR), strict=True):
+        values = [top1(measured, task) for measured in points.values()]
+        axes.plot([np.mean(seeds) for seeds in values], "-", color=colour, label=title)
+        for place, seeds in enumerate(values):
+            axes.plot([place] * len(seeds), seeds, "o", color=colour)
+        before = [value for measured in points.values() for value in top1(measured, task, "untrained")]
+        if before:
+            style = {"color": colour, "linestyle": "--", "linewidth": 1}
+            axes.axhline(np.mean(before), label=f"{title}, untrained (random baseline)", **style)
+    axes.set_xticks(range(len(points)), list(points))
+    axes.set_ylabel("top-1 accuracy, %")
+    if points:
+        axes.legend(fontsize=7)
+
+
+def protocol(runs):
+    """A paragraph on how the accuracies were measured."""
+    found = [one for seeds in runs.measured.values() for one in seeds.values()]
+    if not found:
+        return "No run of this experiment is complete yet."
+    counts = ", ".join(f"{split} {runs.info.splits[split].count}" for split in ("train", "test"))
+    lines = "; ".join(f"**{task}**: {text}" for task, text in found[0]["protocol"].items())
+    return (
+        f"Accuracy in % on the split test, frozen encoder; frames: {counts}. Of one seed with its 95 % Wilson interval, "
+        f"which takes frames as independent; of several mean ± standard deviation (how many). {lines}."
+    )
+
+
+def _missing(runs):
+    lines = [f"- `{name}` failed: {runs.failed[name]}" for name in runs.failed]
+    lines += [f"- `{name}` is not there yet" for name in runs.missing() if name not in runs.failed]
+    return "## Not measured\n\n" + "\n".join(lines) if lines else ""
+
+
+def _provenance(runs):
+    commands = "\n".join(runs.commands.values())
+    return f"Data: SHA-256 `{measure.checksum(runs.info)[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
+
+
+def _raw(runs, name):
+    measured = {
+        variant: {
+            str(seed): {key: found[key] for key in found if key != "predictions"} for seed, found in seeds.items()
+        }
+        for variant, seeds in runs.measured.items()
+    }
+    return {
+        "experiment": name,
+        "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
+        "scale": runs.settings.scale,
+        "data": {"folder": runs.info.path, "sha256": measure.checksum(runs.info)},
+        "runs": runs.commands,
+        "failed": runs.failed,
+        "missing": runs.missing(),
+        "measured": measured,
+    }
+
+
+def _replace(path, text):
+    with open(path + ".partial", "w") as file:
+        file.write(text)
+    os.replace(path + ".partial", path)

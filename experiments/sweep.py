@@ -1,0 +1,58 @@
+"""What the experiments that turn one flag share: a run a value, and the untrained encoder as the line to beat."""
+
+import dataclasses
+
+from experiments import common, output
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """One flag's values on SimSiam.
+
+    Attributes:
+        name: of the experiment.
+        title: of its page.
+        axis: what is varied.
+        changes: dict from a run's name to the flags in which it differs from the run `simsiam`.
+        values: dict from a run's name to its value as text, in order.
+        published: a sentence on what was published.
+    """
+
+    name: str
+    title: str
+    axis: str
+    changes: dict
+    values: dict
+    published: str
+
+    def main(self, settings):
+        """Trains every point, and writes the report."""
+        runs = common.Runs(settings)
+        changes = {run: ("--projector_layers=2", *own) for run, own in self.changes.items()}
+        wanted = common.variants(settings.scale, changes, common.CIFAR10_SMALL, common.CIFAR10_PAPER)
+        runs.ask(wanted, settings.seeds, self.report)
+        runs.close()
+
+    def report(self, runs):
+        """Writes NAME.md, .png and .json of what is there."""
+        points = {value: runs.measured[name] for name, value in self.values.items() if name in runs.measured}
+        rows = [_row(value, measured) for value, measured in points.items()]
+        for measured in list(points.values())[:1]:  # the same for all: one encoder, one seed
+            before = [output.accuracy(measured, task, "untrained") for task in ("knn", "linear")]
+            rows.append(["untrained encoder (random baseline)", *before, "–", "–"])
+        figure, axes = output.figure(1, 5.2)
+        output.sweep(axes[0], points, {"knn": "kNN", "linear": "linear"})
+        axes[0].set_xlabel(self.axis)
+        header = [self.axis, "kNN", "linear", "last loss", "std · √d"]
+        text = [output.protocol(runs), output.table(header, rows), self.published]
+        output.write(runs, self.name, self.title, text, figure)
+
+
+def _row(value, measured):
+    return [
+        value,
+        output.accuracy(measured, "knn"),
+        output.accuracy(measured, "linear"),
+        output.spread(output.last(measured, "loss"), 3),
+        output.spread(output.last(measured, "std_projection"), 2),
+    ]

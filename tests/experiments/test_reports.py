@@ -1,0 +1,70 @@
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from experiments import common, depth_help, method_table, output, predictor_lr, stop_gradient, weight_decay
+from keras_simsiam.evaluation import robustness
+
+EXPERIMENTS = {
+    "stop_gradient": (stop_gradient.report, stop_gradient.CHANGES),
+    "method_table": (method_table.report, method_table.CHANGES),
+    "predictor_lr": (predictor_lr.EXPERIMENT.report, predictor_lr.EXPERIMENT.changes),
+    "weight_decay": (weight_decay.EXPERIMENT.report, weight_decay.EXPERIMENT.changes),
+    "depth_help": (depth_help.report, depth_help.CHANGES),
+}
+
+
+@pytest.fixture
+def runs(data_dir, tmp_path):
+    runs = common.Runs(common.Settings(data_dir, str(tmp_path)), tuple(robustness.CONDITIONS))
+    runs.commands = {"first": "python train.py --seed=0", "second": "python train.py --seed=1"}
+    return runs
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("share", ["nothing", "half", "all"])
+def test_a_report_of_what_is_there(name, share, runs, made_up, tmp_path):
+    report, changes = EXPERIMENTS[name]
+    shown = {"nothing": [], "half": list(changes)[: len(changes) // 2], "all": list(changes)}[share]
+    conditions = tuple(robustness.CONDITIONS)
+    runs.measured = {variant: {0: made_up(30, conditions=conditions)} for variant in shown}
+    runs.failed = {"second": "it diverged"}
+    report(runs)
+    text = (tmp_path / f"{name}.md").read_text()
+    assert "- `second` failed: it diverged" in text and "- `first` is not there yet" in text
+    assert "python train.py --seed=1" in text and f"({name}.png)" in text
+    assert text.count("75.0 [59.8, 85.8]") >= len(shown)  # 30 of 40, Wilson's interval
+    raw = json.loads((tmp_path / f"{name}.json").read_text())
+    assert list(raw["measured"]) == shown and raw["missing"] == ["first", "second"]
+    assert len(raw["data"]["sha256"]) == 64
+    assert matplotlib.image.imread(tmp_path / f"{name}.png")[..., :3].std() > 0.01
+
+
+def test_cells(made_up):
+    assert output.spread([]) == "–" and output.spread([12.34]) == "12.3"
+    assert output.spread([60.0, 62.0, 64.0]) == "62.0 ± 2.0 (3)"
+    seeds = {0: made_up(20), 1: made_up(30)}
+    assert output.accuracy(seeds, "knn") == "62.5 ± 17.7 (2)"
+    assert output.accuracy(seeds, "linear", "untrained") == "25.0 ± 0.0 (2)"
+    assert output.table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert output.last({0: {"history": [{"loss": 1.0, "knn": 0.5}, {"loss": 0.5}]}}, "knn") == [0.5]
+
+
+def test_finalists_are_chosen_by_validation_alone(made_up):
+    scores = {"rgb": 0.1, "rgb_wide": 0.2, "a": 0.5, "b": 0.9, "c": 0.7, "d": 0.6, "e": 0.8, "f": None}
+    measured = {name: {0: made_up(0 if name == "b" else 40, score)} for name, score in scores.items()}
+    assert depth_help.finalists(measured, 0) == ["rgb", "rgb_wide", "b", "e", "c", "d"]
+    assert depth_help.finalists({}, 0) == [] and depth_help.finalists(measured, 1) == []
+
+
+def test_variants_are_compared_on_the_seeds_that_both_have(made_up):
+    def seeds(*rights):
+        frames = [f"thing_{index // 4}_{index}" for index in range(40)]  # ten recordings: ten blocks
+        return {seed: made_up(right) | {"frames": frames} for seed, right in enumerate(rights)}
+
+    found = depth_help.compare(seeds(40), seeds(0, 40), "clean")
+    assert (found.difference, found.blocks, found.verdict) == (1, 10, "differs")
+    assert depth_help.compare(seeds(40, 0), seeds(40, 0), "clean").verdict == "tie"
+    assert np.isclose(depth_help.compare(seeds(30, 20), seeds(20, 20), "clean").difference, 0.125)
