@@ -70,7 +70,9 @@ class DivergenceWarning(keras.callbacks.Callback):
         norm = logs.get("gradient_norm", 0.0)
         median = statistics.median(self.norms) if len(self.norms) >= FEWEST else math.inf
         self.norms.append(norm)
-        return f"gradient_norm={norm:.3g}, {norm / median:.0f} times its median" if norm > EXPLODED * median else ""
+        if not 0 < EXPLODED * median < norm:  # 0 where a run is resumed whose log does not have it
+            return ""
+        return f"gradient_norm={norm:.3g}, {norm / median:.0f} times its median"
 
     def _risen(self, loss):
         risen = self.judges_loss and self.first_loss is not None and loss > self.first_loss + RISEN

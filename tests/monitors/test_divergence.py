@@ -46,6 +46,7 @@ def test_gradients_ten_times_their_median_are_said_once(capsys):
     assert "epoch 5 (gradient_norm=26, 10 times its median)" in message  # of 1, 2, 3, 9: 2.5
     assert not _said([-0.5] * 4, capsys, norms[:4])
     assert not _said([-0.5] * 3, capsys, [0.1, 0.1, 50.0])  # too few to speak of a median
+    assert not _said([-0.5] * 4, capsys, [0.0, 0.0, 0.0, 1.0])
 
 
 def test_a_loss_that_is_no_number(capsys):
