@@ -91,7 +91,12 @@ _define(flags.DEFINE_enum, "cosine_per", list(STEPS), help="The learning rate fa
 _define(flags.DEFINE_float, "blur", help="Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.")
 _define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Precision of the arithmetic.")
 _define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
-_define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements while training.")
+_define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements, and view grids, while training.")
+_define(
+    flags.DEFINE_string,
+    "knn_data_dir",
+    help="Another, labelled data set for kNN: bank of its train split, queries of its val or test; default: --data_dir.",
+)
 _define(flags.DEFINE_integer, "knn_k", help="Neighbours of the kNN measurement while training.")
 _define(flags.DEFINE_integer, "shuffle_mb", help="Memory of the shuffle, in MiB of undecoded records.")
 _define(
@@ -122,9 +127,10 @@ def main(argv):
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
     info = load_info(config)
+    knn_info = load_knn_info(config, info)
     try:
-        with faults.named(info, ("train", held_out(info))):
-            last = run.train(config, load_data(config, info))
+        with faults.named(info, ("train", held_out(info))), faults.named(knn_info, ("train", held_out(knn_info))):
+            last = run.train(config, load_data(config, info, knn_info))
     except KeyboardInterrupt:
         sys.exit(f"\ninterrupted; the same command resumes {config.workdir} from its last finished epoch")
     print_summary(config, last)
@@ -143,13 +149,27 @@ def load_info(config):
     return faults.leave_out(info, ("train", held_out(info))) if config.on_corrupt == "skip" else info
 
 
+def load_knn_info(config, info):
+    """The data set of the kNN monitor: that of --knn_data_dir, which must do for kNN, or the run's own."""
+    if not config.knn_data_dir:
+        return info
+    flag, found = f"--knn_data_dir={config.knn_data_dir}", reader.load(config.knn_data_dir)
+    if not found.has_depth and config.modality != "rgb":
+        raise UserError(f"{flag} has no depth, which --modality={config.modality} looks at: give a data set with depth")
+    if not found.classes:
+        raise UserError(f"{flag} has no labels, by which kNN judges: give a labelled data set")
+    if not {"train", held_out(found)} <= set(found.splits):
+        raise UserError(f"{flag} has the splits {', '.join(found.splits)}: kNN needs train, and val or test")
+    return faults.leave_out(found, ("train", held_out(found))) if config.on_corrupt == "skip" else found
+
+
 def held_out(info):
     """The split that the kNN monitor compares to the training split: val, or test where there is none."""
     return "val" if "val" in info.splits else "test"
 
 
-def load_data(config, info):
-    """The run's data, from the shards of --data_dir."""
+def load_data(config, info, knn_info):
+    """The run's data, from the shards of --data_dir; for kNN, from those of --knn_data_dir."""
     data = run.Data(
         reader.records(info, "train"),
         reader.decode(info),
@@ -157,10 +177,12 @@ def load_data(config, info):
         record_bytes=reader.record_bytes(info, "train"),
         cache=functools.partial(_cached, config, info),
     )
-    if held_out(info) not in info.splits or not info.classes:
+    if held_out(knn_info) not in knn_info.splits or not knn_info.classes:
         return data
-    bank, queries = (reader.samples(info, split).take(BANK_FRAMES) for split in ("train", held_out(info)))
-    return dataclasses.replace(data, bank=bank, queries=queries, num_classes=len(info.classes))
+    bank, queries = (reader.samples(knn_info, split).take(BANK_FRAMES) for split in ("train", held_out(knn_info)))
+    return dataclasses.replace(
+        data, bank=bank, queries=queries, num_classes=len(info.classes), bank_classes=knn_info.classes
+    )
 
 
 def _cached(config, info, records, decode):

@@ -13,7 +13,7 @@ from keras_simsiam.models.encoder import FUSIONS
 
 # What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
 # not end a run of days: it goes on without what --on_corrupt=skip leaves out.
-MOVABLE = ("workdir", "data_dir", "cache", "cache_gb", "on_corrupt")
+MOVABLE = ("workdir", "data_dir", "knn_data_dir", "cache", "cache_gb", "on_corrupt")
 POSITIVES = ("augment", "cross_modal")
 COUNTS = (
     "queue_size",
@@ -83,6 +83,7 @@ class RunConfig:
     precision: str = "float32"
     distribution: str = "one"
     knn_every: int = 5
+    knn_data_dir: str = ""
     knn_k: int = 20
     shuffle_mb: int = 128
     cache: str = "none"

@@ -51,6 +51,10 @@ class TorchSGD(keras.optimizers.Optimizer):
         self._built = True
         self.velocities = [self.add_variable_from_reference(variable, "velocity") for variable in var_list]
 
+    def rate_of(self, variable):
+        """The learning rate that a variable follows, a scalar or a schedule: the optimizer's, or its override."""
+        return self._override(self._var_key(variable), self._learning_rate)
+
     def update_step(self, gradient, variable):
         key = self._var_key(variable)
         rate = self._override(key, self.learning_rate)

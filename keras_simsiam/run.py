@@ -2,7 +2,7 @@
 
 workdir/flags.txt        the flags that made it, usable as --flagfile
         metrics.jsonl    a line an epoch
-        tensorboard/     the same for TensorBoard, and the view grid
+        tensorboard/     the same for TensorBoard, with view grids, the flags and the embeddings of the last epoch
         checkpoints/     the last epochs' weights, optimizer and epoch: the same command resumes from there
         figures/         view pairs as the encoder sees them
         encoder.keras    the trained encoder, float32 whatever the run's precision
@@ -13,7 +13,6 @@ import json
 import os
 import typing
 
-import cv2
 import tensorflow as tf
 from tensorflow import keras
 
@@ -38,9 +37,10 @@ class Data:
         count: number of training records.
         bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
         queries: the same, unseen in training, or None.
-        num_classes: number of labels.
+        num_classes: number of labels of the training records.
         record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
         cache: function from (records, decode) to what stands for both (keras_simsiam.cache), called once the run is to start.
+        bank_classes: the names of the labels of bank and queries; empty: they are the training records', without names.
     """
 
     records: tf.data.Dataset
@@ -51,6 +51,7 @@ class Data:
     num_classes: int = 0
     record_bytes: int = 1
     cache: typing.Callable = lambda records, decode: (records, decode)
+    bank_classes: tuple[str, ...] = ()
 
 
 def train(config, data, callbacks=()):
@@ -82,9 +83,6 @@ def train(config, data, callbacks=()):
         batches = _view_batches(config, data, first_epoch)
         _forget_epochs_after(config.workdir, first_epoch)
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
-        if first_epoch == 0:
-            batch = next(iter(batches))
-            _write_view_grid(config.workdir, batch[0] if config.method in build.BESIDE else batch, writer)
         history = method.fit(
             batches,
             initial_epoch=first_epoch,
@@ -113,13 +111,13 @@ def _check_data(config, data):
     build.check_memory(config, data.count)
 
 
-def _view_batches(config, data, first_epoch):
+def _view_batches(config, data, first_epoch, batch_size=None):
     return pipeline.view_batches(
         *data.cache(data.records, data.decode),
         data.count,
         config.preprocessing,
         config.augmentation,
-        config.batch_size,
+        batch_size or config.batch_size,
         config.seed,
         first_epoch,
         shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
@@ -238,32 +236,46 @@ def _predictor_rate(predictor_lr, schedule):
 
 def _monitors(config, data, steps_per_epoch, first_epoch, writer):
     """The callbacks that watch; each adds its numbers to an epoch's logs, and `Log`, the last, writes them."""
+    metrics = os.path.join(config.workdir, "metrics.jsonl")
+    earlier = monitors.read(metrics)
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "workdir"}
     return [
         monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, first_epoch),
-        *_knn_monitor(config, data),
-        monitors.CollapseWarning(),
-        monitors.Log(os.path.join(config.workdir, "metrics.jsonl"), writer),
+        monitors.Memory(),
+        _view_monitor(config, data, writer),
+        # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills
+        monitors.DivergenceWarning(earlier, judges_loss=config.method != "mocov2"),
+        *_label_monitors(config, data),
+        monitors.CollapseWarning(earlier),
+        monitors.HParams(writer, settings, config.workdir),
+        monitors.Log(metrics, writer),
     ]
 
 
-def _knn_monitor(config, data):
-    """The kNN monitor, in a list; none where the data has no labels to judge by."""
+def _view_monitor(config, data, writer):
+    uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
+    samples = min(monitors.views.SAMPLES, config.batch_size)
+
+    def draw(epoch):
+        batch = next(iter(_view_batches(config, uncached, epoch, samples)))
+        return batch[0] if config.method in build.BESIDE else batch
+
+    return monitors.Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer)
+
+
+def _label_monitors(config, data):
+    """The monitors that need labels to judge by; none where the data has no labels."""
     if data.bank is None or data.queries is None:
         return []
     bank, queries = (
         pipeline.clean_batches(samples, config.preprocessing, config.batch_size)
         for samples in (data.bank, data.queries)
     )
+    names = data.bank_classes or tuple(map(str, range(data.num_classes)))
     return [
-        monitors.KNN(bank, queries, data.num_classes, config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs)
+        monitors.KNN(bank, queries, len(names), config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs),
+        monitors.Embeddings(queries, names, os.path.join(config.workdir, "tensorboard"), config.epochs),
     ]
-
-
-def _write_view_grid(workdir, views, writer):
-    grid = monitors.view_grid(views)
-    cv2.imwrite(os.path.join(workdir, "figures", "views.png"), grid[..., ::-1])
-    with writer.as_default(step=0):
-        tf.summary.image("views", grid[None])
 
 
 def _forget_epochs_after(workdir, epoch):

@@ -1,5 +1,6 @@
 """A run on a tiny encoder: resume, what the folder holds, and the encoder it leaves."""
 
+import dataclasses
 import json
 import os
 import types
@@ -60,9 +61,16 @@ def config(tmp_path):
 
 
 def _metrics(workdir):
+    """What was logged, but for what depends on the machine."""
     with open(os.path.join(workdir, "metrics.jsonl")) as file:
         lines = [json.loads(line) for line in file]
-    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+    machine = ("images_per_second", "memory_mb")
+    return [{name: value for name, value in line.items() if name not in machine} for line in lines]
+
+
+def _assert_same_encoders(one, other):
+    for weights, others in zip(run.load_encoder(one).get_weights(), run.load_encoder(other).get_weights(), strict=True):
+        np.testing.assert_array_equal(weights, others)
 
 
 LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "cosine_per": "step"}
@@ -89,16 +97,35 @@ def test_two_and_two_epochs_equal_four(config, data, changes):
         run.load_encoder(halves.workdir)
     run.train(halves, data)
     assert _metrics(whole.workdir) == _metrics(halves.workdir)
-    for one, other in zip(
-        run.load_encoder(whole.workdir).get_weights(), run.load_encoder(halves.workdir).get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    _assert_same_encoders(whole.workdir, halves.workdir)
+
+
+def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
+    changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
+    watched, alone = config("watched", **changes), config("alone", **changes)
+    run.train(watched, data)
+    monkeypatch.setattr(run, "_monitors", lambda *_: [])
+    run.train(alone, data)
+    assert not os.listdir(os.path.join(alone.workdir, "figures"))
+    _assert_same_encoders(watched.workdir, alone.workdir)
+
+
+def test_knn_of_another_labelled_data_set(config, data):
+    """The training records have no labels; bank and queries have more classes than they could."""
+    settings = config("run", epochs=1)
+    other = dataclasses.replace(data, num_classes=0, bank_classes=("apple", "bowl", "cup"))
+    assert 0 <= run.train(settings, other)["knn"] <= 1
+    with open(os.path.join(settings.workdir, "tensorboard", "metadata.tsv")) as file:
+        assert [line.split("\t")[0] for line in file] == ["label", "apple", "bowl", "apple"]  # frames 6, 7, 8
 
 
 def test_the_folder_says_what_happened(config, data):
     settings = config("run", epochs=2)
     last = run.train(settings, data)
-    assert {"loss", "std_projection", "std_prediction", "knn", "effective_rank", "learning_rate"} <= set(last)
+    assert set(last) == {
+        "loss", "first_loss", "gradient_norm", "std_projection", "std_prediction", "knn", "effective_rank",
+        "effective_rank_projection", "learning_rate", "images_per_second", "memory_mb",
+    }  # fmt: skip
     assert sorted(os.listdir(settings.workdir)) == [
         "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
     ]  # fmt: skip

@@ -7,7 +7,12 @@ import shutil
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
+
+from tfrecords.example import Frame
+from tfrecords.writer import Writer
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = ["--image_size=32", "--width=4", "--batch_size=8", "--epochs=2", "--knn_every=1", "--knn_k=5"]
@@ -79,6 +84,51 @@ def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, changes, m
     assert not (tmp_path / "run").exists()
 
 
+def _colours(path, splits=("train", "val"), classes=("dark", "light"), depth=False):
+    """A data set of frames of one grey each."""
+    with Writer(str(path)) as writer:
+        for split in splits:
+            for index in range(8):
+                png = cv2.imencode(".png", np.full((40, 40, 3), 30 * index, np.uint8))[1].tobytes()
+                metres = cv2.imencode(".png", np.full((40, 40), 1000, np.uint16))[1].tobytes() if depth else None
+                label = index // 4 if classes else -1
+                writer.add(split, Frame(f"{split}/{index}", png, metres, (40.0, 40.0, 20.0, 20.0), label=label))
+        writer.commit({"classes": list(classes), "instances": []})
+    return path
+
+
+def test_knn_of_another_data_set(data_dir, tmp_path):
+    """Trains without labels and without a split to test on; greys are told apart by an encoder of any training."""
+    unlabelled = _colours(tmp_path / "unlabelled", ["train"], [], depth=True)
+    greys = _colours(tmp_path / "greys")
+    trained = _train(unlabelled, tmp_path / "run", "--modality=rgb", f"--knn_data_dir={greys}")
+    assert trained.returncode == 0, trained.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert all(0 <= line["knn"] <= 1 for line in lines)
+    names = (tmp_path / "run" / "tensorboard" / "metadata.tsv").read_text().splitlines()
+    assert names[1] == "dark\tval/0" and names[-1] == "light\tval/7"
+    shutil.move(greys, tmp_path / "moved")
+    again = _train(unlabelled, tmp_path / "run", "--modality=rgb", f"--knn_data_dir={tmp_path / 'moved'}")
+    assert again.returncode == 0 and "already trained" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "other, message",
+    [
+        ({}, "has no depth, which --modality=rgbd looks at: give a data set with depth"),
+        ({"depth": True, "classes": []}, "has no labels, by which kNN judges: give a labelled data set"),
+        ({"depth": True, "splits": ["train"]}, "has the splits train: kNN needs train, and val or test"),
+        ({"depth": True, "splits": ["val"]}, "has the splits val: kNN needs train, and val or test"),
+    ],
+    ids=str,
+)
+def test_a_data_set_that_does_not_do_for_knn_is_refused(data_dir, tmp_path, other, message):
+    path = _colours(tmp_path / "other", **other)
+    refused = _train(data_dir, tmp_path / "run", f"--knn_data_dir={path}")
+    assert refused.returncode == 1 and refused.stderr.splitlines()[-1] == f"error: --knn_data_dir={path} {message}"
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_shard_is_named_or_left_out(data_dir, tmp_path):
     damaged = shutil.copytree(data_dir, tmp_path / "damaged")
     shard = damaged / "train-00000.tfrecord"
@@ -109,7 +159,7 @@ def test_a_cache_changes_no_number(data_dir, tmp_path, monkeypatch):
         result = _train(data_dir, tmp_path / kind, f"--cache={kind}")
         assert result.returncode == 0, result.stderr
         lines = (tmp_path / kind / "metrics.jsonl").read_text().splitlines()
-        runs[kind] = [dict(json.loads(line), images_per_second=0) for line in lines]
+        runs[kind] = [dict(json.loads(line), images_per_second=0, memory_mb=0) for line in lines]
     assert runs["none"] == runs["memory"] == runs["disk"]
     assert len(list((tmp_path / "cache" / "keras_simsiam").glob("*.frames"))) == 1
 

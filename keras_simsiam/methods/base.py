@@ -27,7 +27,7 @@ class Method(keras.Model):
         self.encoder = encoder
         self.copies = ()  # of the network, which no gradient moves (keras_simsiam.methods.replicas)
         # made here and not at their first use: a checkpoint would restore those made later after Keras has reset them
-        names = ["loss", *(f"std_{output}" for output in watched)]
+        names = ["loss", "gradient_norm", *(f"std_{output}" for output in watched)]
         self._means = {name: keras.metrics.Mean(name) for name in names}
 
     def compile(self, optimizer, **kwargs):
@@ -51,7 +51,11 @@ class Method(keras.Model):
         gradients = tape.gradient(share, variables)
         if self._loss_scaled():
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        optimizer = self.optimizer.inner_optimizer if self._loss_scaled() else self.optimizer
+        # summed over the replicas here and not by `apply_gradients`: the norm is that of the sum
+        summed = optimizer.aggregate_gradients(list(zip(gradients, variables, strict=True)))
+        self.optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
+        self._means["gradient_norm"].update_state(*finite_norm([gradient for gradient, _ in summed]))
         self.after_step()
         self._means["loss"].update_state(loss)
         return {name: metric.result() for name, metric in self._means.items()}
@@ -76,6 +80,20 @@ class Method(keras.Model):
     @property
     def metrics(self):
         return list(self._means.values())
+
+
+def finite_norm(gradients):
+    """The global l2 norm of gradients, and its weight in the epoch's mean.
+
+    Args:
+        gradients: a list of tensors.
+
+    Returns:
+        Two float32 scalars: √Σ g² and 1; 0 and 0 where that is not finite, as in the steps that loss scaling leaves out.
+    """
+    norm = tf.cast(tf.linalg.global_norm(gradients), tf.float32)
+    finite = tf.math.is_finite(norm)
+    return tf.where(finite, norm, 0.0), tf.cast(finite, tf.float32)
 
 
 def project(encoder, projector, view):

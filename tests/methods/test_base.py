@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.methods.base import spread
+from keras_simsiam.methods.base import finite_norm, spread
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.models.heads import predictor, projector
@@ -42,7 +42,7 @@ def _dataset():
 
 def test_train_step_learns_and_reports():
     history = _method().fit(_dataset(), epochs=3, verbose=0).history
-    assert set(history) == {"loss", "std_projection", "std_prediction"}
+    assert set(history) == {"loss", "gradient_norm", "std_projection", "std_prediction"}
     assert history["loss"][-1] < history["loss"][0] - 0.1
     assert history["std_projection"][-1] > 0.3
 
@@ -63,3 +63,43 @@ def test_both_views_pass_batchnorm_apart():
     again.encoder(views[0], training=True)
     again.encoder(views[1], training=True)
     np.testing.assert_allclose(norm.moving_mean, seen, atol=1e-6)
+
+
+def _update(method, before):
+    """How far a step without momentum, decay or schedule moved all parameters, over its rate: the gradient that it took."""
+    moved = [(one - other) / 0.5 for one, other in zip(before, method.trained_variables, strict=True)]
+    return np.sqrt(sum(float(np.sum(np.square(part))) for part in moved))
+
+
+def _toy_method(toy):
+    method = SimSiam(toy.encoder(), toy.linear(6, 4), toy.linear(4, 4))
+    method.compile(TorchSGD(0.5, momentum=0.0))
+    return method, [variable.numpy() for variable in method.trained_variables]
+
+
+def test_gradient_norm_is_that_of_the_update(toy):
+    method, before = _toy_method(toy)
+    logs = tf.function(method.train_step)(toy.views(batch=4))
+    assert float(logs["gradient_norm"]) == pytest.approx(_update(method, before), rel=1e-4)
+
+
+def test_gradient_norm_over_replicas_is_that_of_the_sum(toy, two_replicas):
+    with two_replicas.scope():
+        method, before = _toy_method(toy)
+    halves = [tuple({"rgb": view["rgb"][2 * half :][:2]} for view in toy.views(batch=4)) for half in range(2)]
+    views = two_replicas.experimental_distribute_values_from_function(
+        lambda context: halves[context.replica_id_in_sync_group]
+    )
+    tf.function(two_replicas.run)(method.train_step, [views])
+    norm = float(method._means["gradient_norm"].result())
+    assert norm == pytest.approx(_update(method, before), rel=1e-4)
+    alone, before = _toy_method(toy)
+    alone.train_step(toy.views(batch=4))
+    assert norm == pytest.approx(_update(alone, before), rel=1e-3)  # no BatchNorm: the halves' mean is the whole's
+
+
+def test_steps_with_infinite_gradients_are_left_out_of_the_norm():
+    mean = keras.metrics.Mean()
+    for gradients in ([3.0, 4.0], [np.inf, 4.0], [np.nan, 4.0], [6.0, 8.0]):
+        mean.update_state(*finite_norm([tf.constant([value]) for value in gradients]))
+    assert float(mean.result()) == pytest.approx(7.5)

@@ -1,0 +1,52 @@
+"""The alarm for collapse, total and dimensional: the loss alone shows neither."""
+
+import sys
+
+from tensorflow import keras
+from tqdm import tqdm
+
+# below this share of an isotropic output's spread a run counts as collapsed (Chen & He, Figure 2: 0 without stop-gradient)
+COLLAPSED = 0.05
+# dimensional collapse (Jing et al., ICLR 2022) leaves the spread alone: the rank has fallen to this share of its highest
+RANK_FALLEN = 0.1
+
+
+class CollapseWarning(keras.callbacks.Callback):
+    """Says once, loudly, that a run has collapsed: its outputs are all the same, or have kept only a few dimensions."""
+
+    def __init__(self, earlier=()):
+        """
+        Args:
+            earlier: the logs of the run's epochs before this start, so that a resumed run does not say it again.
+        """
+        super().__init__()
+        self.highest = {}
+        self.warned = False
+        for logs in earlier:
+            self.warned |= bool(self._collapsed(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        collapsed = self._collapsed(logs)
+        if collapsed and not self.warned:
+            self.warned = True
+            tqdm.write(
+                f"WARNING: collapsed in epoch {epoch + 1} ({collapsed}). Likely causes: --stop_gradient=false, a --base_lr or "
+                "--weight_decay too large, heads without BatchNorm, augmentation too weak (--min_crop near 1).",
+                file=sys.stderr,
+            )
+
+    def _collapsed(self, logs):
+        """What has collapsed, in words; an empty text where nothing has."""
+        spreads = [
+            f"{name}={value:.3f}" for name, value in logs.items() if name.startswith("std_") and value < COLLAPSED
+        ]
+        if spreads:
+            return f"{', '.join(spreads)}; healthy is near 1: all samples get the same output"
+        ranks = {name: value for name, value in logs.items() if name.startswith("effective_rank")}
+        fallen = [
+            f"{name}={value:.1f} after {self.highest[name]:.1f}"
+            for name, value in ranks.items()
+            if value < RANK_FALLEN * self.highest.get(name, 0)
+        ]
+        self.highest.update({name: max(value, self.highest.get(name, 0)) for name, value in ranks.items()})
+        return f"{', '.join(fallen)}: samples differ in ever fewer dimensions" if fallen else ""

@@ -1,0 +1,49 @@
+"""What the encoder has learnt, by labels that training does not see."""
+
+import numpy as np
+from tensorflow import keras
+
+from keras_simsiam.evaluation import features, knn
+from keras_simsiam.evaluation.rank import effective_rank
+
+
+class KNN(keras.callbacks.Callback):
+    """Every few epochs the kNN accuracy of held-out queries against a bank, and the effective rank of the queries.
+
+    Adds `knn`, `effective_rank` (of the encoder's embeddings) and, where the method has a projector,
+    `effective_rank_projection` to the logs; all in inference mode, of clean views. No choice in training depends on them.
+    """
+
+    def __init__(self, bank, queries, num_classes, every, k, temperature, epochs):
+        """
+        Args:
+            bank: batches as `pipeline.clean_batches` makes them, labelled.
+            queries: the same, of samples that training does not see.
+            num_classes: number of labels.
+            every: epochs between two measurements; the last epoch is always measured.
+            k: neighbours.
+            temperature: of the votes.
+            epochs: number of epochs of the run.
+        """
+        super().__init__()
+        self.bank = bank
+        self.queries = queries
+        self.num_classes = num_classes
+        self.every = every
+        self.k = k
+        self.temperature = temperature
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+            return
+        bank, queries = (features.extract(self.model.encoder, batches) for batches in (self.bank, self.queries))
+        predicted = knn.classify(
+            bank.embeddings, bank.labels, queries.embeddings, self.k, self.temperature, self.num_classes
+        )
+        logs["knn"] = float(np.mean(predicted == queries.labels))
+        logs["effective_rank"] = effective_rank(queries.embeddings)
+        projector = getattr(self.model, "projector", None)
+        if projector is not None:
+            projections = np.asarray(projector(queries.embeddings, training=False), np.float32)
+            logs["effective_rank_projection"] = effective_rank(projections)

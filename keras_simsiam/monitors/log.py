@@ -1,0 +1,61 @@
+"""The file and the event log that keep what the other monitors say."""
+
+import json
+import os
+
+import tensorflow as tf
+from tensorflow import keras
+
+
+class Log(keras.callbacks.Callback):
+    """Writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
+
+    `predictor_learning_rate` stands beside `learning_rate` where the predictor has a rate of its own.
+    """
+
+    def __init__(self, jsonl, writer):
+        """
+        Args:
+            jsonl: path of the file that gets a line an epoch.
+            writer: a `tf.summary` writer.
+        """
+        super().__init__()
+        self.jsonl = jsonl
+        self.writer = writer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # a schedule's rate is only known to the optimizer after its next step
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        iterations = optimizer.iterations
+        schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
+        predictor = getattr(self.model, "predictor", None)
+        if predictor is not None:
+            own = optimizer.rate_of(predictor.trainable_variables[0])
+            if own is not schedules["learning_rate"]:
+                schedules["predictor_learning_rate"] = own
+        self.rates = {name: float(rate(iterations) if callable(rate) else rate) for name, rate in schedules.items()}
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update(self.rates)
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+        self.writer.flush()
+        numbers = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        with open(self.jsonl, "a") as file:
+            file.write(json.dumps(numbers) + "\n")
+
+
+def read(jsonl):
+    """The numbers of a run's finished epochs, as `Log` wrote them.
+
+    Args:
+        jsonl: path of its metrics.jsonl.
+
+    Returns:
+        A list of dicts from names to floats, `epoch` (from 1) among them; empty where there is no such file.
+    """
+    if not os.path.exists(jsonl):
+        return []
+    with open(jsonl) as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]

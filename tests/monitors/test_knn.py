@@ -1,0 +1,55 @@
+"""The kNN monitor: when it measures, and what."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam import monitors
+from keras_simsiam.evaluation.rank import effective_rank
+
+
+def _batches(points, labels):
+    facts = {"label": tf.constant(labels, tf.int64), "frame": tf.constant([f"{i}" for i in range(len(labels))])}
+    return tf.data.Dataset.from_tensors((tf.constant(points, tf.float32), facts))
+
+
+def _identity():
+    x = keras.Input((2,))
+    return types.SimpleNamespace(encoder=keras.Model(x, {"embedding": keras.layers.Activation("linear")(x)}))
+
+
+def _measured(model, queries, labels, every=2, epochs=5):
+    knn = monitors.KNN(
+        _batches([[1.0, 0], [0, 1]], [0, 1]), _batches(queries, labels), 2, every, k=1, temperature=0.1, epochs=epochs
+    )
+    knn.set_model(model)
+    measured = [{} for _ in range(epochs)]
+    for epoch, logs in enumerate(measured):
+        knn.on_epoch_end(epoch, logs)
+    return measured
+
+
+def test_knn_measures_every_few_epochs_and_the_last():
+    # the second query is nearer to class 0: wrong
+    measured = _measured(_identity(), [[0.9, 0.1], [0.8, 0.2]], [0, 1])
+    assert [logs.get("knn") for logs in measured] == [None, 0.5, None, 0.5, 0.5]
+    assert ["effective_rank" in logs for logs in measured] == [False, True, False, True, True]
+    assert not any("effective_rank_projection" in logs for logs in measured)  # there is no projector
+
+
+def test_the_rank_of_the_projection_is_that_of_inference():
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    model = _identity()
+    # in training the dropout would leave other numbers, and BatchNorm another scale
+    projector = keras.Sequential([keras.layers.Dropout(0.9), keras.layers.BatchNormalization()])
+    projector(points)
+    projector.layers[1].set_weights([np.ones(2), np.zeros(2), np.zeros(2), np.array([1.0, 10_000.0])])
+    model.projector = projector
+    (logs,) = _measured(model, points, [0] * 40, epochs=1)
+    expected = effective_rank(points / [1, 100])
+    assert logs["effective_rank_projection"] == pytest.approx(expected, rel=1e-2) and expected < 1.1
+    assert logs["effective_rank"] > 1.9
+    assert projector.layers[1].get_weights()[2].tolist() == [0, 0]  # the moving mean has not moved

@@ -1,0 +1,67 @@
+"""What is kept of each epoch."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam import monitors
+from keras_simsiam.optimizers import TorchSGD
+from keras_simsiam.schedules import HalfCosine
+
+
+def _fit(folder, optimizer, predictor=False, epochs=2):
+    """The lines of metrics.jsonl after a run of two steps an epoch on a linear model."""
+    model = keras.Sequential([keras.layers.Dense(2), keras.layers.Dense(1)])
+    model.build((None, 2))
+    if predictor:
+        model.predictor = model.layers[1]
+    model.compile(optimizer(model), "mse")
+    log = monitors.Log(str(folder / "metrics.jsonl"), tf.summary.create_file_writer(str(folder / "tensorboard")))
+    data = np.ones((4, 2)), np.ones((4, 1))
+    model.fit(*data, batch_size=2, epochs=epochs, verbose=0, callbacks=[log])
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_line_an_epoch_and_a_point_an_epoch(tmp_path):
+    lines = _fit(tmp_path, lambda _: keras.optimizers.SGD(0.025))
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[0]["learning_rate"] == pytest.approx(0.025) and lines[1]["loss"] < lines[0]["loss"]
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    points = [
+        (event.step, float(tf.make_ndarray(value.tensor)))
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+        if value.tag == "loss"
+    ]
+    assert points == [(line["epoch"], pytest.approx(line["loss"])) for line in lines]
+
+
+def test_the_rates_are_those_of_the_epoch(tmp_path):
+    rates = [HalfCosine(initial, epochs=2, steps_per_epoch=2) for initial in (0.02, 0.2)]
+    lines = _fit(tmp_path, lambda _: TorchSGD(rates[0]), predictor=True)
+    assert [line["learning_rate"] for line in lines] == pytest.approx([0.02, 0.01])
+    assert not any("predictor_learning_rate" in line for line in lines)  # it has none of its own
+
+
+@pytest.mark.parametrize("own", ["schedule", "fixed"])
+def test_a_predictor_with_a_rate_of_its_own(own, tmp_path):
+    rate = HalfCosine(0.02, epochs=2, steps_per_epoch=2)
+    override = HalfCosine(0.2, epochs=2, steps_per_epoch=2) if own == "schedule" else 0.02
+    lines = _fit(
+        tmp_path,
+        lambda model: TorchSGD(rate, overrides=[(model.layers[1].trainable_variables, override)]),
+        predictor=True,
+    )
+    assert [line["learning_rate"] for line in lines] == pytest.approx([0.02, 0.01])
+    expected = [0.2, 0.1] if own == "schedule" else [0.02, 0.02]
+    assert [line["predictor_learning_rate"] for line in lines] == pytest.approx(expected)
+
+
+def test_what_was_written_is_read_and_a_cut_line_is_not(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert monitors.read(str(path)) == []
+    path.write_text('{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "lo')
+    assert monitors.read(str(path)) == [{"epoch": 1, "loss": 0.5}]
