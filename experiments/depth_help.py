@@ -29,7 +29,7 @@ CHANGES = {
     "holes_mask": (*_JITTER, "--holes=mask"),
     "holes_neutral": (*_JITTER, "--holes=neutral"),
     "holes_nearest": (*_JITTER, "--holes=nearest"),
-    "holes_smooth": (*_JITTER, "--holes=smooth"),
+    "holes_inpaint": (*_JITTER, "--holes=inpaint"),
     "faults": (*_JITTER, "--depth_faults=0.5"),
     "gravity_jitter": (*_JITTER, "--gravity_jitter=5"),
     "cross_modal": ("--hha_jitter=true", "--positives=cross_modal"),
@@ -150,7 +150,8 @@ def _explanation():
         "seeds that both have; `tie` where it holds 0 (with fewer than "
         f"{bootstrap.MIN_BLOCKS} blocks always). `validation`: kNN on the training split, each frame against other recordings; "
         f"by it, and not by the test, the {FINALISTS} variants are chosen that are trained with more than one seed. "
-        "What each run is, its command below says."
+        "Of a single seed a verdict is on two runs, not on two variants: seeds differ too. And of twenty comparisons "
+        "of equals one `differs` by chance. What each run is, its command below says."
     )
 
 

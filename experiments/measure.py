@@ -1,5 +1,6 @@
 """What is measured of a run: kNN and a linear probe of its encoder, and of the same untrained; kept beside it."""
 
+import functools
 import hashlib
 import json
 import os
@@ -53,7 +54,7 @@ def measure(workdir, info, conditions=("clean",), validate=False):
     Returns:
         A dict of JSON values: `identity` (encoder's and data's SHA-256, settings, versions), `seed`, `parameters` of the
         encoder, `protocol`, `frames` and `labels` of the test split, `predictions` and `scores` by encoder (`trained`,
-        `untrained`; the latter clean only), condition and task, `validation`, and `history`, the lines of metrics.jsonl.
+        `untrained`), condition and task, `validation`, and `history`, the lines of metrics.jsonl.
 
     Raises:
         UserError: the run is not complete or has diverged, or a sample has no label.
@@ -99,42 +100,51 @@ def _measure(workdir, info, conditions, validate):
     keras.backend.clear_session()
     config = run.load_config(workdir)
     encoders = {"trained": run.load_encoder(workdir), "untrained": run.untrained_encoder(config)}
-
-    def embed(names, samples):
-        batches = pipeline.clean_batches(samples, config.preprocessing, BATCH)
-        extracted = features.extract_each([encoders[name] for name in names], batches)
-        scores.require_labels(extracted[0].labels, f"{info.path}")
-        return dict(zip(names, extracted, strict=True))
-
-    bank = embed(list(encoders), reader.samples(info, "train"))
-    tests = {"clean": embed(list(encoders), reader.samples(info, "test"))}
-    for name in conditions[1:]:
-        tests[name] = embed(["trained"], robustness.under(name, reader.samples(info, "test")))
-
-    labels, num_classes = tests["clean"]["trained"].labels, len(info.classes)
-    available = probes.available(min(K, len(bank["trained"].labels)), TEMPERATURE, num_classes)
-    predictions = {
-        name: _predict(available, bank[name], {key: test[name] for key, test in tests.items() if name in test})
-        for name in encoders
-    }
+    embedded = _embed(encoders, info, config, conditions)
+    bank, clean = embedded["trained"]["train"], embedded["trained"]["clean"]
+    num_classes = len(info.classes)
+    available = probes.available(min(K, len(bank.labels)), TEMPERATURE, num_classes)
+    predictions = {name: _predict(available, parts, conditions) for name, parts in embedded.items()}
     return {
         "seed": config.seed,
         "parameters": encoders["trained"].count_params(),
         "protocol": {task: available[task].protocol for task in TASKS},
-        "frames": tests["clean"]["trained"].frames.tolist(),
-        "labels": labels.tolist(),
+        "frames": clean.frames.tolist(),
+        "labels": clean.labels.tolist(),
         "predictions": predictions,
-        "scores": _score(predictions, labels, num_classes),
-        "validation": _validation(bank["trained"], tests["clean"]["trained"].frames, num_classes) if validate else None,
+        "scores": _score(predictions, clean.labels, num_classes),
+        "validation": _validation(bank, clean.frames, num_classes) if validate else None,
     }
 
 
-def _predict(available, bank, tests):
+def _embed(encoders, info, config, conditions):
+    """Features by encoder, then `train` or a condition. In one pass: building the graphs of HHA and encoders takes seconds."""
+    test = reader.samples(info, "test")
+    parts = {"train": reader.samples(info, "train")} | {name: robustness.under(name, test) for name in conditions}
+    samples = functools.reduce(tf.data.Dataset.concatenate, parts.values())
+    extracted = features.extract_each(
+        list(encoders.values()), pipeline.clean_batches(samples, config.preprocessing, BATCH)
+    )
+    scores.require_labels(extracted[0].labels, info.path)
+    ends = info.splits["train"].count + info.splits["test"].count * np.arange(len(conditions))
+    return {
+        name: dict(zip(parts, _split(found, ends), strict=True))
+        for name, found in zip(encoders, extracted, strict=True)
+    }
+
+
+def _split(found, ends):
+    """Features cut at these places."""
+    arrays = zip(*(np.split(array, ends) for array in vars(found).values()), strict=True)
+    return [features.Features(*part) for part in arrays]
+
+
+def _predict(available, parts, conditions):
     """Predicted labels, lists, by condition and task. All conditions at once: a linear probe is fitted once."""
-    queries = np.concatenate([test.embeddings for test in tests.values()])
+    bank, queries = parts["train"], np.concatenate([parts[name].embeddings for name in conditions])
     found = {task: available[task].classify(bank.embeddings, bank.labels, queries) for task in TASKS}
-    split = {task: np.split(values, len(tests)) for task, values in found.items()}
-    return {name: {task: split[task][index].tolist() for task in TASKS} for index, name in enumerate(tests)}
+    split = {task: np.split(values, len(conditions)) for task, values in found.items()}
+    return {name: {task: split[task][index].tolist() for task in TASKS} for index, name in enumerate(conditions)}
 
 
 def _score(predictions, labels, num_classes):

@@ -24,13 +24,11 @@ def test_measures_once_and_test_labels_reach_the_scores_alone(tiny, finish, perm
     info = reader.load(tiny.data_dir)
     found = measure.measure(tiny.workdir, info, CONDITIONS, validate=True)
     assert list(found["predictions"]["trained"]) == list(CONDITIONS) and len(found["labels"]) == 24
-    assert list(found["predictions"]["untrained"]) == ["clean"]
+    assert found["predictions"]["untrained"] == found["predictions"]["trained"]  # `finish` leaves one that is untrained
     for task in measure.TASKS:
         clean = found["predictions"]["trained"]["clean"][task]
         assert found["scores"]["trained"]["clean"][task]["top1"] == np.mean(np.equal(clean, found["labels"]))
-        # the encoder sees colour alone, and is the very one that training would start from
-        assert found["predictions"]["trained"]["depth −50 %"][task] == clean
-        assert found["predictions"]["untrained"]["clean"][task] == clean
+        assert found["predictions"]["trained"]["depth −50 %"][task] == clean  # the encoder sees colour alone
     assert found["predictions"]["trained"]["dark 1/16"] != found["predictions"]["trained"]["clean"]
     assert 0 <= found["validation"] <= 1 and found["history"][1]["loss"] == -0.2
 

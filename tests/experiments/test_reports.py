@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import matplotlib.image
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import common, depth_help, method_table, output, predictor_lr, stop_gradient, weight_decay
+from keras_simsiam.config import RunConfig
 from keras_simsiam.evaluation import robustness
 
 EXPERIMENTS = {
@@ -68,3 +70,18 @@ def test_variants_are_compared_on_the_seeds_that_both_have(made_up):
     assert (found.difference, found.blocks, found.verdict) == (1, 10, "differs")
     assert depth_help.compare(seeds(40, 0), seeds(40, 0), "clean").verdict == "tie"
     assert np.isclose(depth_help.compare(seeds(30, 20), seeds(20, 20), "clean").difference, 0.125)
+
+
+@pytest.mark.parametrize("scale", common.SCALES)
+@pytest.mark.parametrize("name", depth_help.CHANGES)
+def test_every_variant_is_one_that_train_py_accepts(name, scale):
+    wanted = common.variants(scale, depth_help.CHANGES, depth_help.SMALL, depth_help.PAPER)
+    if name not in wanted:
+        assert scale == "smoke"
+        return
+    known = {field.name for field in dataclasses.fields(RunConfig)} | {"flagfile"}
+    if not {flag[2:].split("=")[0] for flag in wanted[name]} <= known:
+        pytest.skip("this train.py has no such flag")
+    config = common._parse([*wanted[name], "--data_dir=d", "--workdir=w"])
+    assert config.modality == {"rgb": "rgb", "hha": "hha"}.get(name.split("_")[0], "rgbd")
+    assert config.epochs == {"smoke": 2, "small": 60, "paper": 100}[scale]
