@@ -11,7 +11,7 @@ import sys
 from absl import app, flags
 
 from keras_simsiam import cache, run
-from keras_simsiam.config import RunConfig
+from keras_simsiam.config import POSITIVES, RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
@@ -44,6 +44,18 @@ _define(
 _define(flags.DEFINE_bool, "hha_color", help="Colour jitter and grayscale on HHA too, with the draws of RGB.")
 _define(flags.DEFINE_bool, "hha_jitter", help="Random gain and offset of each HHA channel, per view.")
 _define(flags.DEFINE_float, "hha_dropout", help="Probability that a view's HHA is replaced by its middle value.")
+_define(
+    flags.DEFINE_float,
+    "depth_faults",
+    help="Probability that a view's depth gets a sensor's faults before HHA: shadows, steps of disparity, holes.",
+)
+_define(flags.DEFINE_float, "gravity_jitter", help="Degrees by which gravity is turned at most before HHA, per view.")
+_define(
+    flags.DEFINE_enum,
+    "positives",
+    list(POSITIVES),
+    help="What the second view is of: the same frame, or the next one of its recording.",
+)
 _define(flags.DEFINE_integer, "image_size", help="Side of a view in pixels.")
 _define(flags.DEFINE_float, "min_crop", help="Smallest area of a random crop, as a share of the frame.")
 _define(flags.DEFINE_enum, "backbone", list(BACKBONES), help="The ResNet of each modality's tower.")
@@ -75,7 +87,11 @@ _define(
     ["none", "memory", "disk"],
     help="Where frames are kept once they are decoded and have their HHA; views are the same with and without.",
 )
-_define(flags.DEFINE_float, "cache_gb", help="The most that caches may take, in GB; what needs more is refused.")
+_define(
+    flags.DEFINE_float,
+    "cache_gb",
+    help="The most that caches, or the records held for --positives=neighbour, may take, in GB; more is refused.",
+)
 _define(
     flags.DEFINE_enum,
     "on_corrupt",

@@ -25,6 +25,8 @@ COUNTS = (
     "shuffle_mb",
 )
 
+POSITIVES = ("augment", "neighbour")
+
 OF_ONE_METHOD = {
     "symmetric": "simsiam",
     "stop_gradient": "simsiam",
@@ -48,6 +50,9 @@ class RunConfig:
     hha_color: bool = False
     hha_jitter: bool = False
     hha_dropout: float = 0.0
+    depth_faults: float = 0.0
+    gravity_jitter: float = 0.0
+    positives: str = "augment"
     image_size: int = 224
     min_crop: float = 0.2
     backbone: str = "resnet18"
@@ -96,9 +101,29 @@ class RunConfig:
             raise UserError(
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
+        self._check_depth_augmentation()
+        self._check_positives()
         self._check_method()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
+
+    def _check_depth_augmentation(self):
+        """Refuses what no depth can have, and what would not reach the views."""
+        if not 0 <= self.depth_faults <= 1:
+            raise UserError(f"--depth_faults={self.depth_faults}: must be a probability, from 0 to 1")
+        if not 0 <= self.gravity_jitter <= 90:
+            raise UserError(f"--gravity_jitter={self.gravity_jitter}: must be at least 0 and at most 90 degrees")
+        for name in ("depth_faults", "gravity_jitter"):
+            if getattr(self, name) and self.modality == "rgb":
+                raise UserError(f"--{name} has no meaning for --modality=rgb, which sees no depth: leave it out")
+            if getattr(self, name) and self.cache != "none":
+                raise UserError(f"--cache={self.cache} keeps one HHA for all views: use --cache=none with --{name}")
+
+    def _check_positives(self):
+        if self.positives not in POSITIVES:
+            raise UserError(f"--positives={self.positives}: choose one of {', '.join(POSITIVES)}")
+        if self.positives == "neighbour" and self.cache != "none":
+            raise UserError(f"--cache={self.cache} keeps no recordings: use --cache=none with --positives=neighbour")
 
     def _check_method(self):
         """Refuses what would silently do nothing, or cannot be."""
@@ -121,7 +146,15 @@ class RunConfig:
     @property
     def augmentation(self):
         """What is drawn for each view."""
-        return Augmentation(self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout)
+        return Augmentation(
+            self.image_size,
+            self.min_crop,
+            self.hha_color,
+            self.hha_jitter,
+            self.hha_dropout,
+            self.depth_faults,
+            self.gravity_jitter,
+        )
 
 
 def _check_factor(text):
