@@ -61,6 +61,18 @@ _define(
 _define(flags.DEFINE_bool, "hha_color", help="Colour jitter and grayscale on HHA too, with the draws of RGB.")
 _define(flags.DEFINE_bool, "hha_jitter", help="Random gain and offset of each HHA channel, per view.")
 _define(flags.DEFINE_float, "hha_dropout", help="Probability that a view's HHA is replaced by its middle value.")
+_define(
+    flags.DEFINE_float,
+    "depth_faults",
+    help="Probability that a view's depth gets a sensor's faults before HHA: shadows, steps of disparity, holes.",
+)
+_define(flags.DEFINE_float, "gravity_jitter", help="Degrees by which gravity is turned at most before HHA, per view.")
+_define(
+    flags.DEFINE_enum,
+    "positives",
+    list(POSITIVES),
+    help="What the second view is of: the same frame, or the next one of its recording.",
+)
 _define(flags.DEFINE_integer, "image_size", help="Side of a view in pixels.")
 _define(flags.DEFINE_float, "min_crop", help="Smallest area of a random crop, as a share of the frame.")
 _define(flags.DEFINE_enum, "backbone", list(BACKBONES), help="The ResNet of each modality's tower.")
@@ -108,7 +120,7 @@ _define(
 _define(
     flags.DEFINE_float,
     "cache_gb",
-    help="The most that caches, or what simsiam_average keeps, may take, in GB; more is refused.",
+    help="The most that caches, or what simsiam_average or --positives=neighbour keep, may take, in GB; more is refused.",
 )
 _define(
     flags.DEFINE_enum,

@@ -32,6 +32,8 @@ class Augmentation:
         hha_color: colour jitter and grayscale on HHA too, with RGB's draws (Zhu, section 4.2: all transforms | spatial only).
         hha_jitter: random gain and offset of each HHA channel, so that its values do not identify the frame.
         hha_dropout: probability that a view's HHA is set to its middle, and the mask beside it to 0: nothing measured.
+        depth_faults: probability that a view's depth gets a sensor's faults (keras_simsiam.depth.faults) before HHA.
+        gravity_jitter: degrees by which a view's gravity is turned at most before HHA.
         blur: probability that a view's RGB is blurred (0.5 published for ImageNet, none for CIFAR-10).
     """
 
@@ -40,7 +42,14 @@ class Augmentation:
     hha_color: bool = False
     hha_jitter: bool = False
     hha_dropout: float = 0.0
+    depth_faults: float = 0.0
+    gravity_jitter: float = 0.0
     blur: float = 0.0
+
+    @property
+    def before_hha(self):
+        """Whether anything is drawn that HHA depends on, so that each view needs its own."""
+        return self.depth_faults > 0 or self.gravity_jitter > 0
 
 
 def sample_seed(seed, epoch, index):
@@ -58,19 +67,21 @@ def sample_seed(seed, epoch, index):
     return fold(fold(tf.stack([tf.cast(seed, tf.int32), 0]), tf.cast(epoch, tf.int32)), tf.cast(index, tf.int32))
 
 
-def two_views(images, seed, augmentation):
+def two_views(images, seed, augmentation, others=None):
     """Two independent views of a sample.
 
     Args:
         images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel.
         seed: int32 [2].
         augmentation: an `Augmentation`.
+        others: the images that the second view is of, of any size; None: those of the first.
 
     Returns:
         A tuple of two dicts with the keys and channels of `images`, float32 [S,S,C] in 0..1.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
-    return random_view(images, seeds[0], augmentation), random_view(images, seeds[1], augmentation)
+    others = images if others is None else others
+    return random_view(images, seeds[0], augmentation), random_view(others, seeds[1], augmentation)
 
 
 def random_view(images, seed, augmentation):

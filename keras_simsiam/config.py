@@ -14,7 +14,7 @@ from keras_simsiam.models.encoder import FUSIONS
 # What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
 # not end a run of days: it goes on without what --on_corrupt=skip leaves out.
 MOVABLE = ("workdir", "data_dir", "knn_data_dir", "cache", "cache_gb", "on_corrupt")
-POSITIVES = ("augment", "cross_modal")
+POSITIVES = ("augment", "neighbour", "cross_modal")
 COUNTS = (
     "queue_size",
     "alternation",
@@ -56,6 +56,9 @@ class RunConfig:
     hha_color: bool = False
     hha_jitter: bool = False
     hha_dropout: float = 0.0
+    depth_faults: float = 0.0
+    gravity_jitter: float = 0.0
+    positives: str = "augment"
     image_size: int = 224
     min_crop: float = 0.2
     backbone: str = "resnet18"
@@ -112,6 +115,7 @@ class RunConfig:
                 "--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd"
             )
         self._check_fusion()
+        self._check_depth_augmentation()
         self._check_positives()
         self._check_method()
         self._check_optimization()
@@ -134,10 +138,24 @@ class RunConfig:
         if self.holes != "mask":
             raise UserError(f"--depth_gate needs to know what was measured: use --holes=mask, not {self.holes}")
 
+    def _check_depth_augmentation(self):
+        """Refuses what no depth can have, and what would not reach the views."""
+        if not 0 <= self.depth_faults <= 1:
+            raise UserError(f"--depth_faults={self.depth_faults}: must be a probability, from 0 to 1")
+        if not 0 <= self.gravity_jitter <= 90:
+            raise UserError(f"--gravity_jitter={self.gravity_jitter}: must be at least 0 and at most 90 degrees")
+        for name in ("depth_faults", "gravity_jitter"):
+            if getattr(self, name) and self.modality == "rgb":
+                raise UserError(f"--{name} has no meaning for --modality=rgb, which sees no depth: leave it out")
+            if getattr(self, name) and self.cache != "none":
+                raise UserError(f"--cache={self.cache} keeps one HHA for all views: use --cache=none with --{name}")
+
     def _check_positives(self):
-        """Refuses cross-modal pairs without a modality on either side."""
+        """Refuses neighbours that a cache does not keep, and cross-modal pairs without a modality on either side."""
         if self.positives not in POSITIVES:
             raise UserError(f"--positives={self.positives}: choose one of {', '.join(POSITIVES)}")
+        if self.positives == "neighbour" and self.cache != "none":
+            raise UserError(f"--cache={self.cache} keeps no recordings: use --cache=none with --positives=neighbour")
         if self.positives != "cross_modal":
             return
         for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
@@ -206,7 +224,14 @@ class RunConfig:
     def augmentation(self):
         """What is drawn for each view."""
         return Augmentation(
-            self.image_size, self.min_crop, self.hha_color, self.hha_jitter, self.hha_dropout, blur=self.blur
+            self.image_size,
+            self.min_crop,
+            self.hha_color,
+            self.hha_jitter,
+            self.hha_dropout,
+            self.depth_faults,
+            self.gravity_jitter,
+            self.blur,
         )
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_simsiam import augment
-from keras_simsiam.depth import holes
+from keras_simsiam.depth import faults, gravity, holes
 from keras_simsiam.models.encoder import MODALITIES
 
 # What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
@@ -55,6 +55,46 @@ def encoded_images(sample, preprocessing):
 def native_images(sample, preprocessing):
     """`encoded_images` as float32 in 0..1."""
     return {name: tf.cast(image, tf.float32) / 255 for name, image in encoded_images(sample, preprocessing).items()}
+
+
+def perturbed(sample, seed, augmentation):
+    """A sample as another sensor, held a little otherwise, might have recorded it: what is drawn before HHA.
+
+    Args:
+        sample: a Sample with depth, whose gravity is known.
+        seed: int32 [2].
+        augmentation: an `augment.Augmentation`.
+
+    Returns:
+        The sample with its depth, with probability `depth_faults`, as `faults.sensor` gives it, and its gravity turned by up
+        to `gravity_jitter` degrees.
+    """
+    happens_seed, faults_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    depth, intrinsics, down = sample["depth"], sample["intrinsics"], sample["gravity"]
+    if augmentation.depth_faults:
+        faulty = tf.random.stateless_uniform([], happens_seed) < augmentation.depth_faults
+        depth = tf.cond(faulty, lambda: faults.sensor(depth, intrinsics, faults_seed), lambda: depth)
+    if augmentation.gravity_jitter:
+        down = gravity.tilted(down, gravity_seed, augmentation.gravity_jitter)
+    return sample | {"depth": depth, "gravity": down}
+
+
+def _with_gravity(sample):
+    """The sample with its gravity estimated where it is unknown: from depth as it was recorded, once for both views."""
+    known = gravity.known_or_estimated(sample["gravity"], sample["depth"], sample["intrinsics"])
+    return sample | {"gravity": known}
+
+
+def _two_views(sample, partner, seed, preprocessing, augmentation):
+    """Two views of a sample, or one of it and one of its partner; HHA once a sample unless it depends on the view."""
+    if augmentation.before_hha:
+        first = _with_gravity(sample)
+        pair = first, first if partner is None else _with_gravity(partner)
+        # folded, so that crops and colours are those of a run without
+        seeds = tf.random.experimental.stateless_split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
+        sample, partner = (perturbed(one, seeds[view], augmentation) for view, one in enumerate(pair))
+    others = None if partner is None else native_images(partner, preprocessing)
+    return augment.two_views(native_images(sample, preprocessing), seed, augmentation, others)
 
 
 def clean_view(sample, preprocessing):
@@ -113,6 +153,7 @@ def view_batches(
     shuffle_records=None,
     first_index=0,
     beside=None,
+    partner=None,
 ):
     """Batches of two views, epoch after epoch without end.
 
@@ -131,6 +172,7 @@ def view_batches(
         shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
         first_index: place of the first record in the data set, so that several workers draw differently.
         beside: `label` or `index` (the sample's place in the data set): each batch is (views, those of its samples).
+        partner: graph function from a record to the one whose sample the second view is of; None: the same.
 
     Returns:
         A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1; labels and places are int64 [B].
@@ -151,8 +193,8 @@ def view_batches(
 
     def prepare(epoch, index, record):
         sample = decode(record)
-        images = native_images(sample, preprocessing)
-        views = augment.two_views(images, augment.sample_seed(seed, epoch, index), augmentation)
+        other = decode(partner(record)) if partner else None
+        views = _two_views(sample, other, augment.sample_seed(seed, epoch, index), preprocessing, augmentation)
         return (views, (sample | {"index": index})[beside]) if beside else views
 
     return (

@@ -16,7 +16,7 @@ import typing
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import checkpoints, monitors, pipeline, schedules
+from keras_simsiam import checkpoints, monitors, neighbours, pipeline, schedules
 from keras_simsiam.config import load_config, open_workdir
 from keras_simsiam.distribution import precision, strategy
 from keras_simsiam.errors import UserError
@@ -39,6 +39,7 @@ class Data:
         queries: the same, unseen in training, or None.
         num_classes: number of labels of the training records.
         record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
+        partner: graph function from a record to the one whose sample the second view is of; None: the same.
         cache: function from (records, decode) to what stands for both (keras_simsiam.cache), called once the run is to start.
         bank_classes: the names of the labels of bank and queries; empty: they are the training records', without names.
     """
@@ -50,6 +51,7 @@ class Data:
     queries: tf.data.Dataset | None = None
     num_classes: int = 0
     record_bytes: int = 1
+    partner: typing.Callable | None = None
     cache: typing.Callable = lambda records, decode: (records, decode)
     bank_classes: tuple[str, ...] = ()
 
@@ -67,9 +69,11 @@ def train(config, data, callbacks=()):
 
     Raises:
         UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
-            no labels to supervise by; a method that would keep more of the samples than --cache_gb.
+            no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would hold more than
+            --cache_gb.
     """
     _check_data(config, data)
+    data = _paired(config, data)
     steps_per_epoch = data.count // config.batch_size
     open_workdir(config)
     if os.path.exists(_encoder_path(config.workdir)):
@@ -111,6 +115,14 @@ def _check_data(config, data):
     build.check_memory(config, data.count)
 
 
+def _paired(config, data):
+    """The data with each frame's neighbour where the configuration wants it; a complete run is spared the reading."""
+    if config.positives != "neighbour" or os.path.exists(_encoder_path(config.workdir)):
+        return data
+    records, decode, partner = neighbours.in_memory(data.records, data.decode, config.cache_gb)
+    return dataclasses.replace(data, records=records, decode=decode, partner=partner)
+
+
 def _view_batches(config, data, first_epoch, batch_size=None):
     return pipeline.view_batches(
         *data.cache(data.records, data.decode),
@@ -122,6 +134,7 @@ def _view_batches(config, data, first_epoch, batch_size=None):
         first_epoch,
         shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
         beside=build.BESIDE.get(config.method),
+        partner=data.partner,
     )
 
 

@@ -59,6 +59,10 @@ def test_a_damaged_flags_txt(tmp_path):
     [
         ("batch_size", 0),
         ("hha_dropout", 1.0),
+        ("depth_faults", 1.1),
+        ("gravity_jitter", -1.0),
+        ("gravity_jitter", float("nan")),
+        ("positives", "next"),
         ("min_crop", 0.0),
         ("predictor_lr", "sometimes"),
         ("predictor_lr", "nan"),
@@ -104,6 +108,22 @@ def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
 def test_dropping_hha_needs_rgb_beside_it(tmp_path):
     with pytest.raises(UserError, match="--modality=hha"):
         _config(tmp_path, modality="hha", hha_dropout=0.3)
+
+
+@pytest.mark.parametrize("changes", [{"depth_faults": 0.5}, {"gravity_jitter": 5.0}], ids=str)
+def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
+    (name,) = changes
+    with pytest.raises(UserError, match=f"^--{name} has no meaning for --modality=rgb"):
+        _config(tmp_path, modality="rgb", **changes)
+    with pytest.raises(UserError, match=f"^--cache=memory keeps one HHA .* --{name}$"):
+        _config(tmp_path, cache="memory", **changes)
+    assert _config(tmp_path, **changes).augmentation.before_hha and not _config(tmp_path).augmentation.before_hha
+
+
+def test_neighbours_need_no_cache(tmp_path):
+    with pytest.raises(UserError, match=r"^--cache=disk keeps no recordings: .* --positives=neighbour$"):
+        _config(tmp_path, cache="disk", positives="neighbour")
+    assert _config(tmp_path, modality="rgb", positives="neighbour").positives == "neighbour"
 
 
 def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_simsiam import augment, cache, pipeline
 from keras_simsiam.augment import Augmentation
-from keras_simsiam.depth import holes
+from keras_simsiam.depth import gravity, holes
 from keras_simsiam.pipeline import Preprocessing
 
 
@@ -56,7 +56,7 @@ def test_clean_batches_carry_what_is_known(make_sample):
     assert batches[0][0]["hha"].shape == (4, 16, 16, 3)
 
 
-def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6):
+def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, **drawn):
     tf.random.set_seed(global_seed)
     records = tf.data.Dataset.range(count)
     samples = [make_sample(index) for index in range(count)]
@@ -66,7 +66,7 @@ def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6):
         lambda index: {key: value[index] for key, value in stacked.items()},
         count,
         Preprocessing("rgbd", 8),
-        Augmentation(8, hha_jitter=True, hha_dropout=0.3),
+        Augmentation(8, hha_jitter=True, hha_dropout=0.3, **drawn),
         batch_size=2,
         seed=seed,
         first_epoch=first_epoch,
@@ -77,6 +77,57 @@ def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6):
 def test_a_run_is_replayed_from_any_epoch(make_sample):
     whole = _epochs(make_sample, 0, 3)
     np.testing.assert_array_equal(whole[2 * 3 * 1 :], _epochs(make_sample, 1, 2, global_seed=7))
+
+
+def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alone(make_sample):
+    drawn = {"depth_faults": 0.5, "gravity_jitter": 20.0}
+    whole = _epochs(make_sample, 0, 2, **drawn)
+    np.testing.assert_array_equal(whole[2 * 3 :], _epochs(make_sample, 1, 1, global_seed=7, **drawn))
+    without = np.array(_epochs(make_sample, 0, 2))
+    np.testing.assert_array_equal(np.array(whole)[..., :3], without[..., :3])
+    assert not np.allclose(np.array(whole)[..., 3:], without[..., 3:], atol=0.02)
+
+
+@pytest.mark.parametrize("drawn", [{"depth_faults": 1.0}, {"gravity_jitter": 20.0}], ids=str)
+def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn):
+    """With the geometry left out, the views' HHA differ by what is drawn before it; RGB does not."""
+    monkeypatch.setattr(augment, "random_view", lambda images, seed, augmentation: images)
+    batches = pipeline.view_batches(
+        tf.data.Dataset.range(1),
+        lambda index: make_sample(),
+        1,
+        Preprocessing("rgbd", 8, "gupta"),
+        Augmentation(8, **drawn),
+        batch_size=1,
+        seed=0,
+    )
+    views = next(iter(batches))
+    np.testing.assert_array_equal(views[0]["rgb"], views[1]["rgb"])
+    clean = pipeline.native_images(make_sample(), Preprocessing("rgbd", 8, "gupta"))["hha"]
+    for one, other in [(views[0]["hha"][0], views[1]["hha"][0]), (views[0]["hha"][0], clean)]:
+        assert np.mean(np.abs(one - other) > 1 / 255) > 0.2
+
+
+def test_faults_come_with_their_probability(make_sample):
+    sample, augmentation = make_sample(), Augmentation(8, depth_faults=0.3)
+    seeds = tf.data.Dataset.range(300).map(lambda index: augment.sample_seed(0, 0, index))
+    depths = seeds.map(lambda seed: pipeline.perturbed(sample, seed, augmentation)["depth"])
+    faulty = [not np.array_equal(depth, sample["depth"]) for depth in depths]
+    assert 0.22 < np.mean(faulty) < 0.38
+
+
+def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypatch):
+    """From the depth as it was recorded: what the views see is within the jitter of what the clean frame gives."""
+    sample = make_sample() | {"gravity": tf.zeros(3)}
+    estimated = gravity.from_depth(sample["depth"], sample["intrinsics"])[0]
+    seen = []
+    monkeypatch.setattr(pipeline, "native_images", lambda sample, _: seen.append(sample["gravity"]) or {})
+    monkeypatch.setattr(augment, "two_views", lambda *_: None)
+    for index in range(3):
+        seed = augment.sample_seed(0, 0, index)
+        pipeline._two_views(sample, None, seed, None, Augmentation(8, depth_faults=1.0, gravity_jitter=5.0))
+    degrees = np.degrees(np.arccos(np.clip(np.array(seen) @ estimated.numpy(), -1, 1)))
+    assert len(seen) == 6 and degrees.min() > 0.01 and degrees.max() < 5.1
 
 
 def test_epochs_and_seeds_differ(make_sample):

@@ -1,6 +1,7 @@
 """A run on a tiny encoder: resume, what the folder holds, and the encoder it leaves."""
 
 import dataclasses
+import functools
 import json
 import os
 import types
@@ -14,6 +15,7 @@ from keras_simsiam.config import RunConfig
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
+from tfrecords import example
 
 
 class StopAfter(tf.keras.callbacks.Callback):
@@ -159,6 +161,14 @@ def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
 def test_a_batch_larger_than_the_data_is_refused(config, data):
     with pytest.raises(UserError, match="--batch_size=64: the training split has 9 frames, give at most that"):
         run.train(config("run", batch_size=64), data)
+    assert not os.path.exists(config("run").workdir)
+
+
+def test_neighbours_of_data_without_recordings_are_refused_before_anything_is_made(config):
+    frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
+    decode = functools.partial(example.decode, has_depth=False)
+    with pytest.raises(UserError, match="does not say which frames show the same instance"):
+        run.train(config("run", positives="neighbour"), run.Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
     assert not os.path.exists(config("run").workdir)
 
 

@@ -75,6 +75,24 @@ def known_or_estimated(gravity, depth, intrinsics, valid=None):
     return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))
 
 
+def tilted(down, seed, most_degrees):
+    """Gravity turned by a random angle about a random horizontal axis, as if the camera had been held otherwise.
+
+    Args:
+      down: float32 `[3]`, a unit vector.
+      seed: int32 `[2]`.
+      most_degrees: the largest angle; the angle is uniform up to it, and so is the axis's direction.
+
+    Returns:
+      float32 `[3]`, a unit vector.
+    """
+    angle_seed, axis_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    angle = tf.random.stateless_uniform([], angle_seed, 0.0, math.radians(most_degrees))
+    across = tf.linalg.cross(down, tf.random.stateless_normal([3], axis_seed))
+    turned = tf.cos(angle) * down + tf.sin(angle) * tf.math.l2_normalize(across)
+    return tf.math.l2_normalize(turned)
+
+
 def estimate(normals, normals_valid):
     """Estimates gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
 

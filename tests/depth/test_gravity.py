@@ -184,3 +184,24 @@ def test_random_cameras_with_a_kinects_noise_and_missing_depth():
             sure.append(_degrees(found, down))
     assert len(sure) > 15
     assert max(sure) < 1 and np.median(sure) < 0.3
+
+
+def test_tilted_gravity_stays_a_unit_vector_within_the_bound():
+    down, most = np.array([0.0, 0.8, 0.6], np.float32), 10.0
+    seeds = tf.stack([tf.range(400), tf.zeros(400, tf.int32)], axis=1)
+    vectors = tf.map_fn(lambda seed: gravity.tilted(down, seed, most), seeds, fn_output_signature=tf.float32).numpy()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    degrees = np.degrees(np.arccos(np.clip(vectors @ down, -1, 1)))
+    assert degrees.max() <= most + 0.1 and abs(degrees.mean() - most / 2) < 0.6
+    # towards every side alike: along x, and along what lies across x and gravity
+    aside, ahead = vectors[:, 0], vectors @ np.float32([0, 0.6, -0.8])
+    directions = np.histogram(np.arctan2(ahead, aside), bins=4, range=(-np.pi, np.pi))[0]
+    assert directions.min() > 70
+
+
+def test_tilted_gravity_in_a_graph_and_in_tf_data():
+    down, seed = tf.constant([0.0, 0.8, 0.6]), tf.constant([1, 2])
+    eager = gravity.tilted(down, seed, 20.0)
+    np.testing.assert_allclose(tf.function(gravity.tilted)(down, seed, 20.0), eager, atol=1e-6)
+    dataset = tf.data.Dataset.from_tensors(seed).map(lambda seed: gravity.tilted(down, seed, 20.0))
+    np.testing.assert_allclose(next(iter(dataset)), eager, atol=1e-6)
