@@ -122,7 +122,7 @@ class Log(keras.callbacks.Callback):
         self.writer = writer
 
     def on_epoch_begin(self, epoch, logs=None):
-        optimizer = self.model.optimizer
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)  # of loss scaling
         rate = optimizer.learning_rate
         # a schedule's rate is only known to the optimizer after its next step
         schedule = getattr(optimizer, "_learning_rate", rate)
