@@ -31,13 +31,19 @@ def _predictor():
     return predictor(10, 7, synchronized=True)
 
 
+def _classifier():
+    classifier = keras.layers.Dense(4, dtype="float32")
+    classifier.build((None, 6))
+    return classifier
+
+
 METHODS = {
     "simsiam": lambda: SimSiam(_encoder(), _projector(), _predictor()),
     "simclr": lambda: SimCLR(_encoder(), _projector()),
     "mocov2": lambda: MoCoV2(_encoder(), _projector(), queue_size=11, momentum=0.9),
     "byol": lambda: BYOL(_encoder(), _projector(), _predictor(), steps=10, momentum=0.9),
     "swav": lambda: SwAV(_encoder(), _projector(), prototypes=5),
-    "supervised": lambda: Supervised(_encoder(), keras.layers.Dense(4, dtype="float32")),
+    "supervised": lambda: Supervised(_encoder(), _classifier()),
 }
 
 
