@@ -49,7 +49,7 @@ _define(
     flags.DEFINE_enum,
     "positives",
     list(POSITIVES),
-    help="What is paired: two views, or one's colour with the other's depth.",
+    help="What is paired: two views of a frame; of it and the next of its recording; one's colour, the other's depth.",
 )
 _define(flags.DEFINE_enum, "hha_encoding", list(ENCODINGS), help="Gupta's HHA, or the simpler one of the RGB-D paper.")
 _define(
@@ -67,12 +67,6 @@ _define(
     help="Probability that a view's depth gets a sensor's faults before HHA: shadows, steps of disparity, holes.",
 )
 _define(flags.DEFINE_float, "gravity_jitter", help="Degrees by which gravity is turned at most before HHA, per view.")
-_define(
-    flags.DEFINE_enum,
-    "positives",
-    list(POSITIVES),
-    help="What the second view is of: the same frame, or the next one of its recording.",
-)
 _define(flags.DEFINE_integer, "image_size", help="Side of a view in pixels.")
 _define(flags.DEFINE_float, "min_crop", help="Smallest area of a random crop, as a share of the frame.")
 _define(flags.DEFINE_enum, "backbone", list(BACKBONES), help="The ResNet of each modality's tower.")

@@ -58,7 +58,6 @@ class RunConfig:
     hha_dropout: float = 0.0
     depth_faults: float = 0.0
     gravity_jitter: float = 0.0
-    positives: str = "augment"
     image_size: int = 224
     min_crop: float = 0.2
     backbone: str = "resnet18"

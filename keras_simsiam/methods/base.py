@@ -3,6 +3,8 @@
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.methods import replicas
+
 
 class Method(keras.Model):
     """A self-supervised method: an encoder, and a loss on two views of each sample.
@@ -26,6 +28,7 @@ class Method(keras.Model):
         super().__init__(name=name)
         self.encoder = encoder
         self.copies = ()  # of the network, which no gradient moves (keras_simsiam.methods.replicas)
+        self.distribute_reduction_method = "first"  # all replicas log the same, of which Keras would take the sum
         # made here and not at their first use: a checkpoint would restore those made later after Keras has reset them
         names = ["loss", "gradient_norm", *(f"std_{output}" for output in watched)]
         self._means = {name: keras.metrics.Mean(name) for name in names}
@@ -57,7 +60,7 @@ class Method(keras.Model):
         self.optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
         self._means["gradient_norm"].update_state(*finite_norm([gradient for gradient, _ in summed]))
         self.after_step()
-        self._means["loss"].update_state(loss)
+        self._means["loss"].update_state(replicas.mean(loss))
         return {name: metric.result() for name, metric in self._means.items()}
 
     @property
@@ -73,9 +76,9 @@ class Method(keras.Model):
         return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
 
     def watch(self, **outputs):
-        """Adds each output's `spread` to the epoch's means, as `std_<name>`: 1 is healthy, 0 is collapse."""
+        """Adds each output's `spread` over the global batch to the epoch's means, as `std_<name>`: 1 healthy, 0 collapse."""
         for name, output in outputs.items():
-            self._means[f"std_{name}"].update_state(spread(output))
+            self._means[f"std_{name}"].update_state(spread(replicas.gather(output)))
 
     @property
     def metrics(self):

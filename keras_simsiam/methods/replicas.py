@@ -8,7 +8,15 @@ def gather(x):
     """The replicas' `[B,...]` one after the other, `[R·B,...]`; gradients flow back to where each row came from."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return x
-    return tf.distribute.get_replica_context().all_gather(x, axis=0)
+    gathered = tf.distribute.get_replica_context().all_gather(x, axis=0)
+    return tf.ensure_shape(gathered, [None, *x.shape[1:]])  # which the operation forgets
+
+
+def mean(x):
+    """The mean of the replicas' `x`, of any shape, on each of them: of the means over their shares that over the batch."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return x
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, x)
 
 
 def first_row(x):
@@ -30,9 +38,18 @@ def copy_of(model):
     Returns:
         A keras.Model whose weights come in the same order.
     """
-    copy = keras.models.clone_model(model)
+    copy = _clone(model)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _clone(layer):
+    if isinstance(layer, keras.Model):
+        return keras.models.clone_model(layer, clone_function=_clone)
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.BatchNormalization):
+        config["synchronized"] = layer.synchronized  # which Keras leaves out of a layer's configuration
+    return type(layer).from_config(config)
 
 
 def move(copies, models, momentum):

@@ -1,0 +1,100 @@
+"""Every method with networks that are quick to trace, for what all of them must do alike."""
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.methods.byol import BYOL
+from keras_simsiam.methods.moco import MoCoV2
+from keras_simsiam.methods.simclr import SimCLR
+from keras_simsiam.methods.simsiam import SimSiam
+from keras_simsiam.methods.supervised import Supervised
+from keras_simsiam.methods.swav import SwAV
+from keras_simsiam.models.heads import predictor, projector
+from keras_simsiam.models.resnet import batch_norm
+from keras_simsiam.optimizers import TorchSGD
+
+SIDE, BATCH, STEPS = 6, 8, 2
+
+
+def _encoder():
+    images = keras.Input((SIDE, SIDE, 3), name="rgb")
+    x = keras.layers.ReLU()(batch_norm(True)(keras.layers.Conv2D(6, 3)(images)))
+    return keras.Model({"rgb": images}, {"embedding": keras.layers.GlobalAveragePooling2D(dtype="float32")(x)})
+
+
+def _projector():
+    return projector(6, 12, 10, layers=2, synchronized=True)
+
+
+def _predictor():
+    return predictor(10, 7, synchronized=True)
+
+
+def _classifier():
+    classifier = keras.layers.Dense(4, dtype="float32")
+    classifier.build((None, 6))
+    return classifier
+
+
+METHODS = {
+    "simsiam": lambda: SimSiam(_encoder(), _projector(), _predictor()),
+    "simclr": lambda: SimCLR(_encoder(), _projector()),
+    "mocov2": lambda: MoCoV2(_encoder(), _projector(), queue_size=11, momentum=0.9),
+    "byol": lambda: BYOL(_encoder(), _projector(), _predictor(), steps=10, momentum=0.9),
+    "swav": lambda: SwAV(_encoder(), _projector(), prototypes=5),
+    "supervised": lambda: Supervised(_encoder(), _classifier()),
+}
+
+
+def build(name, **compiled):
+    """A method, compiled, the same at every call and in every process."""
+    keras.utils.set_random_seed(0)
+    method = METHODS[name]()
+    method.compile(TorchSGD(0.1, momentum=0.9, weight_decay=1e-3), **compiled)
+    return method
+
+
+def batches(name, part=slice(None)):
+    """A part of each global batch of two views. The statistics of a part are not those of all: contrast rises with the row."""
+    random = np.random.default_rng(0)
+    contrast = np.linspace(0.2, 2, BATCH)[:, None, None, None]
+    views = tuple(
+        {"rgb": (contrast * random.uniform(size=(STEPS, BATCH, SIDE, SIDE, 3)))[:, part].astype(np.float32)}
+        for _ in range(2)
+    )
+    labels = random.integers(0, 4, (STEPS, BATCH))[:, part]
+    return tf.data.Dataset.from_tensor_slices((views, labels) if name == "supervised" else views)
+
+
+class Numbers(keras.callbacks.Callback):
+    """What is logged after each batch and at the end."""
+
+    def on_train_begin(self, logs=None):
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(dict(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(dict(logs))
+
+
+def trained(method, dataset):
+    """What two steps leave: the numbers logged after each and after the epoch, and every variable but the metrics'."""
+    numbers = Numbers()
+    method.fit(dataset, epochs=1, steps_per_epoch=STEPS, verbose=0, callbacks=[numbers])
+    running = {id(variable) for metric in method.metrics for variable in metric.variables}
+    variables = [variable for variable in method.weights if id(variable) not in running]
+    return numbers.seen, [variable.numpy() for variable in (*variables, *method.optimizer.variables)]
+
+
+def assert_same(one, two, tolerance=1e-5):
+    """What `trained` gave of two methods is the same."""
+    (logs, weights), (other_logs, other_weights) = one, two
+    assert len(logs) == len(other_logs) == STEPS + 1 and len(weights) == len(other_weights)
+    for numbers, other in zip(logs, other_logs, strict=True):
+        assert set(numbers) == set(other)
+        np.testing.assert_allclose([other[name] for name in numbers], list(numbers.values()), atol=tolerance)
+    for weight, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(other, weight, atol=tolerance)
