@@ -4,11 +4,14 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
+import contextlib
 import dataclasses
 import functools
+import signal
 import sys
 
 from absl import app, flags
+from tqdm import tqdm
 
 from keras_simsiam import cache, run
 from keras_simsiam.config import RunConfig
@@ -18,6 +21,7 @@ from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
+from keras_simsiam.signals import Stopped
 from tfrecords import faults, reader
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
@@ -68,6 +72,7 @@ _define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Pre
 _define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements while training.")
 _define(flags.DEFINE_integer, "knn_k", help="Neighbours of the kNN measurement while training.")
+_define(flags.DEFINE_integer, "checkpoint_steps", help="Steps of an epoch between two checkpoints; 0: only at its end.")
 _define(flags.DEFINE_integer, "shuffle_mb", help="Memory of the shuffle, in MiB of undecoded records.")
 _define(
     flags.DEFINE_enum,
@@ -94,11 +99,25 @@ def main(argv):
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
     info = load_info(config)
     try:
-        with faults.named(info, ("train", held_out(info))):
+        with faults.named(info, ("train", held_out(info))), _closing_bars():
             last = run.train(config, load_data(config, info))
+    except Stopped as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        sys.exit(stopped.status)
     except KeyboardInterrupt:
-        sys.exit(f"\ninterrupted; the same command resumes {config.workdir} from its last finished epoch")
+        print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     print_summary(config, last)
+
+
+@contextlib.contextmanager
+def _closing_bars():
+    """Closes the progress bar where an error leaves it open: it would be drawn over the error's line."""
+    try:
+        yield
+    finally:
+        for bar in list(tqdm._instances):
+            bar.close()
 
 
 def load_info(config):
@@ -126,7 +145,9 @@ def load_data(config, info):
     if held_out(info) not in info.splits or not info.classes:
         return data
     bank, queries = (reader.samples(info, split).take(BANK_FRAMES) for split in ("train", held_out(info)))
-    return dataclasses.replace(data, bank=bank, queries=queries, num_classes=len(info.classes))
+    return dataclasses.replace(
+        data, bank=bank, queries=queries, num_classes=len(info.classes), choose_best=held_out(info) == "val"
+    )
 
 
 def _cached(config, info, records, decode):

@@ -10,9 +10,9 @@ from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods.build import METHODS
 
-# What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
-# not end a run of days: it goes on without what --on_corrupt=skip leaves out.
-MOVABLE = ("workdir", "data_dir", "cache", "cache_gb", "on_corrupt")
+# What may differ when a run is resumed: a folder may be renamed, and neither a cache nor checkpoints change a number. A shard
+# damaged on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
+MOVABLE = ("workdir", "data_dir", "checkpoint_steps", "cache", "cache_gb", "on_corrupt")
 COUNTS = (
     "queue_size",
     "image_size",
@@ -70,6 +70,7 @@ class RunConfig:
     distribution: str = "one"
     knn_every: int = 5
     knn_k: int = 20
+    checkpoint_steps: int = 500
     shuffle_mb: int = 128
     cache: str = "none"
     cache_gb: float = 8.0
@@ -80,6 +81,8 @@ class RunConfig:
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 1")
+        if self.checkpoint_steps < 0:
+            raise UserError(f"--checkpoint_steps={self.checkpoint_steps}: must be at least 0")
         for name in ("hha_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")

@@ -34,18 +34,19 @@ class Progress(keras.callbacks.Callback):
         self.bar = tqdm(total=total, initial=done, unit="img", desc="training", mininterval=1, dynamic_ncols=True)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.first_step_ended = None
+        self.epoch, self.first_step_ended = epoch, None
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.first_step_ended is None:
-            self.first_step_ended = time.perf_counter()
+            self.first_step_ended, self.first_step = time.perf_counter(), batch
         spread = next(value for name, value in logs.items() if name.startswith("std_"))
         self.bar.set_postfix(loss=f"{logs['loss']:.3f}", std=f"{spread:.2f}", refresh=False)
-        self.bar.update(self.batch_size)
+        # a resumed epoch begins with another step than its first
+        self.bar.update(self.epoch * self.epoch_images + (batch + 1) * self.batch_size - self.bar.n)
 
     def on_epoch_end(self, epoch, logs=None):
-        images = self.epoch_images - self.batch_size
+        images = self.epoch_images - (self.first_step + 1) * self.batch_size
         if images:
             logs["images_per_second"] = images / (time.perf_counter() - self.first_step_ended)
 

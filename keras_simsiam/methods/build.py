@@ -46,8 +46,10 @@ def _swav(config, encoder, features, batch_norm, steps, _classes):
     return SwAV(encoder, head, frozen_steps=steps // config.epochs)
 
 
-def _supervised(_config, encoder, _features, _batch_norm, _steps, classes):
-    return Supervised(encoder, keras.layers.Dense(classes, dtype="float32", name="classifier"))
+def _supervised(_config, encoder, features, _batch_norm, _steps, classes):
+    classifier = keras.layers.Dense(classes, dtype="float32", name="classifier")
+    classifier.build([None, features])  # the optimizer is built, and a checkpoint restored, before the first step
+    return Supervised(encoder, classifier)
 
 
 METHODS = {
