@@ -54,7 +54,8 @@ def evaluate(settings):
     Raises:
         UserError: the settings, the run and the data set do not go together.
     """
-    config, splits = run.load_config(settings.encoder), (settings.train_split, settings.split)
+    workdir, _ = run.encoder_file(settings.encoder)
+    config, splits = run.load_config(workdir), (settings.train_split, settings.split)
     info = reader.load(settings.data_dir)
     info = faults.leave_out(info, splits) if settings.on_corrupt == "skip" else info
     chosen = _choose(settings, info)
@@ -125,7 +126,7 @@ def _extract(encoders, info, split, dataset, config, settings):
 
 def _provenance(settings, config, info, chosen):
     """What one needs to know to repeat the numbers."""
-    encoder = Path(settings.encoder) / "encoder.keras"
+    encoder = Path(run.encoder_file(settings.encoder)[1])
     return {
         "protocol": {task: probe.protocol for task, probe in chosen.items()},
         "settings": dataclasses.asdict(settings),
@@ -149,9 +150,14 @@ def _write(output, results, chosen, labels, predictions, class_names):
     return [str(file) for file in files]
 
 
+def _default_output(encoder):
+    workdir, path = run.encoder_file(encoder)
+    return str(Path(workdir) / ("evaluation" if encoder == workdir else f"evaluation_{Path(path).stem}"))
+
+
 def define_flags():
     """Called by the command alone, so that a program can import this module beside others that have the same flags."""
-    flags.DEFINE_string("encoder", None, "Run directory of the encoder to evaluate.", required=True)
+    flags.DEFINE_string("encoder", None, "Run directory to evaluate, or a .keras file in it.", required=True)
     flags.DEFINE_string("data_dir", None, "Labelled data set, as tfrecords.build wrote it.", required=True)
     flags.DEFINE_list("task", ["knn", "linear"], "Probes to run, separated by commas: knn, linear.")
     flags.DEFINE_string("split", "test", "Split on which the accuracies are measured.")
@@ -162,7 +168,9 @@ def define_flags():
     flags.DEFINE_enum(
         "on_corrupt", "fail", ["fail", "skip"], "A damaged shard ends the command, or the rest of it is left out."
     )
-    flags.DEFINE_string("output", None, "Folder of the results, by default <encoder>/evaluation.")
+    flags.DEFINE_string(
+        "output", None, "Folder of the results, by default evaluation in the run directory, or evaluation_<file>."
+    )
 
 
 @exit_on_user_error
@@ -172,7 +180,7 @@ def main(argv):
         raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     values = flags.FLAGS
     given = {field.name: values[field.name].value for field in dataclasses.fields(Settings)}
-    given["output"] = given["output"] or str(Path(given["encoder"]) / "evaluation")
+    given["output"] = given["output"] or _default_output(given["encoder"])
     evaluate(Settings(**given | {"task": tuple(given["task"])}))
 
 

@@ -4,11 +4,14 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
+import contextlib
 import dataclasses
 import functools
+import signal
 import sys
 
 from absl import app, flags
+from tqdm import tqdm
 
 from keras_simsiam import cache, run
 from keras_simsiam.config import POSITIVES, RunConfig
@@ -20,6 +23,7 @@ from keras_simsiam.models.encoder import FUSIONS, MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
 from keras_simsiam.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.schedules import STEPS
+from keras_simsiam.signals import Stopped
 from tfrecords import faults, reader
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
@@ -104,6 +108,7 @@ _define(
     help="Another, labelled data set for kNN: bank of its train split, queries of its val or test; default: --data_dir.",
 )
 _define(flags.DEFINE_integer, "knn_k", help="Neighbours of the kNN measurement while training.")
+_define(flags.DEFINE_integer, "checkpoint_steps", help="Steps of an epoch between two checkpoints; 0: only at its end.")
 _define(flags.DEFINE_integer, "shuffle_mb", help="Memory of the shuffle, in MiB of undecoded records.")
 _define(
     flags.DEFINE_enum,
@@ -135,11 +140,29 @@ def main(argv):
     info = load_info(config)
     knn_info = load_knn_info(config, info)
     try:
-        with faults.named(info, ("train", held_out(info))), faults.named(knn_info, ("train", held_out(knn_info))):
+        with _naming_faults(info), _naming_faults(knn_info), _closing_bars():
             last = run.train(config, load_data(config, info, knn_info))
+    except Stopped as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        sys.exit(stopped.status)
     except KeyboardInterrupt:
-        sys.exit(f"\ninterrupted; the same command resumes {config.workdir} from its last finished epoch")
+        print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     print_summary(config, last)
+
+
+@contextlib.contextmanager
+def _closing_bars():
+    """Closes the progress bar where an error leaves it open: it would be drawn over the error's line."""
+    try:
+        yield
+    finally:
+        for bar in list(tqdm._instances):
+            bar.close()
+
+
+def _naming_faults(info):
+    return faults.named(info, ("train", held_out(info)))
 
 
 def load_info(config):
@@ -187,7 +210,12 @@ def load_data(config, info, knn_info):
         return data
     bank, queries = (reader.samples(knn_info, split).take(BANK_FRAMES) for split in ("train", held_out(knn_info)))
     return dataclasses.replace(
-        data, bank=bank, queries=queries, num_classes=len(info.classes), bank_classes=knn_info.classes
+        data,
+        bank=bank,
+        queries=queries,
+        num_classes=len(info.classes),
+        choose_best=held_out(knn_info) == "val",
+        bank_classes=knn_info.classes,
     )
 
 

@@ -97,7 +97,7 @@ def snippet(version, modality):
 
 def define_flags():
     """Called by the command alone, so that a program can import this module beside others that have the same flags."""
-    flags.DEFINE_string("workdir", None, "Run directory of the encoder to export.", required=True)
+    flags.DEFINE_string("workdir", None, "Run directory of the encoder, or a .keras file in it.", required=True)
     flags.DEFINE_string("output", None, "Model folder, in which the next version is written.", required=True)
 
 
@@ -109,7 +109,7 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)
     tf.get_logger().setLevel("WARNING")  # the saver's notes on its temporary folder
     workdir, output = flags.FLAGS.workdir, flags.FLAGS.output
-    config = run.load_config(workdir)
+    config = run.load_config(run.encoder_file(workdir)[0])
     next_version(Path(output))  # refuses a wrong --output before the minute that building the graph takes
     version = export(run.load_encoder(workdir), config.preprocessing, output)
     print(summary(version, config.modality))

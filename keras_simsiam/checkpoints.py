@@ -1,40 +1,157 @@
-"""Checkpoints of a run: all that the same command needs to go on as if it had never stopped."""
+"""Checkpoints of a run: all that the same command needs to go on as if it had never stopped, even in mid-epoch.
 
+checkpoints/ckpt-<n>.data-00000-of-00001, ckpt-<n>.index    the state after n steps of the optimizer
+            partial/                                        one that is being written
+"""
+
+import json
 import os
+import re
+import shutil
+import sys
 
 import tensorflow as tf
-from tensorflow import keras
+from tqdm import tqdm
+
+from keras_simsiam.errors import UserError
 
 CHECKPOINTS_KEPT = 2
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Saves after each epoch; the manager replaces its pointer to the newest only when all of it is on disk."""
+class Position(tf.train.experimental.PythonState):
+    """Where a run is, beside what its method holds.
 
-    def __init__(self, manager, epoch):
-        super().__init__()
-        self.manager = manager
-        self.epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epoch.assign(epoch + 1)
-        self.manager.save(checkpoint_number=epoch + 1)
-
-
-def restore(method, epoch, workdir):
-    """Puts the newest checkpoint of a run directory, if there is one, into its method and epoch.
-
-    Args:
-        method: a compiled `methods.base.Method`.
-        epoch: int64 variable, the number of finished epochs.
-        workdir: the run's folder.
-
-    Returns:
-        The tf.train.CheckpointManager that saves both.
+    Attributes:
+        epoch: number of finished epochs.
+        step: number of finished steps of the epoch begun after those, 0 where none is.
+        best_knn: the kNN accuracy for which the best encoder was kept, 0 before the first.
     """
-    method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
-    checkpoint = tf.train.Checkpoint(method=method, epoch=epoch)
-    manager = tf.train.CheckpointManager(checkpoint, os.path.join(workdir, "checkpoints"), CHECKPOINTS_KEPT)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-    return manager
+
+    def __init__(self):
+        self.epoch, self.step, self.best_knn = 0, 0, 0.0
+
+    def serialize(self):
+        """The attributes as JSON, for tf.train.Checkpoint."""
+        return json.dumps([self.epoch, self.step, self.best_knn])
+
+    def deserialize(self, string_value):
+        """Takes what `serialize` gave."""
+        self.epoch, self.step, self.best_knn = json.loads(string_value)
+
+
+class Store:
+    """The checkpoints of a run directory, of which the newest few are kept.
+
+    They are found by listing the folder: there is no pointer file that could be wrong. Each is written in a folder of its own,
+    and its index, by which it is found, is moved last: what a kill leaves behind is never taken for a checkpoint.
+
+    Attributes:
+        method: the run's method.
+        position: the run's `Position`.
+        folder: path of the checkpoints.
+        last_good: path of the newest that was read or written, without its suffix; None where there is none.
+    """
+
+    def __init__(self, method, steps_per_epoch, workdir):
+        """
+        Args:
+            method: a compiled `methods.base.Method`.
+            steps_per_epoch: optimizer steps of one epoch.
+            workdir: the run's folder.
+        """
+        method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
+        self.method = method
+        self.position = Position()
+        self.folder = os.path.join(workdir, "checkpoints")
+        self.last_good = None
+        self._steps_per_epoch = steps_per_epoch
+        self._state = tf.train.Checkpoint(method=method, position=self.position)
+
+    def restore(self):
+        """Puts the newest readable checkpoint, if there is any, into the method and the position; warns of unreadable ones.
+
+        Returns:
+            The position.
+
+        Raises:
+            UserError: there are checkpoints and none can be read.
+        """
+        unreadable = []
+        for number in reversed(self._numbers()):
+            path = self._path(number)
+            try:
+                self._state.read(path).assert_existing_objects_matched()
+            except Exception as error:  # of many kinds, by what of a file is damaged
+                unreadable.append(f"{path} ({_reason(error)})")
+                continue
+            self.last_good = path
+            if unreadable:
+                tqdm.write(f"WARNING: unreadable: {', '.join(unreadable)}; going on from {path}", file=sys.stderr)
+            return self.position
+        if unreadable:
+            raise UserError(
+                f"{self.folder}: no checkpoint is readable, {', '.join(unreadable)}: "
+                "put a copy there, or delete that folder, and the same command begins anew"
+            )
+        return self.position
+
+    def save(self):
+        """Writes the state, all at once, and deletes what it replaces: older checkpoints, and later ones that were unreadable.
+
+        Raises:
+            UserError: it cannot be written; those that were there are as they were.
+        """
+        number = self.position.epoch * self._steps_per_epoch + self.position.step
+        partial = os.path.join(self.folder, "partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            os.makedirs(partial)
+            self._state.write(os.path.join(partial, os.path.basename(self._path(number))))
+            _publish(partial, self.folder)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise UserError(
+                f"{self.folder}: cannot be written to ({_reason(error)}): make room, and the same command goes on from "
+                f"the last good checkpoint, {self.last_good or 'which would have been the first'}"
+            ) from error
+        self.last_good = self._path(number)
+        self._delete_all_but([other for other in self._numbers() if other <= number][-CHECKPOINTS_KEPT:])
+
+    def _numbers(self):
+        """The numbers of all checkpoints, ascending."""
+        names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
+        return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"ckpt-(\d+)\.index", name)))
+
+    def _path(self, number):
+        return os.path.join(self.folder, f"ckpt-{number}")
+
+    def _delete_all_but(self, kept):
+        for name in sorted(os.listdir(self.folder), reverse=True):  # an index before its data
+            match = re.fullmatch(r"ckpt-(\d+)\..*", name)
+            if match and int(match[1]) not in kept:
+                os.remove(os.path.join(self.folder, name))
+
+
+def _publish(partial, folder):
+    """Moves a checkpoint's files, once they are on disk, to where they are found: by name, so data before index."""
+    for name in sorted(os.listdir(partial)):
+        path = os.path.join(partial, name)
+        _flush(path)
+        os.replace(path, os.path.join(folder, name))
+    os.rmdir(partial)
+    _flush(folder)
+
+
+def _flush(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error):
+    """The first line of what an error says, for a message of one line."""
+    # TensorFlow puts a file and the name of the operation around what was wrong
+    text = getattr(error, "strerror", None) or re.sub(r"{{.*?}} ?|^.*; | \[Op:.*", "", str(error))
+    return text.splitlines()[0][:200] if text else type(error).__name__

@@ -11,9 +11,9 @@ from keras_simsiam.errors import UserError
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import FUSIONS
 
-# What may differ when a run is resumed: a folder may be renamed, and a cache changes no view. A shard damaged on the way must
-# not end a run of days: it goes on without what --on_corrupt=skip leaves out.
-MOVABLE = ("workdir", "data_dir", "knn_data_dir", "cache", "cache_gb", "on_corrupt")
+# What may differ when a run is resumed: a folder may be renamed, and neither a cache nor checkpoints change a number. A shard
+# damaged on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
+MOVABLE = ("workdir", "data_dir", "knn_data_dir", "checkpoint_steps", "cache", "cache_gb", "on_corrupt")
 POSITIVES = ("augment", "neighbour", "cross_modal")
 COUNTS = (
     "queue_size",
@@ -87,6 +87,7 @@ class RunConfig:
     knn_every: int = 5
     knn_data_dir: str = ""
     knn_k: int = 20
+    checkpoint_steps: int = 500
     shuffle_mb: int = 128
     cache: str = "none"
     cache_gb: float = 8.0
@@ -97,6 +98,8 @@ class RunConfig:
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 1")
+        if self.checkpoint_steps < 0:
+            raise UserError(f"--checkpoint_steps={self.checkpoint_steps}: must be at least 0")
         for name in ("hha_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name}={getattr(self, name)}: must be at least 0 and below 1")

@@ -150,6 +150,7 @@ def view_batches(
     batch_size,
     seed,
     first_epoch=0,
+    first_step=0,
     shuffle_records=None,
     first_index=0,
     beside=None,
@@ -158,7 +159,8 @@ def view_batches(
     """Batches of two views, epoch after epoch without end.
 
     The order and every draw derive from (seed, epoch, place of the record in the data set), so that a run that starts at
-    `first_epoch` sees what an uninterrupted one would have seen. An epoch leaves its last incomplete batch out.
+    `first_step` of `first_epoch` sees what an uninterrupted one would have seen: the records before it are read and passed
+    over, undecoded. An epoch leaves its last incomplete batch out.
 
     Args:
         records: a tf.data.Dataset of undecoded records, in the same order at every pass.
@@ -169,6 +171,7 @@ def view_batches(
         batch_size: B, at most `count`.
         seed: int, the run's.
         first_epoch: the epoch to begin with, from 0.
+        first_step: the batch of that epoch to begin with, from 0.
         shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
         first_index: place of the first record in the data set, so that several workers draw differently.
         beside: `label` or `index` (the sample's place in the data set): each batch is (views, those of its samples).
@@ -189,7 +192,8 @@ def view_batches(
         shuffled = records.enumerate(first_index).shuffle(
             min(count, shuffle_records or count), shuffle_seed, reshuffle_each_iteration=False
         )
-        return shuffled.take(per_epoch).map(lambda index, record: (epoch, index, record))
+        seen = tf.where(epoch == first_epoch, tf.constant(first_step * batch_size, tf.int64), 0)
+        return shuffled.take(per_epoch).skip(seen).map(lambda index, record: (epoch, index, record))
 
     def prepare(epoch, index, record):
         sample = decode(record)

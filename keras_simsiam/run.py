@@ -3,12 +3,14 @@
 workdir/flags.txt        the flags that made it, usable as --flagfile
         metrics.jsonl    a line an epoch
         tensorboard/     the same for TensorBoard, with view grids, the flags and the embeddings of the last epoch
-        checkpoints/     the last epochs' weights, optimizer and epoch: the same command resumes from there
+        checkpoints/     the last states of the run: the same command goes on from there
         figures/         view pairs as the encoder sees them
         encoder.keras    the trained encoder, float32 whatever the run's precision
+        encoder_best.keras    that of the epoch of highest kNN accuracy, where the data set has a validation split
 """
 
 import dataclasses
+import functools
 import json
 import os
 import typing
@@ -16,7 +18,7 @@ import typing
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import checkpoints, monitors, neighbours, pipeline, schedules
+from keras_simsiam import checkpoints, monitors, neighbours, pipeline, saving, schedules, signals
 from keras_simsiam.config import load_config, open_workdir
 from keras_simsiam.distribution import precision, strategy
 from keras_simsiam.errors import UserError
@@ -25,6 +27,7 @@ from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.optimizers import LARS, TorchSGD
 
 KNN_TEMPERATURE = 0.1
+_BEST = "encoder_best.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Data:
         count: number of training records.
         bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
         queries: the same, unseen in training, or None.
+        choose_best: whether the queries may choose an encoder: true of a validation split, never of a test split.
         num_classes: number of labels of the training records.
         record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
         partner: graph function from a record to the one whose sample the second view is of; None: the same.
@@ -50,6 +54,7 @@ class Data:
     bank: tf.data.Dataset | None = None
     queries: tf.data.Dataset | None = None
     num_classes: int = 0
+    choose_best: bool = False
     record_bytes: int = 1
     partner: typing.Callable | None = None
     cache: typing.Callable = lambda records, decode: (records, decode)
@@ -70,7 +75,8 @@ def train(config, data, callbacks=()):
     Raises:
         UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
             no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would hold more than
-            --cache_gb.
+            --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
+        signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
     _check_data(config, data)
     data = _paired(config, data)
@@ -79,28 +85,28 @@ def train(config, data, callbacks=()):
     if os.path.exists(_encoder_path(config.workdir)):
         return {}
     keras.backend.clear_session()
-    epoch = tf.Variable(0, dtype=tf.int64, name="epoch")
     with precision(config.precision), strategy(config.distribution).scope():
         method = build_method(config, steps_per_epoch, data.num_classes, data.count)
-        manager = checkpoints.restore(method, epoch, config.workdir)
-        first_epoch = int(epoch)
-        batches = _view_batches(config, data, first_epoch)
-        _forget_epochs_after(config.workdir, first_epoch)
+        store = checkpoints.Store(method, steps_per_epoch, config.workdir)
+        position = store.restore()
+        batches = _view_batches(config, data, position.epoch, position.step)
+        _forget_epochs_after(config.workdir, position.epoch)
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
-        history = method.fit(
-            batches,
-            initial_epoch=first_epoch,
-            epochs=config.epochs,
-            steps_per_epoch=steps_per_epoch,
-            verbose=0,
-            callbacks=[
-                *_monitors(config, data, steps_per_epoch, first_epoch, writer),
-                checkpoints.Checkpoints(manager, epoch),
-                *callbacks,
-            ],
-        ).history
-    if int(epoch) == config.epochs:
-        _save_encoder(config, method.encoder)
+        with signals.noted() as received:
+            history = method.fit(
+                batches,
+                epochs=config.epochs,
+                steps_per_epoch=steps_per_epoch,
+                verbose=0,
+                callbacks=[
+                    *_monitors(config, data, steps_per_epoch, position.epoch, writer),
+                    *_best_encoder(config, data, position),
+                    saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received),
+                    *callbacks,
+                ],
+            ).history
+    if position.epoch == config.epochs:
+        _save_encoder(config, _encoder_path(config.workdir), method.encoder)
     return {name: values[-1] for name, values in history.items()}
 
 
@@ -123,7 +129,7 @@ def _paired(config, data):
     return dataclasses.replace(data, records=records, decode=decode, partner=partner)
 
 
-def _view_batches(config, data, first_epoch, batch_size=None):
+def _view_batches(config, data, first_epoch, first_step=0, batch_size=None):
     return pipeline.view_batches(
         *data.cache(data.records, data.decode),
         data.count,
@@ -132,6 +138,7 @@ def _view_batches(config, data, first_epoch, batch_size=None):
         batch_size or config.batch_size,
         config.seed,
         first_epoch,
+        first_step,
         shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
         beside=build.BESIDE.get(config.method),
         partner=data.partner,
@@ -173,11 +180,25 @@ def untrained_encoder(config):
         return _encoder(config)
 
 
-def load_encoder(workdir):
-    """The trained encoder of a run directory.
+def encoder_file(encoder):
+    """Where an encoder is.
 
     Args:
-        workdir: the run's folder.
+        encoder: a run's folder, which stands for its last encoder, or the path of a .keras file in it.
+
+    Returns:
+        (the run's folder, the path of the .keras file).
+    """
+    if encoder.endswith(".keras"):
+        return os.path.dirname(encoder) or ".", encoder
+    return encoder, _encoder_path(encoder)
+
+
+def load_encoder(encoder):
+    """A trained encoder.
+
+    Args:
+        encoder: as for `encoder_file`.
 
     Returns:
         A functional Keras model (keras_simsiam.models.encoder).
@@ -185,9 +206,11 @@ def load_encoder(workdir):
     Raises:
         UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged.
     """
-    path = _encoder_path(workdir)
+    workdir, path = encoder_file(encoder)
     if not os.path.exists(path):
         load_config(workdir)
+        if path != _encoder_path(workdir):
+            raise UserError(f"{path}: not there; {_BEST} is kept where the data set has a validation split")
         raise UserError(
             f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
         )
@@ -217,14 +240,25 @@ def _encoder(config, synchronized=False):
     )
 
 
-def _save_encoder(config, encoder):
+def _save_encoder(config, path, encoder):
     """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
-    path = _encoder_path(config.workdir)
     partial = os.path.join(config.workdir, "encoder.partial.keras")
-    saved.save(partial)
-    os.replace(partial, path)
+    try:
+        saved.save(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}): make room, and the same command goes on"
+        ) from error
+
+
+def _best_encoder(config, data, position):
+    """The callback that keeps the best encoder, in a list; none where that would be a choice by test labels."""
+    if not data.choose_best:
+        return []
+    return [saving.BestEncoder(position, functools.partial(_save_encoder, config, os.path.join(config.workdir, _BEST)))]
 
 
 def _optimizer(config, method, steps_per_epoch):
@@ -270,7 +304,7 @@ def _view_monitor(config, data, writer):
     samples = min(monitors.views.SAMPLES, config.batch_size)
 
     def draw(epoch):
-        batch = next(iter(_view_batches(config, uncached, epoch, samples)))
+        batch = next(iter(_view_batches(config, uncached, epoch, batch_size=samples)))
         return batch[0] if config.method in build.BESIDE else batch
 
     return monitors.Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer)

@@ -24,7 +24,11 @@ def test_flags_txt_round_trip(tmp_path):
 def test_the_same_configuration_opens_it_again_also_after_a_move_or_with_a_cache(tmp_path):
     config = _config(tmp_path)
     open_workdir(config)
-    open_workdir(dataclasses.replace(config, data_dir="elsewhere", cache="disk", cache_gb=1.0, on_corrupt="skip"))
+    open_workdir(
+        dataclasses.replace(
+            config, data_dir="elsewhere", checkpoint_steps=7, cache="disk", cache_gb=1.0, on_corrupt="skip"
+        )
+    )
 
 
 def test_another_configuration_is_refused_with_the_flags_that_differ(tmp_path):
@@ -58,6 +62,7 @@ def test_a_damaged_flags_txt(tmp_path):
     "flag, value",
     [
         ("batch_size", 0),
+        ("checkpoint_steps", -1),
         ("hha_dropout", 1.0),
         ("depth_faults", 1.1),
         ("gravity_jitter", -1.0),

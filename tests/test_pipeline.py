@@ -56,7 +56,7 @@ def test_clean_batches_carry_what_is_known(make_sample):
     assert batches[0][0]["hha"].shape == (4, 16, 16, 3)
 
 
-def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, **drawn):
+def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, first_step=0, **drawn):
     tf.random.set_seed(global_seed)
     records = tf.data.Dataset.range(count)
     samples = [make_sample(index) for index in range(count)]
@@ -70,6 +70,7 @@ def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, **
         batch_size=2,
         seed=seed,
         first_epoch=first_epoch,
+        first_step=first_step,
     )
     return [np.concatenate([view["rgb"], view["hha"]], -1) for views in batches.take(3 * epochs) for view in views]
 
@@ -128,6 +129,14 @@ def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypat
         pipeline._two_views(sample, None, seed, None, Augmentation(8, depth_faults=1.0, gravity_jitter=5.0))
     degrees = np.degrees(np.arccos(np.clip(np.array(seen) @ estimated.numpy(), -1, 1)))
     assert len(seen) == 6 and degrees.min() > 0.01 and degrees.max() < 5.1
+
+
+@pytest.mark.parametrize("first_step", [1, 2])
+def test_a_run_is_replayed_from_the_middle_of_an_epoch(make_sample, first_step):
+    """Three batches an epoch: the rest of the second, and all of the third."""
+    rest = _epochs(make_sample, 0, 3)[2 * (3 + first_step) :]
+    resumed = _epochs(make_sample, 1, 2, global_seed=7, first_step=first_step)
+    np.testing.assert_array_equal(rest, resumed[: len(rest)])
 
 
 def test_epochs_and_seeds_differ(make_sample):

@@ -26,14 +26,14 @@ class Log(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         # a schedule's rate is only known to the optimizer after its next step
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        iterations = optimizer.iterations
+        first_step = epoch * self.params["steps"]  # and not the optimizer's count: an epoch may be resumed in its middle
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
         predictor = getattr(self.model, "predictor", None)
         if predictor is not None:
             own = optimizer.rate_of(predictor.trainable_variables[0])
             if own is not schedules["learning_rate"]:
                 schedules["predictor_learning_rate"] = own
-        self.rates = {name: float(rate(iterations) if callable(rate) else rate) for name, rate in schedules.items()}
+        self.rates = {name: float(rate(first_step) if callable(rate) else rate) for name, rate in schedules.items()}
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(self.rates)

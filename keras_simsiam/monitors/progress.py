@@ -36,7 +36,7 @@ class Progress(keras.callbacks.Callback):
         self.bar = tqdm(total=total, initial=done, unit="img", desc="training", mininterval=1, dynamic_ncols=True)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.first_step_ended = None
+        self.epoch, self.first_step_ended = epoch, None
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -44,8 +44,9 @@ class Progress(keras.callbacks.Callback):
         if first or time.perf_counter() - self.shown > SHOWN_EVERY:
             self._show(logs)
         if first:
-            self.first_step_ended = time.perf_counter()
-        self.bar.update(self.batch_size)
+            self.first_step_ended, self.first_step = time.perf_counter(), batch
+        # a resumed epoch begins with another step than its first
+        self.bar.update(self.epoch * self.epoch_images + (batch + 1) * self.batch_size - self.bar.n)
 
     def _show(self, logs):
         """Reading a number waits for the device to have it: once a second, not once a step."""
@@ -54,7 +55,7 @@ class Progress(keras.callbacks.Callback):
         self.shown = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        images = self.epoch_images - self.batch_size
+        images = self.epoch_images - (self.first_step + 1) * self.batch_size
         if images:
             logs["images_per_second"] = images / (time.perf_counter() - self.first_step_ended)
 
