@@ -14,7 +14,8 @@ from absl import app, flags
 from tqdm import tqdm
 
 from keras_simsiam import cache, run
-from keras_simsiam.config import POSITIVES, RunConfig
+from keras_simsiam.combinations import POSITIVES
+from keras_simsiam.config import RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.errors import UserError, exit_on_user_error
