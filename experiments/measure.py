@@ -11,9 +11,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 import keras_simsiam
-from keras_simsiam import pipeline, run
+from keras_simsiam import pipeline, recordings, run
 from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import bootstrap, features, knn, probes, robustness, scores
+from keras_simsiam.evaluation import features, knn, probes, robustness, scores
 from tfrecords import reader
 
 K, TEMPERATURE = 20, 0.1
@@ -178,4 +178,4 @@ def _validation(bank, test_frames, num_classes):
 
 
 def _recordings(names):
-    return np.array([bootstrap.recording(name) for name in names])
+    return np.array([recordings.place(name)[0] for name in names])

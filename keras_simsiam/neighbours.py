@@ -4,18 +4,15 @@ A recording is what shares an instance and the frame's name without its trailing
 """
 
 import collections
-import decimal
-import re
 import sys
 
 import numpy as np
 import tensorflow as tf
 
+from keras_simsiam import recordings
 from keras_simsiam.errors import UserError
 
 GB = 10**9
-# A number at a name's end: 12, a time 1305031453.359684, or a number with one, 0000012-000000367034.
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(?:-\d{6,})?$")
 
 
 def in_memory(records, decode, limit_gb):
@@ -65,13 +62,13 @@ def find(instances, names):
     Raises:
         UserError: no instance is known, or every recording has a single frame.
     """
-    recordings = collections.defaultdict(list)
+    by_recording = collections.defaultdict(list)
     for place, (instance, name) in enumerate(zip(instances, names, strict=True)):
-        number = _NUMBER.search(name)
-        if instance >= 0 and number:
-            recordings[instance, name[: number.start()]].append((decimal.Decimal(number[1]), name, place))
+        recording, number = recordings.place(name)
+        if instance >= 0 and number is not None:
+            by_recording[instance, recording].append((number, name, place))
     partners = np.arange(len(names))
-    for frames in recordings.values():
+    for frames in by_recording.values():
         places = [place for *_, place in sorted(frames)]
         partners[places] = [*places[1:], *places[-2:-1]] if len(places) > 1 else places
     if max(instances, default=-1) < 0:

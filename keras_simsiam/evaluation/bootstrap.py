@@ -10,6 +10,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_simsiam import recordings
+
 RESAMPLES = 10_000
 # Of five blocks or fewer even unanimity is no evidence at 5 %: a sign test gives it p = 2·2⁻⁵ = 0.06.
 MIN_BLOCKS = 6
@@ -91,27 +93,17 @@ def neighbours(frames, length):
     """Cuts recordings into blocks of consecutive frames.
 
     Args:
-        frames: N unique names, `<recording>_<number>`, in any order; a name of another form is a recording of its own.
+        frames: N unique names in any order (`keras_simsiam.recordings`); one without a number is a recording of its own.
         length: frames in a block, ≥ 1; a recording's last block may be shorter.
 
     Returns:
         int64 [N], the number of each frame's block.
     """
-    parsed = [_recording_and_number(frame) for frame in frames]
+    parsed = [recordings.place(frame) for frame in frames]
     blocks, known = np.zeros(len(parsed), np.int64), {}
     seen = {}
-    for position in sorted(range(len(parsed)), key=parsed.__getitem__):
+    for position in sorted(range(len(parsed)), key=lambda position: (parsed[position][0], parsed[position][1] or 0)):
         recording = parsed[position][0]
         place = seen[recording] = seen.get(recording, -1) + 1
         blocks[position] = known.setdefault((recording, place // length), len(known))
     return blocks
-
-
-def recording(frame):
-    """The recording of a frame named `<recording>_<number>`; a name of another form is a recording of its own."""
-    return _recording_and_number(frame)[0]
-
-
-def _recording_and_number(frame):
-    name, _, number = str(frame).rpartition("_")
-    return (name, int(number)) if name and number.isdecimal() else (str(frame), 0)

@@ -114,5 +114,4 @@ def test_neighbours_are_consecutive_frames_of_a_recording():
     assert blocks[1] == blocks[3] != blocks[0] == blocks[2]  # by number: 1, 6 | 11, 101
     assert blocks[4] == blocks[5]
     assert len(set(blocks)) == 5 and blocks.dtype == np.int64
-    assert bootstrap.recording("ball_2_2_11") == "ball_2_2" and bootstrap.recording("lone") == "lone"
     assert bootstrap.neighbours([], 3).shape == (0,)
