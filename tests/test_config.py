@@ -158,7 +158,7 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
         ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
         ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
-        ({"positives": "twins"}, "--positives=twins: choose one of augment, cross_modal"),
+        ({"positives": "twins"}, "--positives=twins: choose one of augment, neighbour, cross_modal"),
         ({"positives": "cross_modal", "modality": "rgb"}, "--positives=cross_modal: needs --modality=rgbd, not rgb$"),
         ({"positives": "cross_modal", "method": "byol"}, "--positives=cross_modal: needs --method=simsiam, not byol$"),
         ({"positives": "cross_modal", "fusion": "early"}, "--positives=cross_modal .*without --fusion=early$"),

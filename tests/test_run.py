@@ -82,11 +82,16 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
     "changes",
     [
         {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
-        {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
-        {"method": "mocov2", "queue_size": 6},
-        {"method": "swav", "image_size": 20, "blur": 0.5, **LARGE_BATCH},
-        {"alternation": 3, "head_dropout": 0.2},
-        {"method": "simsiam_average"},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
+                {"method": "mocov2", "queue_size": 6},
+                {"method": "swav", "image_size": 20, "blur": 0.5, **LARGE_BATCH},
+                {"alternation": 3, "head_dropout": 0.2},
+                {"method": "simsiam_average"},
+            )
+        ),
     ],
     ids=str,
 )

@@ -84,7 +84,9 @@ def _checkpoints(config):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"head_batch_norm": False, "head_dropout": 0.2}, {"method": "supervised"}], ids=str
+    "changes",
+    [{"head_batch_norm": False, "head_dropout": 0.2}, pytest.param({"method": "supervised"}, marks=pytest.mark.slow)],
+    ids=str,
 )
 def test_stopped_anywhere_it_ends_as_if_it_had_not_been(config, data, changes):
     whole, broken = config("whole", **changes), config("broken", **changes)

@@ -26,9 +26,8 @@ class Log(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         # a schedule's rate is only known to the optimizer after its next step
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        first_step = (
-            epoch * self.params["steps"]
-        )  # and not the optimizer's count: an epoch may be resumed in its middle
+        # and not the optimizer's count: an epoch may be resumed in its middle
+        first_step = epoch * self.params["steps"]
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
         predictor = getattr(self.model, "predictor", None)
         if predictor is not None:
