@@ -18,7 +18,7 @@ from keras_simsiam.combinations import POSITIVES
 from keras_simsiam.config import RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import FUSIONS, MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
@@ -247,4 +247,4 @@ next:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)
