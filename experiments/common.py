@@ -19,7 +19,7 @@ from absl import app, flags
 
 from experiments import measure
 from keras_simsiam.config import RunConfig, load_config, open_workdir
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import robustness
 from tfrecords import reader
 
@@ -244,7 +244,7 @@ def command(experiment):
         train = values.train or ("print" if values.scale == "paper" else "missing")
         experiment(Settings(values.data_dir, values.workdir, values.scale, _seeds(values.seeds), train))
 
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)
 
 
 def _seeds(texts):
