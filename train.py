@@ -17,6 +17,7 @@ from keras_simsiam import cache, run
 from keras_simsiam.config import POSITIVES, RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
+from keras_simsiam.distribution import DISTRIBUTIONS, PRECISIONS
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import FUSIONS, MODALITIES
@@ -99,8 +100,14 @@ _define(flags.DEFINE_enum, "decay", list(DECAYS), help="L2 on all parameters, or
 _define(flags.DEFINE_float, "warmup_epochs", help="Epochs in which the learning rate rises from zero, step by step.")
 _define(flags.DEFINE_enum, "cosine_per", list(STEPS), help="The learning rate falls once an epoch, or at every step.")
 _define(flags.DEFINE_float, "blur", help="Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.")
-_define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Precision of the arithmetic.")
-_define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
+_define(
+    flags.DEFINE_enum,
+    "precision",
+    list(PRECISIONS),
+    help="Precision of the arithmetic; weights, statistics, losses stay float32. float16 scales the loss and needs a GPU.",
+)
+_define(flags.DEFINE_enum, "distribution", list(DISTRIBUTIONS), help="One device, or MirroredStrategy over all.")
+_define(flags.DEFINE_bool, "jit_compile", help="Compile the train step with XLA, for one device; slower on most CPUs.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements, and view grids, while training.")
 _define(
     flags.DEFINE_string,

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 
-from keras_simsiam import blur, optimizers, pipeline, schedules
+from keras_simsiam import blur, distribution, optimizers, pipeline, schedules
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
@@ -84,6 +84,7 @@ class RunConfig:
     blur: float = 0.0
     precision: str = "float32"
     distribution: str = "one"
+    jit_compile: bool = False
     knn_every: int = 5
     knn_data_dir: str = ""
     knn_k: int = 20
@@ -121,6 +122,7 @@ class RunConfig:
         self._check_positives()
         self._check_method()
         self._check_optimization()
+        self._check_devices()
         self._check_blur()
         if self.predictor_lr not in ("cosine", "fixed"):
             _check_factor(self.predictor_lr)
@@ -203,6 +205,14 @@ class RunConfig:
             raise UserError(
                 f"--warmup_epochs={self.warmup_epochs:g}: must be below --epochs={self.epochs}, or the rate never falls"
             )
+
+    def _check_devices(self):
+        """Refuses devices and a precision that are not there; whether the machine has what they need, a run finds out."""
+        for name, choices in (("precision", distribution.PRECISIONS), ("distribution", distribution.DISTRIBUTIONS)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"--{name}={getattr(self, name)}: choose one of {', '.join(choices)}")
+        if self.jit_compile and self.distribution != "one":
+            raise UserError(f"--jit_compile is for one device: leave it out with --distribution={self.distribution}")
 
     def _check_blur(self):
         if not 0 <= self.blur <= 1:

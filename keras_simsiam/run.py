@@ -20,7 +20,7 @@ from tensorflow import keras
 
 from keras_simsiam import checkpoints, monitors, neighbours, pipeline, saving, schedules, signals
 from keras_simsiam.config import load_config, open_workdir
-from keras_simsiam.distribution import precision, strategy
+from keras_simsiam.distribution import check_precision, precision, strategy
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
@@ -73,9 +73,9 @@ def train(config, data, callbacks=()):
         The epoch's last numbers, a dict; empty where the run was already complete.
 
     Raises:
-        UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
-            no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would hold more than
-            --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
+        UserError: the workdir holds another configuration or something else; float16 without a GPU; more samples in a batch
+            than there are; no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would
+            hold more than --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
         signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
     _check_data(config, data)
@@ -111,7 +111,8 @@ def train(config, data, callbacks=()):
 
 
 def _check_data(config, data):
-    """Refuses data that the configuration cannot train on."""
+    """Refuses data, and a machine, that the configuration cannot train on."""
+    check_precision(config.precision)
     if data.count < config.batch_size:
         raise UserError(
             f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
@@ -162,7 +163,7 @@ def build_method(config, steps_per_epoch, num_classes=0, samples=1):
     encoder = _encoder(config, synchronized)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes, synchronized)
-    method.compile(_optimizer(config, method, steps_per_epoch))
+    method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
     return method
 
 

@@ -80,6 +80,8 @@ def test_a_damaged_flags_txt(tmp_path):
         ("optimizer", "adam"),
         ("decay", "some"),
         ("cosine_per", "month"),
+        ("precision", "float16"),
+        ("distribution", "two"),
         ("warmup_epochs", -1.0),
         ("warmup_epochs", float("nan")),
         ("warmup_epochs", 100),
@@ -99,6 +101,10 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
         ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
         ({"blur": 0.5, "modality": "hha"}, r"^--blur=0.5 has no meaning with --modality=hha"),
         ({"blur": 0.5, "image_size": 19}, r"^--blur=0.5: the kernel, a tenth of --image_size=19, would be one pixel"),
+        (
+            {"jit_compile": True, "distribution": "mirrored"},
+            r"^--jit_compile is for one device: leave it out with --dist",
+        ),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
@@ -158,7 +164,7 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
         ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
         ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
-        ({"positives": "twins"}, "--positives=twins: choose one of augment, cross_modal"),
+        ({"positives": "twins"}, "--positives=twins: choose one of augment, neighbour, cross_modal"),
         ({"positives": "cross_modal", "modality": "rgb"}, "--positives=cross_modal: needs --modality=rgbd, not rgb$"),
         ({"positives": "cross_modal", "method": "byol"}, "--positives=cross_modal: needs --method=simsiam, not byol$"),
         ({"positives": "cross_modal", "fusion": "early"}, "--positives=cross_modal .*without --fusion=early$"),
