@@ -13,11 +13,10 @@ import sys
 from absl import app, flags
 from tqdm import tqdm
 
-from keras_simsiam import cache, run
+from keras_simsiam import cache, distribution, run
 from keras_simsiam.config import POSITIVES, RunConfig
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
-from keras_simsiam.distribution import DISTRIBUTIONS, PRECISIONS
 from keras_simsiam.errors import UserError, exit_on_user_error
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import FUSIONS, MODALITIES
@@ -25,7 +24,7 @@ from keras_simsiam.models.resnet import BACKBONES, STEMS
 from keras_simsiam.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.schedules import STEPS
 from keras_simsiam.signals import Stopped
-from tfrecords import faults, reader
+from tfrecords import faults, reader, workers
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
 
@@ -103,10 +102,15 @@ _define(flags.DEFINE_float, "blur", help="Probability that a view's colour is bl
 _define(
     flags.DEFINE_enum,
     "precision",
-    list(PRECISIONS),
+    list(distribution.PRECISIONS),
     help="Precision of the arithmetic; weights, statistics, losses stay float32. float16 scales the loss and needs a GPU.",
 )
-_define(flags.DEFINE_enum, "distribution", list(DISTRIBUTIONS), help="One device, or MirroredStrategy over all.")
+_define(
+    flags.DEFINE_enum,
+    "distribution",
+    list(distribution.DISTRIBUTIONS),
+    help="One device, all of this machine, or those of all machines that TF_CONFIG names.",
+)
 _define(flags.DEFINE_bool, "jit_compile", help="Compile the train step with XLA, for one device; slower on most CPUs.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements, and view grids, while training.")
 _define(
@@ -144,6 +148,7 @@ def main(argv):
         raise UserError(f"{argv[1]}: not a flag; flags begin with --")
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
+    distribution.strategy(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
     info = load_info(config)
     knn_info = load_knn_info(config, info)
     try:
@@ -155,7 +160,8 @@ def main(argv):
     except KeyboardInterrupt:
         print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    print_summary(config, last)
+    if distribution.is_chief(config.distribution):
+        print_summary(config, last)
 
 
 @contextlib.contextmanager
@@ -205,12 +211,15 @@ def held_out(info):
 
 
 def load_data(config, info, knn_info):
-    """The run's data, from the shards of --data_dir; for kNN, from those of --knn_data_dir."""
+    """The run's data: the shards of --data_dir, or this worker's part of them; for kNN, those of --knn_data_dir."""
+    place = distribution.worker(config.distribution)
+    own, count = workers.share(info, "train", place), info.splits["train"].count
     data = run.Data(
-        reader.records(info, "train"),
-        reader.decode(info),
-        info.splits["train"].count,
+        reader.records(own, "train"),
+        reader.decode(own),
+        count,
         record_bytes=reader.record_bytes(info, "train"),
+        first_index=workers.start(count, place.input_pipeline_id, place.num_input_pipelines),
         cache=functools.partial(_cached, config, info),
     )
     if held_out(knn_info) not in knn_info.splits or not knn_info.classes:

@@ -40,6 +40,15 @@ OF_SOME_METHODS = {
     "queue_size": ("mocov2",),
 }
 
+# With several workers nothing else was ever tried of these.
+TRIED_WITH_WORKERS = {
+    "positives": "augment",
+    "head_dropout": 0.0,
+    "alternation": 1,
+    "cache": "none",
+    "on_corrupt": "fail",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -213,6 +222,13 @@ class RunConfig:
                 raise UserError(f"--{name}={getattr(self, name)}: choose one of {', '.join(choices)}")
         if self.jit_compile and self.distribution != "one":
             raise UserError(f"--jit_compile is for one device: leave it out with --distribution={self.distribution}")
+        if self.distribution == "multiworker":
+            untried = ["method"] if self.method == "simsiam_average" else []
+            untried += [name for name, tried in TRIED_WITH_WORKERS.items() if getattr(self, name) != tried]
+            for name in untried:
+                raise UserError(
+                    f"--{name}={getattr(self, name)} was never tried with --distribution=multiworker: leave it out"
+                )
 
     def _check_blur(self):
         if not 0 <= self.blur <= 1:

@@ -105,6 +105,14 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
             {"jit_compile": True, "distribution": "mirrored"},
             r"^--jit_compile is for one device: leave it out with --dist",
         ),
+        (
+            {"positives": "neighbour", "distribution": "multiworker"},
+            r"^--positives=neighbour was never tried with --dist",
+        ),
+        (
+            {"method": "simsiam_average", "distribution": "multiworker"},
+            r"^--method=simsiam_average was never tried with",
+        ),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
