@@ -13,7 +13,7 @@ import sys
 from absl import app, flags
 from tqdm import tqdm
 
-from keras_simsiam import cache, run
+from keras_simsiam import cache, distribution, run
 from keras_simsiam.combinations import POSITIVES
 from keras_simsiam.config import RunConfig
 from keras_simsiam.depth import holes
@@ -25,7 +25,7 @@ from keras_simsiam.models.resnet import BACKBONES, STEMS
 from keras_simsiam.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.schedules import STEPS
 from keras_simsiam.signals import Stopped
-from tfrecords import faults, reader
+from tfrecords import faults, reader, workers
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
 
@@ -100,8 +100,19 @@ _define(flags.DEFINE_enum, "decay", list(DECAYS), help="L2 on all parameters, or
 _define(flags.DEFINE_float, "warmup_epochs", help="Epochs in which the learning rate rises from zero, step by step.")
 _define(flags.DEFINE_enum, "cosine_per", list(STEPS), help="The learning rate falls once an epoch, or at every step.")
 _define(flags.DEFINE_float, "blur", help="Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.")
-_define(flags.DEFINE_enum, "precision", ["float32", "mixed_bfloat16"], help="Precision of the arithmetic.")
-_define(flags.DEFINE_enum, "distribution", ["one", "mirrored"], help="One device, or MirroredStrategy over all.")
+_define(
+    flags.DEFINE_enum,
+    "precision",
+    list(distribution.PRECISIONS),
+    help="Precision of the arithmetic; weights, statistics, losses stay float32. float16 scales the loss and needs a GPU.",
+)
+_define(
+    flags.DEFINE_enum,
+    "distribution",
+    list(distribution.DISTRIBUTIONS),
+    help="One device, all of this machine, or those of all machines that TF_CONFIG names.",
+)
+_define(flags.DEFINE_bool, "jit_compile", help="Compile the train step with XLA, for one device; slower on most CPUs.")
 _define(flags.DEFINE_integer, "knn_every", help="Epochs between two kNN measurements, and view grids, while training.")
 _define(
     flags.DEFINE_string,
@@ -138,6 +149,7 @@ def main(argv):
         raise UserError(f"{argv[1]}: not a flag; flags begin with --")
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
+    distribution.strategy(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
     info = load_info(config)
     knn_info = load_knn_info(config, info)
     try:
@@ -149,7 +161,8 @@ def main(argv):
     except KeyboardInterrupt:
         print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    print_summary(config, last)
+    if distribution.is_chief(config.distribution):
+        print_summary(config, last)
 
 
 @contextlib.contextmanager
@@ -199,12 +212,15 @@ def held_out(info):
 
 
 def load_data(config, info, knn_info):
-    """The run's data, from the shards of --data_dir; for kNN, from those of --knn_data_dir."""
+    """The run's data: the shards of --data_dir, or this worker's part of them; for kNN, those of --knn_data_dir."""
+    place = distribution.worker(config.distribution)
+    own, count = workers.share(info, "train", place), info.splits["train"].count
     data = run.Data(
-        reader.records(info, "train"),
-        reader.decode(info),
-        info.splits["train"].count,
+        reader.records(own, "train"),
+        reader.decode(own),
+        count,
         record_bytes=reader.record_bytes(info, "train"),
+        first_index=workers.start(count, place.input_pipeline_id, place.num_input_pipelines),
         cache=functools.partial(_cached, config, info),
     )
     if held_out(knn_info) not in knn_info.splits or not knn_info.classes:

@@ -62,7 +62,7 @@ class Store:
         method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
         self.method = method
         self.position = Position()
-        self.folder = os.path.join(workdir, "checkpoints")
+        self.folder = self._written = os.path.join(workdir, "checkpoints")
         self.last_good = None
         self._steps_per_epoch = steps_per_epoch
         self._state = tf.train.Checkpoint(method=method, position=self.position)
@@ -77,7 +77,7 @@ class Store:
             UserError: there are checkpoints and none can be read.
         """
         unreadable = []
-        for number in reversed(self._numbers()):
+        for number in reversed(_numbers(self.folder)):
             path = self._path(number)
             try:
                 self._state.read(path).assert_existing_objects_matched()
@@ -95,6 +95,10 @@ class Store:
             )
         return self.position
 
+    def save_in(self, workdir):
+        """From now on writes to another folder: all workers must write what is saved, and the chief's alone counts."""
+        self._written = os.path.join(workdir, "checkpoints")
+
     def save(self):
         """Writes the state, all at once, and deletes what it replaces: older checkpoints, and later ones that were unreadable.
 
@@ -102,34 +106,38 @@ class Store:
             UserError: it cannot be written; those that were there are as they were.
         """
         number = self.position.epoch * self._steps_per_epoch + self.position.step
-        partial = os.path.join(self.folder, "partial")
+        partial = os.path.join(self._written, "partial")
         try:
             shutil.rmtree(partial, ignore_errors=True)
             os.makedirs(partial)
             self._state.write(os.path.join(partial, os.path.basename(self._path(number))))
-            _publish(partial, self.folder)
+            _publish(partial, self._written)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise UserError(
-                f"{self.folder}: cannot be written to ({_reason(error)}): make room, and the same command goes on from "
+                f"{self._written}: cannot be written to ({_reason(error)}): make room, and the same command goes on from "
                 f"the last good checkpoint, {self.last_good or 'which would have been the first'}"
             ) from error
         self.last_good = self._path(number)
-        self._delete_all_but([other for other in self._numbers() if other <= number][-CHECKPOINTS_KEPT:])
-
-    def _numbers(self):
-        """The numbers of all checkpoints, ascending."""
-        names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
-        return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"ckpt-(\d+)\.index", name)))
+        _delete_all_but(
+            self._written, [other for other in _numbers(self._written) if other <= number][-CHECKPOINTS_KEPT:]
+        )
 
     def _path(self, number):
         return os.path.join(self.folder, f"ckpt-{number}")
 
-    def _delete_all_but(self, kept):
-        for name in sorted(os.listdir(self.folder), reverse=True):  # an index before its data
-            match = re.fullmatch(r"ckpt-(\d+)\..*", name)
-            if match and int(match[1]) not in kept:
-                os.remove(os.path.join(self.folder, name))
+
+def _numbers(folder):
+    """The numbers of all checkpoints of a folder, ascending."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"ckpt-(\d+)\.index", name)))
+
+
+def _delete_all_but(folder, kept):
+    for name in sorted(os.listdir(folder), reverse=True):  # an index before its data
+        match = re.fullmatch(r"ckpt-(\d+)\..*", name)
+        if match and int(match[1]) not in kept:
+            os.remove(os.path.join(folder, name))
 
 
 def _publish(partial, folder):

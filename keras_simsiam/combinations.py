@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from keras_simsiam import blur, optimizers, schedules
+from keras_simsiam import blur, distribution, optimizers, schedules
 from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods.build import METHODS
@@ -19,6 +19,8 @@ _CHOICES = {
     "optimizer": optimizers.OPTIMIZERS,
     "decay": optimizers.DECAYS,
     "cosine_per": schedules.STEPS,
+    "precision": distribution.PRECISIONS,
+    "distribution": distribution.DISTRIBUTIONS,
 }
 _COUNTS = (
     "queue_size",
@@ -43,6 +45,14 @@ OF_SOME_METHODS = {
     "predictor_lr": ("simsiam",),
     "queue_size": ("mocov2",),
 }
+# With several workers nothing else was ever tried of these.
+_TRIED_WITH_WORKERS = {
+    "positives": "augment",
+    "head_dropout": 0.0,
+    "alternation": 1,
+    "cache": "none",
+    "on_corrupt": "fail",
+}
 
 
 def check(config):
@@ -60,6 +70,7 @@ def check(config):
     _check_positives(config)
     _check_method(config)
     _check_optimization(config)
+    _check_devices(config)
     _check_blur(config)
 
 
@@ -166,6 +177,21 @@ def _check_optimization(config):
     if config.warmup_epochs >= config.epochs:
         raise UserError(
             f"--warmup_epochs={config.warmup_epochs:g}: must be below --epochs={config.epochs}, or the rate never falls"
+        )
+
+
+def _check_devices(config):
+    """Refuses what does not go with several devices; whether the machine has what they need, a run finds out."""
+    if config.jit_compile and config.distribution != "one":
+        raise UserError(f"--jit_compile is for one device: leave it out with --distribution={config.distribution}")
+    if config.distribution != "multiworker":
+        return
+    untried = ["method"] if config.method == "simsiam_average" else []
+    untried += [name for name, tried in _TRIED_WITH_WORKERS.items() if getattr(config, name) != tried]
+    if untried:
+        name = untried[0]
+        raise UserError(
+            f"--{name}={getattr(config, name)} was never tried with --distribution=multiworker: leave it out"
         )
 
 

@@ -55,6 +55,7 @@ class RunConfig:
     blur: float = 0.0
     precision: str = "float32"
     distribution: str = "one"
+    jit_compile: bool = False
     knn_every: int = 5
     knn_data_dir: str = ""
     knn_k: int = 20

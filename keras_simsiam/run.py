@@ -18,9 +18,9 @@ import typing
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import checkpoints, monitors, neighbours, pipeline, saving, schedules, signals
+from keras_simsiam import checkpoints, distribution, monitors, neighbours, pipeline, saving, schedules, signals
 from keras_simsiam.config import load_config, open_workdir
-from keras_simsiam.distribution import precision, strategy
+from keras_simsiam.distribution import precision
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
@@ -37,13 +37,14 @@ class Data:
     Attributes:
         records: tf.data.Dataset of undecoded training records, in the same order at every pass.
         decode: graph function from a record to a Sample.
-        count: number of training records.
+        count: number of training records, of all workers.
         bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
         queries: the same, unseen in training, or None.
         choose_best: whether the queries may choose an encoder: true of a validation split, never of a test split.
         num_classes: number of labels of the training records.
         record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
         partner: graph function from a record to the one whose sample the second view is of; None: the same.
+        first_index: place of the first of `records` in the data set; not 0 on a worker that has a later part of it.
         cache: function from (records, decode) to what stands for both (keras_simsiam.cache), called once the run is to start.
         bank_classes: the names of the labels of bank and queries; empty: they are the training records', without names.
     """
@@ -57,6 +58,7 @@ class Data:
     choose_best: bool = False
     record_bytes: int = 1
     partner: typing.Callable | None = None
+    first_index: int = 0
     cache: typing.Callable = lambda records, decode: (records, decode)
     bank_classes: tuple[str, ...] = ()
 
@@ -73,35 +75,53 @@ def train(config, data, callbacks=()):
         The epoch's last numbers, a dict; empty where the run was already complete.
 
     Raises:
-        UserError: the workdir holds another configuration or something else; more samples in a batch than there are;
-            no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would hold more than
-            --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
+        UserError: the workdir holds another configuration or something else; float16 without a GPU; more samples in a batch
+            than there are; no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would
+            hold more than --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
         signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
     _check_data(config, data)
     data = _paired(config, data)
-    steps_per_epoch = data.count // config.batch_size
-    open_workdir(config)
+    distribution.chief_first(config.distribution, lambda: _open(config))
     if os.path.exists(_encoder_path(config.workdir)):
         return {}
+    with distribution.own_folder(config.distribution, config.workdir) as folder:
+        last = _fit(dataclasses.replace(config, workdir=folder), data, callbacks, config.workdir)
+        distribution.wait_for_all(config.distribution)
+    return last
+
+
+def _open(config):
+    if not distribution.is_chief(config.distribution) and not os.path.exists(os.path.join(config.workdir, "flags.txt")):
+        raise UserError(
+            f"--workdir={config.workdir}: not the chief's; all workers must see one folder, on a shared disk"
+        )
+    open_workdir(config)
+
+
+def _fit(config, data, callbacks, workdir):
+    """Trains in the folder that is this process's own, from the newest checkpoint of `workdir`."""
+    open_workdir(config)
+    steps_per_epoch = data.count // config.batch_size
     keras.backend.clear_session()
-    with precision(config.precision), strategy(config.distribution).scope():
+    with precision(config.precision), distribution.strategy(config.distribution).scope():
         method = build_method(config, steps_per_epoch, data.num_classes, data.count)
-        store = checkpoints.Store(method, steps_per_epoch, config.workdir)
+        store = checkpoints.Store(method, steps_per_epoch, workdir)
         position = store.restore()
+        store.save_in(config.workdir)
         batches = _view_batches(config, data, position.epoch, position.step)
         _forget_epochs_after(config.workdir, position.epoch)
         writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
         with signals.noted() as received:
             history = method.fit(
-                batches,
+                distribution.distribute(config.distribution, batches),
                 epochs=config.epochs,
                 steps_per_epoch=steps_per_epoch,
                 verbose=0,
                 callbacks=[
                     *_monitors(config, data, steps_per_epoch, position.epoch, writer),
                     *_best_encoder(config, data, position),
-                    saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received),
+                    _checkpoints(config, store, steps_per_epoch, received),
                     *callbacks,
                 ],
             ).history
@@ -110,8 +130,16 @@ def train(config, data, callbacks=()):
     return {name: values[-1] for name, values in history.items()}
 
 
+def _checkpoints(config, store, steps_per_epoch, received):
+    several = distribution.worker(config.distribution).num_input_pipelines > 1
+    any_worker = functools.partial(distribution.any_worker, config.distribution) if several else None
+    return saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received, any_worker)
+
+
 def _check_data(config, data):
-    """Refuses data that the configuration cannot train on."""
+    """Refuses data, and a machine, that the configuration cannot train on."""
+    distribution.check_precision(config.precision)
+    distribution.check_batch(config.distribution, config.batch_size)
     if data.count < config.batch_size:
         raise UserError(
             f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
@@ -129,17 +157,20 @@ def _paired(config, data):
     return dataclasses.replace(data, records=records, decode=decode, partner=partner)
 
 
-def _view_batches(config, data, first_epoch, first_step=0, batch_size=None):
+def _view_batches(config, data, first_epoch, first_step=0, samples=None):
+    """Batches of this worker's share of the global one, or of so many samples."""
+    workers = distribution.worker(config.distribution).num_input_pipelines
     return pipeline.view_batches(
         *data.cache(data.records, data.decode),
-        data.count,
+        data.count // workers,
         config.preprocessing,
         config.augmentation,
-        batch_size or config.batch_size,
+        min(samples or config.batch_size, config.batch_size // workers),
         config.seed,
         first_epoch,
         first_step,
         shuffle_records=pipeline.records_held(config.shuffle_mb, data.record_bytes),
+        first_index=data.first_index,
         beside=build.BESIDE.get(config.method),
         partner=data.partner,
     )
@@ -162,7 +193,7 @@ def build_method(config, steps_per_epoch, num_classes=0, samples=1):
     encoder = _encoder(config, synchronized)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes, synchronized)
-    method.compile(_optimizer(config, method, steps_per_epoch))
+    method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
     return method
 
 
@@ -255,8 +286,11 @@ def _save_encoder(config, path, encoder):
 
 
 def _best_encoder(config, data, position):
-    """The callback that keeps the best encoder, in a list; none where that would be a choice by test labels."""
-    if not data.choose_best:
+    """The callback that keeps the best encoder, in a list; none where that would be a choice by test labels.
+
+    None of several workers either: saving takes all of them, and their accuracies may differ by a rounding.
+    """
+    if not data.choose_best or config.distribution == "multiworker":
         return []
     return [saving.BestEncoder(position, functools.partial(_save_encoder, config, os.path.join(config.workdir, _BEST)))]
 
@@ -301,10 +335,9 @@ def _monitors(config, data, steps_per_epoch, first_epoch, writer):
 
 def _view_monitor(config, data, writer):
     uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
-    samples = min(monitors.views.SAMPLES, config.batch_size)
 
     def draw(epoch):
-        batch = next(iter(_view_batches(config, uncached, epoch, batch_size=samples)))
+        batch = next(iter(_view_batches(config, uncached, epoch, samples=monitors.views.SAMPLES)))
         return batch[0] if config.method in build.BESIDE else batch
 
     return monitors.Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer)

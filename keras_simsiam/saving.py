@@ -1,6 +1,7 @@
 """Keras callbacks that save a run as it goes: its checkpoints, and the best encoder."""
 
 import math
+import signal
 import time
 
 import tensorflow as tf
@@ -17,15 +18,18 @@ class Checkpoints(keras.callbacks.Callback):
 
     It ends the run where the loss is no longer finite, before anything is saved. The losses stay on the device until they are
     looked at together, once a second and before each checkpoint, for a look at each step would wait for the device each time.
+
+    Several workers must act alike: they look at losses and signals before and after each checkpoint alone, all at one step.
     """
 
-    def __init__(self, store, steps_per_epoch, every, received):
+    def __init__(self, store, steps_per_epoch, every, received, any_worker=None):
         """
         Args:
             store: a `checkpoints.Store`, restored.
             steps_per_epoch: optimizer steps of one epoch.
             every: steps of an epoch between two checkpoints; 0: only at its end.
             received: the list of signals that `signals.noted` yields.
+            any_worker: where there are several, function from a bool to whether it is true on any of them.
         """
         super().__init__()
         self._supports_tf_logs = True  # as Keras's own callbacks say that a step's numbers may stay on the device
@@ -35,6 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
         self.every = every
         self.received = received
+        self.any_worker = any_worker
         # of the begun epoch; `fit` resets them before it begins
         self.means = [mean.get_weights() for mean in store.method.metrics] if self.position.step else None
 
@@ -59,11 +64,12 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         epoch, step = self.position.epoch, batch + 1
         self.losses.append((step, logs["loss"]))  # the epoch's mean, which one such step is enough to spoil
-        if time.monotonic() - self.checked > CHECKED_EVERY:
+        alone = self.any_worker is None
+        if alone and time.monotonic() - self.checked > CHECKED_EVERY:
             self._check_losses()
         if step == self.steps_per_epoch:
             return  # the end of the epoch saves
-        if self.received or (self.every and step % self.every == 0):
+        if (self.received and alone) or (self.every and step % self.every == 0):
             self._save(epoch, step)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -81,8 +87,8 @@ class Checkpoints(keras.callbacks.Callback):
             raise self._diverged("a weight is not finite", epoch, step)
         self.position.epoch, self.position.step = epoch, step
         self.store.save()
-        if self.received:
-            raise Stopped(self.received[0], self.store.last_good)
+        if self.any_worker(bool(self.received)) if self.any_worker else self.received:
+            raise Stopped(self.received[0] if self.received else signal.SIGTERM, self.store.last_good)
 
     def _diverged(self, what, epoch, step):
         """The error of a run whose numbers are no longer finite after `step` steps of the epoch, counted from 0."""

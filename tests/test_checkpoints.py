@@ -62,6 +62,16 @@ def test_the_newest_two_are_kept(workdir):
     assert _restored(workdir) == (1, 5, 0.5, 15)
 
 
+def test_a_worker_that_saves_elsewhere_reads_and_names_the_chiefs(workdir, tmp_path):
+    before, store = _files(workdir), _store(workdir)
+    store.restore()
+    store.save_in(str(tmp_path / "own"))
+    for step in (6, 7, 8):
+        _save(store, 1, step)
+    assert _files(workdir) == before and store.last_good == str(workdir / "checkpoints" / "ckpt-18")
+    assert _restored(tmp_path / "own") == (1, 8, 0.8, 18) and len(_files(tmp_path / "own")) == 4
+
+
 def test_nothing_there_is_the_beginning(tmp_path):
     position = _store(tmp_path).restore()
     assert (position.epoch, position.step, position.best_knn) == (0, 0, 0.0)

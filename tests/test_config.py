@@ -80,6 +80,8 @@ def test_a_damaged_flags_txt(tmp_path):
         ("optimizer", "adam"),
         ("decay", "some"),
         ("cosine_per", "month"),
+        ("precision", "float16"),
+        ("distribution", "two"),
         ("warmup_epochs", -1.0),
         ("warmup_epochs", float("nan")),
         ("warmup_epochs", 100),
@@ -99,6 +101,18 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
         ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
         ({"blur": 0.5, "modality": "hha"}, r"^--blur=0.5 has no meaning with --modality=hha"),
         ({"blur": 0.5, "image_size": 19}, r"^--blur=0.5: the kernel, a tenth of --image_size=19, would be one pixel"),
+        (
+            {"jit_compile": True, "distribution": "mirrored"},
+            r"^--jit_compile is for one device: leave it out with --dist",
+        ),
+        (
+            {"positives": "neighbour", "distribution": "multiworker"},
+            r"^--positives=neighbour was never tried with --dist",
+        ),
+        (
+            {"method": "simsiam_average", "distribution": "multiworker"},
+            r"^--method=simsiam_average was never tried with",
+        ),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):

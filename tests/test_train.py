@@ -73,6 +73,8 @@ def test_from_frames_to_a_savedmodel(data_dir, tmp_path):
         (["--optimizer=lars"], "error: --optimizer=lars has no L2 on BatchNorm and biases"),
         (["--warmup_epochs=2"], "error: --warmup_epochs=2: must be below --epochs=2"),
         (["--cosine_per=month"], "flag --cosine_per=month"),
+        (["--precision=float16"], "flag --precision=float16"),
+        (["--jit_compile", "--distribution=mirrored"], "error: --jit_compile is for one device"),
         (["--no_such_flag=1"], "Unknown command line flag 'no_such_flag'"),
         (["stray"], "error: stray: not a flag"),
     ],

@@ -30,13 +30,18 @@ def share(info: reader.Info, split: str, context: tf.distribute.InputContext) ->
     return reader.only(info, split, _overlaps(faults.counts(info, split), worker, workers))
 
 
+def start(count: int, worker: int, workers: int) -> int:
+    """The place, from 0, of the first record of a worker's stretch in a split of `count` records."""
+    return count * worker // workers
+
+
 def _overlaps(counts, worker, workers):
     """The part of each shard that lies in a worker's stretch: first record, number of records."""
     total = sum(counts)
-    start, end = total * worker // workers, total * (worker + 1) // workers
+    begin, end = start(total, worker, workers), start(total, worker + 1, workers)
     ranges, before = [], 0
     for count in counts:
-        first, last = max(start - before, 0), min(end - before, count)
+        first, last = max(begin - before, 0), min(end - before, count)
         ranges.append((first, max(last - first, 0)))
         before += count
     return tuple(ranges)

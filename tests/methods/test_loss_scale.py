@@ -109,4 +109,4 @@ def test_the_log_has_the_rate_of_the_coming_step(tmp_path):
     log.set_model(method)
     log.set_params({"steps": 1})
     log.on_epoch_begin(2)
-    assert log.rates["learning_rate"] == pytest.approx(0.05)
+    assert log.rates == {"learning_rate": pytest.approx(0.05), "predictor_learning_rate": 0.0}
