@@ -29,5 +29,5 @@ def writing(path):
 def reason(error):
     """The first line of what an error says, for a message of one line."""
     # TensorFlow puts a file and the name of the operation around what was wrong
-    text = getattr(error, "strerror", None) or re.sub(r"{{.*?}} ?|^.*; | \[Op:.*", "", str(error))
+    text = getattr(error, "strerror", None) or re.sub(r"^({{.*?}} ?)?(.*; )?| \[Op:.*", "", str(error))
     return text.splitlines()[0][:200] if text else type(error).__name__
