@@ -13,6 +13,7 @@ import sys
 import tensorflow as tf
 from tqdm import tqdm
 
+from keras_simsiam.disk import reason
 from keras_simsiam.errors import UserError
 
 CHECKPOINTS_KEPT = 2
@@ -82,7 +83,7 @@ class Store:
             try:
                 self._state.read(path).assert_existing_objects_matched()
             except Exception as error:  # of many kinds, by what of a file is damaged
-                unreadable.append(f"{path} ({_reason(error)})")
+                unreadable.append(f"{path} ({reason(error)})")
                 continue
             self.last_good = path
             if unreadable:
@@ -115,7 +116,7 @@ class Store:
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise UserError(
-                f"{self._written}: cannot be written to ({_reason(error)}): make room, and the same command goes on from "
+                f"{self._written}: cannot be written to ({reason(error)}): make room, and the same command goes on from "
                 f"the last good checkpoint, {self.last_good or 'which would have been the first'}"
             ) from error
         self.last_good = self._path(number)
@@ -156,10 +157,3 @@ def _flush(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error):
-    """The first line of what an error says, for a message of one line."""
-    # TensorFlow puts a file and the name of the operation around what was wrong
-    text = getattr(error, "strerror", None) or re.sub(r"{{.*?}} ?|^.*; | \[Op:.*", "", str(error))
-    return text.splitlines()[0][:200] if text else type(error).__name__

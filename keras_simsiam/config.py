@@ -141,8 +141,12 @@ def open_workdir(config):
         raise UserError(f"--workdir={config.workdir} holds other files and no run; give a new or an empty folder")
     try:
         os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
+        _write_flags(config, path)
     except OSError as error:
         raise UserError(f"--workdir={config.workdir}: cannot be made ({error.strerror}): choose another") from error
+
+
+def _write_flags(config, path):
     lines = [f"--{name}={_format(value)}\n" for name, value in dataclasses.asdict(config).items()]
     with open(path + ".partial", "w") as file:
         file.writelines(lines)

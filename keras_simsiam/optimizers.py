@@ -61,14 +61,15 @@ class TorchSGD(keras.optimizers.Optimizer):
         if callable(rate):
             rate = rate(self.iterations)
         velocity = self.velocities[self._index_dict[key]]
-        velocity.assign(self._accelerated(velocity, gradient, variable))
+        self._accelerate(velocity, gradient, variable)
         variable.assign_sub(tf.cast(rate, variable.dtype) * velocity)
 
-    def _accelerated(self, velocity, gradient, variable):
-        """The next velocity."""
-        velocity = self.momentum * velocity + gradient
-        decays = self.decay == "all" or is_weight(variable)
-        return velocity + self.l2 * variable if decays else velocity
+    def _accelerate(self, velocity, gradient, variable):
+        """Makes the velocity the next one."""
+        velocity.assign(self.momentum * velocity + gradient)
+        if self.decay == "all" or is_weight(variable):
+            # apart: of a sum of three TensorFlow makes an AddN, whose order, and last bit, is a matter of what ran before it
+            velocity.assign_add(self.l2 * variable)
 
     def get_config(self):
         return {
@@ -110,11 +111,11 @@ class LARS(TorchSGD):
         super().__init__(learning_rate, momentum, weight_decay, "weights", overrides, name)
         self.trust = trust
 
-    def _accelerated(self, velocity, gradient, variable):
+    def _accelerate(self, velocity, gradient, variable):
         if is_weight(variable):
             gradient += self.l2 * variable
             gradient *= self._trust_ratio(tf.norm(variable), tf.norm(gradient))
-        return self.momentum * velocity + gradient
+        velocity.assign(self.momentum * velocity + gradient)
 
     def _trust_ratio(self, weight, update):
         """η·‖w‖/‖u‖; 1 where either is zero: new layers may start at zero, and a stopped gradient moves nothing."""

@@ -18,7 +18,7 @@ import typing
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import checkpoints, distribution, monitors, neighbours, pipeline, saving, schedules, signals
+from keras_simsiam import checkpoints, disk, distribution, monitors, neighbours, pipeline, saving, schedules, signals
 from keras_simsiam.config import load_config, open_workdir
 from keras_simsiam.distribution import precision
 from keras_simsiam.errors import UserError
@@ -111,7 +111,7 @@ def _fit(config, data, callbacks, workdir):
         store.save_in(config.workdir)
         batches = _view_batches(config, data, position.epoch, position.step)
         _forget_epochs_after(config.workdir, position.epoch)
-        writer = tf.summary.create_file_writer(os.path.join(config.workdir, "tensorboard"))
+        writer = _events(os.path.join(config.workdir, "tensorboard"))
         with signals.noted() as received:
             history = method.fit(
                 distribution.distribute(config.distribution, batches),
@@ -333,6 +333,11 @@ def _monitors(config, data, steps_per_epoch, first_epoch, writer):
     ]
 
 
+def _events(folder):
+    with disk.writing(folder):
+        return tf.summary.create_file_writer(folder)
+
+
 def _view_monitor(config, data, writer):
     uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
 
@@ -365,6 +370,7 @@ def _forget_epochs_after(workdir, epoch):
         return
     with open(path) as file:
         lines = [line for line in file if line.endswith("\n") and json.loads(line)["epoch"] <= epoch]
-    with open(path + ".partial", "w") as file:
-        file.writelines(lines)
-    os.replace(path + ".partial", path)
+    with disk.writing(path):
+        with open(path + ".partial", "w") as file:
+            file.writelines(lines)
+        os.replace(path + ".partial", path)

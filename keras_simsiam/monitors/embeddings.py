@@ -8,7 +8,9 @@ import numpy as np
 from tensorboard.plugins import projector
 from tensorflow import keras
 
+from keras_simsiam import disk
 from keras_simsiam.evaluation import features
+from keras_simsiam.monitors.views import write_png
 
 THUMBNAIL = 32  # pixels; 2,000 samples make a sprite of 45 x 45
 
@@ -41,11 +43,15 @@ class Embeddings(keras.callbacks.Callback):
             return
         thumbnails = []
         found = features.extract(self.model.encoder, _with_thumbnails(self.queries, thumbnails))
+        with disk.writing(self.folder):
+            self._write(found, thumbnails)
+
+    def _write(self, found, thumbnails):
         np.savetxt(os.path.join(self.folder, "embeddings.tsv"), found.embeddings, "%.4g", "\t")
         rows = [f"{self.classes[label]}\t{frame}\n" for label, frame in zip(found.labels, found.frames, strict=True)]
         with open(os.path.join(self.folder, "metadata.tsv"), "w") as file:
             file.writelines(["label\tframe\n", *rows])
-        cv2.imwrite(os.path.join(self.folder, "sprite.png"), sprite(thumbnails)[..., ::-1])
+        write_png(os.path.join(self.folder, "sprite.png"), sprite(thumbnails))
         projector.visualize_embeddings(self.folder, _config())
 
 

@@ -6,6 +6,8 @@ import os
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam import disk
+
 
 class Log(keras.callbacks.Callback):
     """Writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
@@ -26,7 +28,7 @@ class Log(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         # a schedule's rate is only known to the optimizer after its next step
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        # and not the optimizer's count: an epoch may be resumed in its middle
+        # and not by the optimizer's count: an epoch may be resumed in its middle
         first_step = epoch * self.params["steps"]
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
         predictor = getattr(self.model, "predictor", None)
@@ -38,12 +40,12 @@ class Log(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(self.rates)
-        with self.writer.as_default(step=epoch + 1):
+        with disk.writing("TensorBoard's events"), self.writer.as_default(step=epoch + 1):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
-        self.writer.flush()
+            self.writer.flush()
         numbers = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
-        with open(self.jsonl, "a") as file:
+        with disk.writing(self.jsonl), open(self.jsonl, "a") as file:
             file.write(json.dumps(numbers) + "\n")
 
 

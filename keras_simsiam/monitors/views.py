@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam import disk
+
 SAMPLES = 8
 _NAMES = {"rgb": "RGB", "hha": "HHA"}
 _TITLE_WIDTH, _TITLE_HEIGHT = 88, 18  # pixels that a column's title needs
@@ -31,10 +33,22 @@ class Views(keras.callbacks.Callback):
         if epoch % self.every:
             return
         grid = view_grid(self.draw(epoch))
-        cv2.imwrite(self.path, grid[..., ::-1])
-        with self.writer.as_default(step=epoch + 1):
+        with disk.writing(self.path):
+            write_png(self.path, grid)
+        with disk.writing("TensorBoard's events"), self.writer.as_default(step=epoch + 1):
             tf.summary.image("views", grid[None])
-        self.writer.flush()
+            self.writer.flush()
+
+
+def write_png(path, image):
+    """Writes a picture, or raises OSError, where OpenCV's own function says nothing of a full disk.
+
+    Args:
+        path: of the file.
+        image: uint8 [H,W,3], RGB.
+    """
+    with open(path, "wb") as file:
+        file.write(cv2.imencode(".png", image[..., ::-1])[1])
 
 
 def view_grid(views, samples=SAMPLES):

@@ -1,6 +1,8 @@
 """What is kept of each epoch."""
 
 import json
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam import monitors
+from keras_simsiam.errors import UserError
 from keras_simsiam.optimizers import TorchSGD
 from keras_simsiam.schedules import HalfCosine
 
@@ -65,3 +68,30 @@ def test_what_was_written_is_read_and_a_cut_line_is_not(tmp_path):
     assert monitors.read(str(path)) == []
     path.write_text('{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "lo')
     assert monitors.read(str(path)) == [{"epoch": 1, "loss": 0.5}]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file on a disk that is full")
+def test_a_full_disk_is_one_line(tmp_path):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(
+        UserError, match=r"metrics\.jsonl: cannot be written \(No space left on device\): make room, .*"
+    ):
+        _fit(tmp_path, lambda _: keras.optimizers.SGD(0.025), epochs=1)
+
+
+@pytest.fixture
+def no_more_bytes():
+    """A function after which no file of this process grows."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_events_that_cannot_be_written_are_one_line(tmp_path, no_more_bytes):
+    log = monitors.Log(str(tmp_path / "metrics.jsonl"), tf.summary.create_file_writer(str(tmp_path / "tensorboard")))
+    log.rates = {}
+    no_more_bytes()
+    with pytest.raises(
+        UserError, match=r"TensorBoard's events: cannot be written \(.*File too large\): make room, [^\n]*$"
+    ):
+        log.on_epoch_end(0, {"loss": 1.0})
