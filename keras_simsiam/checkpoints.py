@@ -26,18 +26,19 @@ class Position(tf.train.experimental.PythonState):
         epoch: number of finished epochs.
         step: number of finished steps of the epoch begun after those, 0 where none is.
         best_knn: the kNN accuracy for which the best encoder was kept, 0 before the first.
+        first_loss: the loss of the run's first step, of the untrained network; None before it.
     """
 
     def __init__(self):
-        self.epoch, self.step, self.best_knn = 0, 0, 0.0
+        self.epoch, self.step, self.best_knn, self.first_loss = 0, 0, 0.0, None
 
     def serialize(self):
         """The attributes as JSON, for tf.train.Checkpoint."""
-        return json.dumps([self.epoch, self.step, self.best_knn])
+        return json.dumps([self.epoch, self.step, self.best_knn, self.first_loss])
 
     def deserialize(self, string_value):
         """Takes what `serialize` gave."""
-        self.epoch, self.step, self.best_knn = json.loads(string_value)
+        self.epoch, self.step, self.best_knn, self.first_loss = json.loads(string_value)
 
 
 class Store:

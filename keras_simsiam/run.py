@@ -119,7 +119,7 @@ def _fit(config, data, callbacks, workdir):
                 steps_per_epoch=steps_per_epoch,
                 verbose=0,
                 callbacks=[
-                    *_monitors(config, data, steps_per_epoch, position.epoch, writer),
+                    *_monitors(config, data, steps_per_epoch, position, writer),
                     *_best_encoder(config, data, position),
                     _checkpoints(config, store, steps_per_epoch, received),
                     *callbacks,
@@ -315,17 +315,17 @@ def _predictor_rate(predictor_lr, schedule):
     return schedules.HalfCosine(**schedule.get_config() | {"initial": float(predictor_lr) * schedule.initial})
 
 
-def _monitors(config, data, steps_per_epoch, first_epoch, writer):
+def _monitors(config, data, steps_per_epoch, position, writer):
     """The callbacks that watch; each adds its numbers to an epoch's logs, and `Log`, the last, writes them."""
     metrics = os.path.join(config.workdir, "metrics.jsonl")
     earlier = monitors.read(metrics)
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "workdir"}
     return [
-        monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, first_epoch),
+        monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, position.epoch),
         monitors.Memory(),
         _view_monitor(config, data, writer),
         # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills
-        monitors.DivergenceWarning(earlier, judges_loss=config.method != "mocov2"),
+        monitors.DivergenceWarning(position, earlier, judges_loss=config.method != "mocov2"),
         *_label_monitors(config, data),
         monitors.CollapseWarning(earlier),
         monitors.HParams(writer, settings, config.workdir),

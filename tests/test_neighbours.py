@@ -111,6 +111,7 @@ def test_the_second_view_is_of_the_neighbour(washington, monkeypatch):
         np.testing.assert_allclose(second, means[following[places]], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_epoch_starts_afresh_as_it_follows(washington):
     augmentation = Augmentation(16, depth_faults=0.5, gravity_jitter=10.0)
     whole, resumed = _batches(washington, 6, "rgbd", 0, augmentation), _batches(washington, 3, "rgbd", 1, augmentation)

@@ -80,6 +80,7 @@ def test_a_run_is_replayed_from_any_epoch(make_sample):
     np.testing.assert_array_equal(whole[2 * 3 * 1 :], _epochs(make_sample, 1, 2, global_seed=7))
 
 
+@pytest.mark.slow
 def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alone(make_sample):
     drawn = {"depth_faults": 0.5, "gravity_jitter": 20.0}
     whole = _epochs(make_sample, 0, 2, **drawn)

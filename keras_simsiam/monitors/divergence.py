@@ -23,32 +23,30 @@ class DivergenceWarning(keras.callbacks.Callback):
     fallen and rises again, as SimSiam's and BYOL's do, is not divergence before it passes that.
     """
 
-    def __init__(self, earlier=(), judges_loss=True):
+    def __init__(self, position, earlier=(), judges_loss=True):
         """
         Args:
+            position: the run's `checkpoints.Position`, which remembers the first step's loss.
             earlier: the logs of the run's epochs before this start, so that a resumed run goes on from them.
             judges_loss: False for a method whose loss begins lower than chance, as MoCo's does on a queue of random keys.
         """
         super().__init__()
         self._supports_tf_logs = True  # a step's logs stay on the device until they are read: here once a run
         self.judges_loss = judges_loss
-        self.first_loss = None
+        self.position = position
         self.above = 0
         self.norms = collections.deque(maxlen=MEDIAN_OF)
         self.warned = False
-        self.at_start = not earlier
         for logs in earlier:
-            self.first_loss = logs.get("first_loss", self.first_loss)
             self.warned |= bool(self._diverged(logs))
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.at_start:
-            self.at_start = False
-            self.first_loss = float(logs["loss"])
+        if self.position.first_loss is None:
+            self.position.first_loss = float(logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch == 0 and self.first_loss is not None:
-            logs["first_loss"] = self.first_loss
+        if epoch == 0:
+            logs["first_loss"] = self.position.first_loss
         diverged = self._diverged(logs)
         if diverged and not self.warned:
             self.warned = True
@@ -75,6 +73,6 @@ class DivergenceWarning(keras.callbacks.Callback):
         return f"gradient_norm={norm:.3g}, {norm / median:.0f} times its median"
 
     def _risen(self, loss):
-        risen = self.judges_loss and self.first_loss is not None and loss > self.first_loss + RISEN
+        risen = self.judges_loss and loss > self.position.first_loss + RISEN
         self.above = self.above + 1 if risen else 0
-        return f"loss={loss:.3g}, it began at {self.first_loss:.3g}" if self.above >= EPOCHS_RISEN else ""
+        return f"loss={loss:.3g}, it began at {self.position.first_loss:.3g}" if self.above >= EPOCHS_RISEN else ""

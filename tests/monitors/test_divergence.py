@@ -2,12 +2,16 @@
 
 import pytest
 
+from keras_simsiam.checkpoints import Position
 from keras_simsiam.monitors import DivergenceWarning
 
 
 def _said(losses, capsys, norms=None, first_loss=None, earlier=(), **options):
     """What is printed in a run of these losses and gradient norms, an epoch each, whose first step had `first_loss`."""
-    warning = DivergenceWarning(earlier, **options)
+    position = Position()
+    if earlier:
+        position.first_loss = earlier[0]["first_loss"]
+    warning = DivergenceWarning(position, earlier, **options)
     for epoch, (loss, norm) in enumerate(zip(losses, norms or [1.0] * len(losses), strict=True)):
         for batch in range(2):
             warning.on_train_batch_end(batch, {"loss": loss if batch or epoch or first_loss is None else first_loss})
@@ -61,7 +65,7 @@ def test_a_resumed_run_goes_on_from_its_log(capsys):
 
 
 def test_the_first_loss_is_logged_once():
-    warning = DivergenceWarning()
+    warning = DivergenceWarning(Position())
     first, second = {"loss": 4.0}, {"loss": 3.0}
     for batch, loss in enumerate((5.0, 4.0)):
         warning.on_train_batch_end(batch, {"loss": loss})
