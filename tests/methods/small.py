@@ -95,6 +95,8 @@ def assert_same(one, two, tolerance=1e-5):
     assert len(logs) == len(other_logs) == STEPS + 1 and len(weights) == len(other_weights)
     for numbers, other in zip(logs, other_logs, strict=True):
         assert set(numbers) == set(other)
-        np.testing.assert_allclose([other[name] for name in numbers], list(numbers.values()), atol=tolerance)
+        np.testing.assert_allclose(
+            [other[name] for name in numbers], list(numbers.values()), rtol=tolerance, atol=tolerance
+        )
     for weight, other in zip(weights, other_weights, strict=True):
         np.testing.assert_allclose(other, weight, atol=tolerance)

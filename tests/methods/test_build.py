@@ -54,13 +54,13 @@ def test_a_step_on_each_fusion_moves_every_weight(method, fusion, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     config = _config(method=method, modality="rgbd", fusion=fusion, width=2, batch_size=4)
-    built = run.build_method(config, 2, num_classes=4)
+    built = run.build_method(config, 2, num_classes=4, samples=4)
     before = built.encoder.get_weights()
     views = tuple(
         {name: tf.random.stateless_uniform([4, 16, 16, 3], [view, len(name) + ord(name[0])]) for name in ("rgb", "hha")}
         for view in range(2)
     )
-    built.train_step((views, tf.range(4)) if method == "supervised" else views)
+    built.train_step((views, tf.range(4)) if method in build.BESIDE else views)  # labels, or places in the data set
     assert all((old != new).any() for old, new in zip(before, built.encoder.get_weights(), strict=True))
 
 
