@@ -14,8 +14,8 @@ def place(frame):
         frame: its name, such as apple_1_1_12.
 
     Returns:
-        (recording, number): the name without its trailing number, apple_1_1_, and that number, a decimal.Decimal; the whole
+        (recording, number): the name without its trailing number, apple_1_1, and that number, a decimal.Decimal; the whole
         name and None where it ends in none.
     """
     number = _NUMBER.search(frame)
-    return (frame[: number.start()], decimal.Decimal(number[1])) if number else (frame, None)
+    return (frame[: number.start()].removesuffix("_"), decimal.Decimal(number[1])) if number else (frame, None)

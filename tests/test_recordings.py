@@ -10,7 +10,7 @@ from keras_simsiam import recordings
 @pytest.mark.parametrize(
     ("frame", "recording", "number"),
     [
-        ("apple_1_1_12", "apple_1_1_", 12),
+        ("apple_1_1_12", "apple_1_1", 12),
         ("tum/1305031453.359684", "tum/", decimal.Decimal("1305031453.359684")),
         ("redwood/0000001-000000033369", "redwood/", 1),
         ("7", "", 7),
