@@ -18,7 +18,7 @@ import sys
 from absl import app, flags
 
 from experiments import measure
-from keras_simsiam.config import RunConfig, load_config, open_workdir
+from keras_simsiam.config import from_flags, load_config, open_workdir
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import robustness
 from tfrecords import reader
@@ -184,17 +184,16 @@ def _encoder(config):
 
 def _parse(command_line):
     """The RunConfig of a command line of train.py, with its flagfiles."""
-    given = {}
+    lines = []
     for flag in command_line:
         name, value = flag.removeprefix("--").split("=", 1)
-        lines = [line.strip() for line in (ROOT / value).read_text().splitlines()] if name == "flagfile" else [flag]
-        given |= dict(line.removeprefix("--").split("=", 1) for line in lines if line.startswith("--"))
-    kinds = {field.name: field.type for field in dataclasses.fields(RunConfig)}
-    if unknown := set(given) - set(kinds):
-        raise UserError(f"train.py has no flag --{min(unknown)}: this experiment needs a version that has it")
-    return RunConfig(
-        **{name: text == "true" if kinds[name] is bool else kinds[name](text) for name, text in given.items()}
-    )
+        lines += (ROOT / value).read_text().splitlines() if name == "flagfile" else [flag]
+    try:
+        return from_flags(lines)
+    except KeyError as unknown:
+        raise UserError(
+            f"train.py has no flag --{unknown.args[0]}: this experiment needs a version that has it"
+        ) from unknown
 
 
 def _call(command, log):

@@ -89,6 +89,25 @@ class RunConfig:
         )
 
 
+def from_flags(lines):
+    """The configuration that lines of flags give, as flags.txt and recipes have them.
+
+    Args:
+        lines: strings `--name=value`; others, such as comments, are passed over. Of two of one name the later counts.
+
+    Returns:
+        A `RunConfig`.
+
+    Raises:
+        KeyError: a flag that train.py does not have, by its name.
+        TypeError, ValueError: one that it needs is missing; a value that is not of its kind.
+        UserError: the flags cannot be, alone or together.
+    """
+    kinds = {field.name: field.type for field in dataclasses.fields(RunConfig)}
+    given = dict(line.strip().removeprefix("--").split("=", 1) for line in lines if line.startswith("--"))
+    return RunConfig(**{name: _parse(kinds[name], text) for name, text in given.items()})
+
+
 def load_config(workdir):
     """The configuration of a run directory, read from its flags.txt.
 
@@ -104,12 +123,11 @@ def load_config(workdir):
     path = os.path.join(workdir, "flags.txt")
     try:
         with open(path) as file:
-            given = dict(line.strip().removeprefix("--").split("=", 1) for line in file if line.startswith("--"))
+            lines = file.readlines()
     except OSError as error:
         raise UserError(f"{workdir}: not a run directory, there is no flags.txt; train.py makes one") from error
-    types = {field.name: field.type for field in dataclasses.fields(RunConfig)}
     try:
-        return RunConfig(**{name: _parse(types[name], value) for name, value in given.items()})
+        return from_flags(lines)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a configuration of this version ({error}); train into a new --workdir") from error
 
@@ -158,6 +176,8 @@ def _format(value):
 
 
 def _parse(kind, text):
-    if kind is bool:
-        return {"true": True, "false": False}[text]
-    return kind(text)
+    if kind is not bool:
+        return kind(text)
+    if text not in ("true", "false"):
+        raise ValueError(f"{text} is neither true nor false")
+    return text == "true"

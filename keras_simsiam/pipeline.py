@@ -180,20 +180,6 @@ def view_batches(
     Returns:
         A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1; labels and places are int64 [B].
     """
-    per_epoch = count // batch_size * batch_size
-    # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart
-    shuffle_seeds = tf.data.Dataset.range(first_epoch, tf.int64.max).map(
-        lambda epoch: (epoch, tf.cast(augment.sample_seed(seed, epoch, -1)[0], tf.int64))
-    )
-
-    def one_epoch(epoch, shuffle_seed):
-        # the order is to depend on this seed alone; besides, with a global seed of 0 TensorFlow's shuffle takes no tensor
-        tf.compat.v1.get_default_graph().seed = None
-        shuffled = records.enumerate(first_index).shuffle(
-            min(count, shuffle_records or count), shuffle_seed, reshuffle_each_iteration=False
-        )
-        seen = tf.where(epoch == first_epoch, tf.constant(first_step * batch_size, tf.int64), 0)
-        return shuffled.take(per_epoch).skip(seen).map(lambda index, record: (epoch, index, record))
 
     def prepare(epoch, index, record):
         sample = decode(record)
@@ -201,9 +187,25 @@ def view_batches(
         views = _two_views(sample, other, augment.sample_seed(seed, epoch, index), preprocessing, augmentation)
         return (views, (sample | {"index": index})[beside]) if beside else views
 
-    return (
-        shuffle_seeds.flat_map(one_epoch)
-        .map(prepare, tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(tf.data.AUTOTUNE)
+    held = min(count, shuffle_records or count)
+    per_epoch = count // batch_size * batch_size
+    shuffled = _shuffled(records.enumerate(first_index), held, per_epoch, seed, first_epoch, first_step * batch_size)
+    prepared = shuffled.map(prepare, tf.data.AUTOTUNE, deterministic=True)
+    return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _shuffled(records, held, per_epoch, seed, first_epoch, seen):
+    """(epoch, index, record), epoch after epoch without end, each in an order of its own; `seen` of the first are left out."""
+    # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart
+    seeds = tf.data.Dataset.range(first_epoch, tf.int64.max).map(
+        lambda epoch: (epoch, tf.cast(augment.sample_seed(seed, epoch, -1)[0], tf.int64))
     )
+
+    def one_epoch(epoch, shuffle_seed):
+        # the order is to depend on this seed alone; besides, with a global seed of 0 TensorFlow's shuffle takes no tensor
+        tf.compat.v1.get_default_graph().seed = None
+        shuffled = records.shuffle(held, shuffle_seed, reshuffle_each_iteration=False).take(per_epoch)
+        rest = shuffled.skip(tf.where(epoch == first_epoch, tf.constant(seen, tf.int64), 0))
+        return rest.map(lambda index, record: (epoch, index, record))
+
+    return seeds.flat_map(one_epoch)

@@ -26,7 +26,6 @@ from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.optimizers import LARS, TorchSGD
 
-KNN_TEMPERATURE = 0.1
 _BEST = "encoder_best.keras"
 
 
@@ -119,7 +118,7 @@ def _fit(config, data, callbacks, workdir):
                 steps_per_epoch=steps_per_epoch,
                 verbose=0,
                 callbacks=[
-                    *_monitors(config, data, steps_per_epoch, position, writer),
+                    *monitors.of_run(config, data, steps_per_epoch, position, _drawing(config, data), writer),
                     *_best_encoder(config, data, position),
                     _checkpoints(config, store, steps_per_epoch, received),
                     *callbacks,
@@ -276,13 +275,9 @@ def _save_encoder(config, path, encoder):
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
     partial = os.path.join(config.workdir, "encoder.partial.keras")
-    try:
+    with disk.writing(path):
         saved.save(partial)
         os.replace(partial, path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}): make room, and the same command goes on"
-        ) from error
 
 
 def _best_encoder(config, data, position):
@@ -315,52 +310,20 @@ def _predictor_rate(predictor_lr, schedule):
     return schedules.HalfCosine(**schedule.get_config() | {"initial": float(predictor_lr) * schedule.initial})
 
 
-def _monitors(config, data, steps_per_epoch, position, writer):
-    """The callbacks that watch; each adds its numbers to an epoch's logs, and `Log`, the last, writes them."""
-    metrics = os.path.join(config.workdir, "metrics.jsonl")
-    earlier = monitors.read(metrics)
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "workdir"}
-    return [
-        monitors.Progress(config.batch_size, steps_per_epoch, config.epochs, position.epoch),
-        monitors.Memory(),
-        _view_monitor(config, data, writer),
-        # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills
-        monitors.DivergenceWarning(position, earlier, judges_loss=config.method != "mocov2"),
-        *_label_monitors(config, data),
-        monitors.CollapseWarning(earlier),
-        monitors.HParams(writer, settings, config.workdir),
-        monitors.Log(metrics, writer),
-    ]
-
-
 def _events(folder):
     with disk.writing(folder):
         return tf.summary.create_file_writer(folder)
 
 
-def _view_monitor(config, data, writer):
+def _drawing(config, data):
+    """A function from an epoch, from 0, to the first few pairs of views that it trains on."""
     uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
 
     def draw(epoch):
         batch = next(iter(_view_batches(config, uncached, epoch, samples=monitors.views.SAMPLES)))
         return batch[0] if config.method in build.BESIDE else batch
 
-    return monitors.Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer)
-
-
-def _label_monitors(config, data):
-    """The monitors that need labels to judge by; none where the data has no labels."""
-    if data.bank is None or data.queries is None:
-        return []
-    bank, queries = (
-        pipeline.clean_batches(samples, config.preprocessing, config.batch_size)
-        for samples in (data.bank, data.queries)
-    )
-    names = data.bank_classes or tuple(map(str, range(data.num_classes)))
-    return [
-        monitors.KNN(bank, queries, len(names), config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs),
-        monitors.Embeddings(queries, names, os.path.join(config.workdir, "tensorboard"), config.epochs),
-    ]
+    return draw
 
 
 def _forget_epochs_after(workdir, epoch):

@@ -1,6 +1,5 @@
 """The train command killed at many moments: the same command ends with the very weights of a run left alone."""
 
-import json
 import pathlib
 import random
 import signal
@@ -8,10 +7,9 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from keras_simsiam import run
+from tests import runs
 
 ROOT = pathlib.Path(__file__).parent.parent
 # six steps an epoch; a checkpoint after the fourth, and at the end
@@ -19,7 +17,6 @@ FLAGS = [
     "--modality=rgb", "--image_size=32", "--width=4", "--batch_size=8", "--epochs=3", "--checkpoint_steps=4",
     "--head_dropout=0.1", "--knn_every=2", "--knn_k=5",
 ]  # fmt: skip
-PER_PROCESS = {"images_per_second": 0, "memory_mb": 0}  # of the process, not of the run
 
 pytestmark = pytest.mark.slow
 
@@ -57,15 +54,10 @@ def whole(data_dir, tmp_path_factory):
 
 
 def _assert_same(workdir, expected):
-    metrics = [
-        [dict(json.loads(line), **PER_PROCESS) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        for folder in (workdir, expected)
-    ]
+    metrics = [runs.logged(folder) for folder in (workdir, expected)]
     assert len(metrics[0]) == 3 and metrics[0] == metrics[1]
     for name in ("encoder.keras", "encoder_best.keras"):
-        weights = (run.load_encoder(str(folder / name)).get_weights() for folder in (workdir, expected))
-        for one, other in zip(*weights, strict=True):
-            np.testing.assert_array_equal(one, other)
+        runs.assert_same_encoders(workdir / name, expected / name)
 
 
 def _when(process, happened, number):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import os
 import types
 
@@ -10,11 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam import pipeline, run
+from keras_simsiam import monitors, pipeline, run
 from keras_simsiam.config import RunConfig
 from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
+from tests import runs
 from tfrecords import example
 
 
@@ -38,10 +38,7 @@ def _small(monkeypatch):
 
 @pytest.fixture
 def data(make_sample):
-    samples = [make_sample(index) for index in range(9)]
-    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
-    dataset = tf.data.Dataset.from_tensor_slices(stacked)
-    return run.Data(dataset, lambda sample: sample, 9, dataset.take(6), dataset.skip(6), 2)
+    return runs.of_nine_frames(make_sample)
 
 
 @pytest.fixture
@@ -60,19 +57,6 @@ def config(tmp_path):
             **changes,
         }
     )
-
-
-def _metrics(workdir):
-    """What was logged, but for what depends on the machine."""
-    with open(os.path.join(workdir, "metrics.jsonl")) as file:
-        lines = [json.loads(line) for line in file]
-    machine = ("images_per_second", "memory_mb")
-    return [{name: value for name, value in line.items() if name not in machine} for line in lines]
-
-
-def _assert_same_encoders(one, other):
-    for weights, others in zip(run.load_encoder(one).get_weights(), run.load_encoder(other).get_weights(), strict=True):
-        np.testing.assert_array_equal(weights, others)
 
 
 LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "cosine_per": "step"}
@@ -103,18 +87,18 @@ def test_two_and_two_epochs_equal_four(config, data, changes):
     with pytest.raises(UserError, match="has not reached its last epoch"):
         run.load_encoder(halves.workdir)
     run.train(halves, data)
-    assert _metrics(whole.workdir) == _metrics(halves.workdir)
-    _assert_same_encoders(whole.workdir, halves.workdir)
+    assert runs.logged(whole.workdir) == runs.logged(halves.workdir)
+    runs.assert_same_encoders(whole.workdir, halves.workdir)
 
 
 def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
     changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
     watched, alone = config("watched", **changes), config("alone", **changes)
     run.train(watched, data)
-    monkeypatch.setattr(run, "_monitors", lambda *_: [])
+    monkeypatch.setattr(monitors, "of_run", lambda *_: [])
     run.train(alone, data)
     assert not os.listdir(os.path.join(alone.workdir, "figures"))
-    _assert_same_encoders(watched.workdir, alone.workdir)
+    runs.assert_same_encoders(watched.workdir, alone.workdir)
 
 
 def test_knn_of_another_labelled_data_set(config, data):
@@ -137,7 +121,7 @@ def test_the_folder_says_what_happened(config, data):
         "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
     ]  # fmt: skip
     assert os.listdir(os.path.join(settings.workdir, "figures")) == ["views.png"]
-    assert len(_metrics(settings.workdir)) == 2
+    assert len(runs.logged(settings.workdir)) == 2
     path = os.path.join(settings.workdir, "encoder.keras")
     written = os.stat(path).st_mtime_ns
     assert run.train(settings, data) == {}  # already complete

@@ -1,7 +1,6 @@
 """Runs that are killed, asked to stop, or diverge; on a tiny encoder, for the graph is most of these tests' time."""
 
 import dataclasses
-import json
 import os
 import signal
 import time
@@ -18,6 +17,7 @@ from keras_simsiam.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.saving import BestEncoder
 from keras_simsiam.signals import Stopped
+from tests import runs
 
 
 class Killed(Exception):
@@ -61,10 +61,7 @@ def _small(monkeypatch):
 
 @pytest.fixture
 def data(make_sample):
-    samples = [make_sample(index) for index in range(9)]
-    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
-    dataset = tf.data.Dataset.from_tensor_slices(stacked)
-    return run.Data(dataset, lambda sample: sample, 9, dataset.take(6), dataset.skip(6), 2)
+    return runs.of_nine_frames(make_sample)
 
 
 @pytest.fixture
@@ -72,13 +69,6 @@ def config(tmp_path):
     """Four steps an epoch, a checkpoint after the third."""
     sizes = {"image_size": 8, "batch_size": 2, "epochs": 3, "checkpoint_steps": 3, "knn_every": 2, "knn_k": 2}
     return lambda name, **changes: RunConfig("data", str(tmp_path / name), modality="rgb", **sizes | changes)
-
-
-def _metrics(workdir):
-    with open(os.path.join(workdir, "metrics.jsonl")) as file:
-        lines = [json.loads(line) for line in file]
-    machine = ("images_per_second", "memory_mb")
-    return [{name: value for name, value in line.items() if name not in machine} for line in lines]
 
 
 def _checkpoints(config):
@@ -106,11 +96,8 @@ def test_stopped_anywhere_it_ends_as_if_it_had_not_been(config, data, changes):
         run.train(broken, data, [At(2, before=lambda _model: os.kill(os.getpid(), signal.SIGINT))])
     assert stopped.value.status == 130 and str(stopped.value).endswith("checkpoints/ckpt-8")  # the end of the epoch
     run.train(broken, data)
-    assert len(_metrics(whole.workdir)) == 3 and _metrics(whole.workdir) == _metrics(broken.workdir)
-    for one, other in zip(
-        run.load_encoder(whole.workdir).get_weights(), run.load_encoder(broken.workdir).get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    assert len(runs.logged(whole.workdir)) == 3 and runs.logged(whole.workdir) == runs.logged(broken.workdir)
+    runs.assert_same_encoders(whole.workdir, broken.workdir)
 
 
 def test_a_second_signal_is_not_waited_on(config, data):
@@ -162,9 +149,7 @@ def test_the_best_encoder_is_chosen_by_validation_labels_alone(config, data, cho
     path = os.path.join(settings.workdir, "encoder_best.keras")
     assert os.path.exists(path) == choose_best
     if choose_best:  # measured in the last epoch alone, whose encoder it is
-        best, last = run.load_encoder(path), run.load_encoder(settings.workdir)
-        for one, other in zip(best.get_weights(), last.get_weights(), strict=True):
-            np.testing.assert_array_equal(one, other)
+        runs.assert_same_encoders(path, settings.workdir)
     else:
         with pytest.raises(UserError, match="is kept where the data set has a validation split"):
             run.load_encoder(path)

@@ -7,6 +7,7 @@ from keras_simsiam.monitors.hparams import HParams
 from keras_simsiam.monitors.knn import KNN
 from keras_simsiam.monitors.log import Log, read
 from keras_simsiam.monitors.memory import Memory
+from keras_simsiam.monitors.of_run import of_run
 from keras_simsiam.monitors.progress import Progress
 from keras_simsiam.monitors.views import Views, view_grid
 
@@ -21,6 +22,7 @@ __all__ = [
     "Memory",
     "Progress",
     "Views",
+    "of_run",
     "read",
     "view_grid",
 ]

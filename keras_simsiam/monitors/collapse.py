@@ -1,9 +1,6 @@
 """The alarm for collapse, total and dimensional: the loss alone shows neither."""
 
-import sys
-
-from tensorflow import keras
-from tqdm import tqdm
+from keras_simsiam.monitors.alarm import Alarm
 
 # below this share of an isotropic output's spread a run counts as collapsed (Chen & He, Figure 2: 0 without stop-gradient)
 COLLAPSED = 0.05
@@ -11,31 +8,24 @@ COLLAPSED = 0.05
 RANK_FALLEN = 0.1
 
 
-class CollapseWarning(keras.callbacks.Callback):
+class CollapseWarning(Alarm):
     """Says once, loudly, that a run has collapsed: its outputs are all the same, or have kept only a few dimensions."""
+
+    happening = "collapsed"
+    causes = (
+        "--stop_gradient=false, a --base_lr or --weight_decay too large, heads without BatchNorm, augmentation too weak "
+        "(--min_crop near 1)"
+    )
 
     def __init__(self, earlier=()):
         """
         Args:
             earlier: the logs of the run's epochs before this start, so that a resumed run does not say it again.
         """
-        super().__init__()
         self.highest = {}
-        self.warned = False
-        for logs in earlier:
-            self.warned |= bool(self._collapsed(logs))
+        super().__init__(earlier)
 
-    def on_epoch_end(self, epoch, logs=None):
-        collapsed = self._collapsed(logs)
-        if collapsed and not self.warned:
-            self.warned = True
-            tqdm.write(
-                f"WARNING: collapsed in epoch {epoch + 1} ({collapsed}). Likely causes: --stop_gradient=false, a --base_lr or "
-                "--weight_decay too large, heads without BatchNorm, augmentation too weak (--min_crop near 1).",
-                file=sys.stderr,
-            )
-
-    def _collapsed(self, logs):
+    def finding(self, logs):
         """What has collapsed, in words; an empty text where nothing has."""
         spreads = [
             f"{name}={value:.3f}" for name, value in logs.items() if name.startswith("std_") and value < COLLAPSED
