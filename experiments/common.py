@@ -4,11 +4,8 @@ A run lies in <workdir>/runs/<name>, made by `python train.py` in a process of i
 the same run share it, and a run made by hand is taken up as it is.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
-
 import dataclasses
+import os
 import pathlib
 import shlex
 import signal

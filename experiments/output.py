@@ -15,7 +15,7 @@ TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = "#1f5fa8", "#c0392b", "#e08a1e"
 
 
 def write(runs, name, title, text, figure, more=None):
-    """Writes the three files, over those of an earlier call; each appears whole.
+    """Writes what there is of an experiment's runs (`save`), with those that are missing, the commands and the measurements.
 
     Args:
         runs: the `common.Runs`.
@@ -25,13 +25,37 @@ def write(runs, name, title, text, figure, more=None):
         figure: a matplotlib figure.
         more: dict of JSON values beside the measurements.
     """
-    base = os.path.join(runs.settings.workdir, name)
-    os.makedirs(runs.settings.workdir, exist_ok=True)
+    tail = [_missing(runs), _provenance(runs)]
+    save(runs.settings, runs.info, name, title, text, figure, _raw(runs) | (more or {}), tail)
+
+
+def save(settings, info, name, title, text, figure, raw, tail=()):
+    """Writes NAME.md, NAME.png and NAME.json, over those of an earlier call; each appears whole.
+
+    Args:
+        settings: the `common.Settings`.
+        info: the data set's `tfrecords.reader.Info`.
+        name: of the experiment.
+        title: of the page.
+        text: Markdown above the figure, a list of blocks.
+        figure: a matplotlib figure.
+        raw: dict of JSON values beside the command, the data's SHA-256 and the versions.
+        tail: Markdown below the figure, a list of blocks.
+    """
+    base = os.path.join(settings.workdir, name)
+    os.makedirs(settings.workdir, exist_ok=True)
     figure.savefig(base + ".partial.png", bbox_inches="tight")
     os.replace(base + ".partial.png", base + ".png")
-    blocks = [f"# {title}", *text, f"![{title}]({name}.png)", _missing(runs), _provenance(runs)]
+    blocks = [f"# {title}", *text, f"![{title}]({name}.png)", *tail]
     _replace(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
-    _replace(base + ".json", json.dumps(_raw(runs, name) | (more or {}), indent=1) + "\n")
+    head = {
+        "experiment": name,
+        "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
+        "scale": settings.scale,
+        "data": {"folder": info.path, "sha256": measure.checksum(info)},
+        "versions": measure.versions(),
+    }
+    _replace(base + ".json", json.dumps(head | raw, indent=1) + "\n")
     print(f"written: {base}.md, .png, .json", flush=True)
 
 
@@ -112,6 +136,22 @@ def ladder(axes, rows, task):
         axes.legend(entries.values(), entries.keys(), fontsize=7)
 
 
+def curves(axes, measured, key, factor, **style):
+    """A number of metrics.jsonl against the epoch, a line a seed.
+
+    Args:
+        axes: of matplotlib.
+        measured: measurements by seed.
+        key: in metrics.jsonl; epochs without it are passed over.
+        factor: what its values are multiplied by.
+        style: of the lines; a `label` names the first alone.
+    """
+    for found in measured.values():
+        lines = [line for line in found["history"] if line.get(key) is not None]
+        axes.plot([line["epoch"] for line in lines], [factor * line[key] for line in lines], **style)
+        style.pop("label", None)
+
+
 def sweep(axes, points, tasks):
     """Accuracy over the values of one flag, and the untrained encoder's as a line.
 
@@ -159,7 +199,7 @@ def _provenance(runs):
     return f"Data: SHA-256 `{measure.checksum(runs.info)[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
 
 
-def _raw(runs, name):
+def _raw(runs):
     measured = {
         variant: {
             str(seed): {key: found[key] for key in found if key != "predictions"} for seed, found in seeds.items()
@@ -167,10 +207,6 @@ def _raw(runs, name):
         for variant, seeds in runs.measured.items()
     }
     return {
-        "experiment": name,
-        "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
-        "scale": runs.settings.scale,
-        "data": {"folder": runs.info.path, "sha256": measure.checksum(runs.info)},
         "runs": runs.commands,
         "failed": runs.failed,
         "missing": runs.missing(),
