@@ -16,6 +16,7 @@ class Features:
     embeddings: np.ndarray  # float32 [N,D], pooled features before the projector, not normalised
     labels: np.ndarray  # int64 [N], −1 = unlabelled
     frames: np.ndarray  # str [N], unique names
+    instances: np.ndarray  # int64 [N], −1 = unknown
 
 
 def extract(encoder, batches):
@@ -48,15 +49,16 @@ def extract_each(encoders, batches):
         UserError: as in `extract`.
     """
     embed = _embedder(tuple(encoders))
-    embeddings, labels, frames = [], [], []
+    embeddings, labels, frames, instances = [], [], [], []
     for view, facts in batches:
         embeddings.append([embedding.numpy() for embedding in embed(view)])
         labels.append(facts["label"].numpy())
+        instances.append(facts["instance"].numpy())
         frames.extend(frame.decode() for frame in facts["frame"].numpy())
     if not labels:
         raise UserError("there are no samples to evaluate: check the split and its shards")
-    labels, frames = np.concatenate(labels).astype(np.int64), np.array(frames)
-    return [Features(_finite(np.concatenate(parts)), labels, frames) for parts in zip(*embeddings, strict=True)]
+    known = np.concatenate(labels).astype(np.int64), np.array(frames), np.concatenate(instances).astype(np.int64)
+    return [Features(_finite(np.concatenate(parts)), *known) for parts in zip(*embeddings, strict=True)]
 
 
 # The training monitor calls with the same encoder again and again; a new graph each time would cost more than its run.
