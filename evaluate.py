@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from absl import app, flags
 import keras_simsiam
 from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation import report, sources
+from keras_simsiam.evaluation import report, sources, store
 from keras_simsiam.evaluation.data import Data
 from keras_simsiam.evaluation.tasks import knn, linear
 from tfrecords import faults, reader
@@ -38,6 +39,8 @@ class Settings:
     output: str
     on_corrupt: str = "fail"
     seed: int = 0
+    feature_cache: str | None = None
+    feature_cache_gb: float = 20.0
     # of --task=knn
     knn_k: int = 20
     knn_temperature: float = 0.1
@@ -75,7 +78,14 @@ def evaluate(settings):
     subject, info = sources.subject(settings.encoder), reader.load(settings.data_dir)
     info = faults.leave_out(info, splits) if settings.on_corrupt == "skip" else info
     _check(settings, subject, info)
-    data = Data(info, *splits, lambda split: reader.samples(info, split), settings.batch_size)
+    data = Data(
+        info,
+        *splits,
+        functools.partial(reader.samples, info),
+        functools.partial(reader.identity, info),
+        store.Store(settings.feature_cache or store.default_folder(), settings.feature_cache_gb),
+        settings.batch_size,
+    )
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
@@ -164,6 +174,10 @@ def define_flags():
         "output", None, "Folder of the results, by default evaluation in the run directory, or evaluation_<file>."
     )
     flags.DEFINE_integer("seed", 0, "Seed of what a task draws.")
+    flags.DEFINE_string(
+        "feature_cache", None, "Folder in which features are kept for the next command; by default in the user's cache."
+    )
+    flags.DEFINE_float("feature_cache_gb", 20, "What it may take, in GB; what was used least recently makes room.")
     # of --task=knn
     flags.DEFINE_integer("knn_k", 20, "Number of neighbours that vote in kNN.")
     flags.DEFINE_float("knn_temperature", 0.1, "Temperature T of the kNN votes, exp(cosine / T).")

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from keras_simsiam import pipeline
 from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import features, robustness
+from keras_simsiam.evaluation import robustness, store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +19,8 @@ class Data:
         train: the split that a task learns from, or that is the bank.
         test: the split that is measured on; its labels may reach scores, and nothing else.
         read: function from a split's name to its Samples (docs/architecture.md), a tf.data.Dataset in the order written.
+        identity: function from a split's name to a text that differs where reading it could give other samples.
+        store: the `store.Store` that keeps features.
         batch_size: images embedded at a time.
     """
 
@@ -27,6 +28,8 @@ class Data:
     train: str
     test: str
     read: Callable
+    identity: Callable
+    store: store.Store
     batch_size: int = 64
 
     @property
@@ -36,7 +39,7 @@ class Data:
         return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
 
     def features(self, subject, split, condition="clean"):
-        """The frozen features of a split, extracted at the first call and kept.
+        """The frozen features of a split, extracted once and kept on disk, for other tasks and commands too.
 
         Args:
             subject: a `Subject`.
@@ -44,15 +47,21 @@ class Data:
             condition: a name of `robustness.CONDITIONS`, under which the frames are seen.
 
         Returns:
-            A dict from the encoder's name to `Features`, in the order of `read`.
+            A dict from the encoder's name to `Features`, in the order of `read`; the embeddings are a read-only memory map.
 
         Raises:
-            UserError: there is no such split; it is empty; an embedding is not finite.
+            UserError: the split is empty; an embedding is not finite; they cannot be kept.
         """
-        samples = robustness.under(condition, self.read(split))
-        batches = pipeline.clean_batches(samples, subject.preprocessing, self.batch_size)
-        extracted = features.extract_each(list(subject.encoders.values()), batches)
-        return dict(zip(subject.names, extracted, strict=True))
+        keys = {
+            name: store.key(key, repr(subject.preprocessing), self.identity(split), condition)
+            for name, key in subject.keys.items()
+        }
+
+        def embed(names):
+            print(f"embedding {self.info.splits[split].count} samples of split {split}, {condition}", flush=True)
+            return subject.embed(names, robustness.under(condition, self.read(split)), self.batch_size)
+
+        return self.store.features(keys, self.info.splits[split].count, embed)
 
     def require_labels(self, task):
         """For a task's `check`: refuses data without labels, as far as dataset.json tells.

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from tensorflow import keras
 
-from keras_simsiam.pipeline import Preprocessing
+from keras_simsiam import pipeline
+from keras_simsiam.evaluation import features
 
 TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
 
@@ -27,7 +28,7 @@ class Subject:
     """
 
     source: str
-    preprocessing: Preprocessing
+    preprocessing: pipeline.Preprocessing
     keys: dict[str, str]
     load: Callable[[], dict[str, keras.Model]]
     sha256: str | None = None
@@ -48,3 +49,17 @@ class Subject:
             UserError: a file is damaged.
         """
         return self.load()
+
+    def embed(self, names, samples, batch_size):
+        """The embeddings of samples, batch by batch, in inference mode.
+
+        Args:
+            names: a list of the encoders' names.
+            samples: a tf.data.Dataset of Samples.
+            batch_size: B.
+
+        Returns:
+            An iterator of (embeddings, facts), as `features.embed_each` yields them.
+        """
+        batches = pipeline.clean_batches(samples, self.preprocessing, batch_size)
+        return features.embed_each([self.encoders[name] for name in names], batches)

@@ -50,7 +50,9 @@ def settings(tmp_path_factory):
     data_dir = write_dataset(folder / "data")
     encoder = make_run(folder / "run", data_dir)
     return evaluate.Settings(
-        encoder, data_dir, ("knn", "linear"), "test", "train", 16, str(folder / "run" / "evaluation"), knn_k=5
+        *(encoder, data_dir, ("knn", "linear"), "test", "train", 16, str(folder / "run" / "evaluation")),
+        feature_cache=str(folder / "features"),
+        knn_k=5,
     )
 
 
