@@ -16,7 +16,7 @@ from keras_simsiam.monitors.embeddings import sprite
 def queries():
     """Seven grey images, in batches of three, each of another brightness."""
     grey = np.linspace(0.1, 0.7, 7, dtype=np.float32)[:, None, None, None] * np.ones([1, 40, 40, 3], np.float32)
-    facts = {"label": np.arange(7) % 2, "frame": [f"frame {i}" for i in range(7)]}
+    facts = {"label": np.arange(7) % 2, "instance": np.arange(7), "frame": [f"frame {i}" for i in range(7)]}
     return tf.data.Dataset.from_tensor_slices(({"rgb": grey}, facts)).batch(3)
 
 
