@@ -10,6 +10,8 @@ NAMES = (
     "pretrain_loss",
     "depth_suspects",
     "depth_help",
+    "depth_table",
+    "depth_loss",
     "hha_gallery",
     "augmentation_samples",
     "method_table",
@@ -18,4 +20,6 @@ NAMES = (
     "em",
     "predictor_lr",
     "weight_decay",
+    "label_fraction",
+    "neighbours",
 )

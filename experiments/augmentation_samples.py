@@ -9,7 +9,7 @@ from experiments import common, frames, output
 from keras_simsiam import augment, blur, pipeline
 from tfrecords import reader
 
-NAME = "augmentation_samples"
+NAME, TITLE = "augmentation_samples", "Augmentation samples"
 FRAMES = {"smoke": 1, "small": 3, "paper": 3}
 SIZE = 128  # pixels; a smaller frame is shown as it is
 _ON_HHA = (
@@ -34,7 +34,7 @@ def main(settings):
         _ON_HHA if info.has_depth else "",
     ]
     raw = {"frames": names, "seed": settings.seeds[0], "min_crop": MIN_CROP}
-    output.save(settings, info, NAME, "Augmentation samples", text, frames.grid(rows), raw)
+    output.save(settings, info, NAME, TITLE, text, {TITLE: frames.grid(rows)}, raw)
 
 
 def picture_rows(sample, seed, has_depth):

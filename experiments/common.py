@@ -132,6 +132,10 @@ class Runs:
         done = {run_name(variant, seed) for variant, seeds in self.measured.items() for seed in seeds}
         return [name for name in self.commands if name not in done]
 
+    def folder(self, variant, seed):
+        """The run directory of a variant and a seed."""
+        return self._folder(run_name(variant, seed))
+
     def _folder(self, name):
         return os.path.join(os.path.abspath(self.settings.workdir), "runs", name)
 

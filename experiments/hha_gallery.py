@@ -10,7 +10,7 @@ from keras_simsiam.depth import holes
 from keras_simsiam.errors import UserError
 from tfrecords import reader
 
-NAME = "hha_gallery"
+NAME, TITLE = "hha_gallery", "HHA by what becomes of holes"
 LOOKED_AT = {"smoke": 8, "small": 64, "paper": 64}
 CHANNELS = ("disparity", "height", "angle")
 COLUMNS = {  # encoding and holes, by title
@@ -43,7 +43,7 @@ def main(settings):
         output.table(header, rows),
     ]
     pictures = [row for sample in chosen for row in picture_rows(sample)]
-    output.save(settings, info, NAME, "HHA by what becomes of holes", text, frames.grid(pictures), {"frames": facts})
+    output.save(settings, info, NAME, TITLE, text, {TITLE: frames.grid(pictures)}, {"frames": facts})
 
 
 def missing(sample):

@@ -65,29 +65,31 @@ def measure(workdir, info, conditions=("clean",), validate=False):
     Raises:
         UserError: the run is not complete or has diverged, or a sample has no label.
     """
-    identity = _identity(workdir, info)
+    known = identity(workdir, info)
     path = os.path.join(workdir, "evaluation", "experiments.json")
-    found = _read(path)
-    if found.get("identity") != identity:
+    found = read(path)
+    if found.get("identity") != known:
         found = {"conditions": [], "validated": False}
     if not set(conditions) <= set(found["conditions"]) or validate > found["validated"]:
         asked = list(dict.fromkeys([*found["conditions"], *conditions])), validate or found["validated"]
         print(f"measuring {workdir}", flush=True)
-        names = {"identity": identity, "conditions": asked[0], "validated": asked[1]}
-        _write(path, names | _measure(workdir, info, *asked))
-        found = _read(path)  # as it will be found again: tuples are lists
+        names = {"identity": known, "conditions": asked[0], "validated": asked[1]}
+        write(path, names | _measure(workdir, info, *asked))
+        found = read(path)  # as it will be found again: tuples are lists
     with open(os.path.join(workdir, "metrics.jsonl")) as file:
         return found | {"history": [json.loads(line) for line in file]}
 
 
-def _write(path, found):
+def write(path, found):
+    """Writes JSON that appears whole, with its folder."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path + ".partial", "w") as file:
         json.dump(found, file)
     os.replace(path + ".partial", path)
 
 
-def _read(path):
+def read(path):
+    """The JSON of a file; an empty dict where there is none, or a damaged one."""
     try:
         with open(path) as file:
             return json.load(file)
@@ -95,7 +97,13 @@ def _read(path):
         return {}
 
 
-def _identity(workdir, info):
+def identity(workdir, info):
+    """What decides a measurement of a run's encoder on a data set: a dict of JSON values.
+
+    Args:
+        workdir: the run's folder.
+        info: the data set's `tfrecords.reader.Info`.
+    """
     with open(os.path.join(workdir, "encoder.keras"), "rb") as file:
         encoder = hashlib.sha256(file.read()).hexdigest()
     return {

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 
 import numpy as np
@@ -22,31 +23,35 @@ def write(runs, name, title, text, figure, more=None):
         name: of the experiment.
         title: of the page.
         text: Markdown, a list of blocks.
-        figure: a matplotlib figure.
+        figure: a matplotlib figure, or pictures as `save` takes them.
         more: dict of JSON values beside the measurements.
     """
     tail = [_missing(runs), _provenance(runs)]
-    save(runs.settings, runs.info, name, title, text, figure, _raw(runs) | (more or {}), tail)
+    pictures = figure if isinstance(figure, dict) else {title: figure}
+    save(runs.settings, runs.info, name, title, text, pictures, _raw(runs) | (more or {}), tail)
 
 
-def save(settings, info, name, title, text, figure, raw, tail=()):
-    """Writes NAME.md, NAME.png and NAME.json, over those of an earlier call; each appears whole.
+def save(settings, info, name, title, text, pictures, raw, tail=()):
+    """Writes NAME.md, NAME.png (NAME_2.png, …) and NAME.json, over those of an earlier call; each appears whole.
 
     Args:
         settings: the `common.Settings`.
         info: the data set's `tfrecords.reader.Info`.
         name: of the experiment.
         title: of the page.
-        text: Markdown above the figure, a list of blocks.
-        figure: a matplotlib figure.
+        text: Markdown above the pictures, a list of blocks.
+        pictures: dict from a title to a matplotlib figure, or to the path of a PNG file.
         raw: dict of JSON values beside the command, the data's SHA-256 and the versions.
-        tail: Markdown below the figure, a list of blocks.
+        tail: Markdown below the pictures, a list of blocks.
     """
     base = os.path.join(settings.workdir, name)
     os.makedirs(settings.workdir, exist_ok=True)
-    figure.savefig(base + ".partial.png", bbox_inches="tight")
-    os.replace(base + ".partial.png", base + ".png")
-    blocks = [f"# {title}", *text, f"![{title}]({name}.png)", *tail]
+    shown = []
+    for number, (caption, picture) in enumerate(pictures.items(), 1):
+        file = f"{name}.png" if number == 1 else f"{name}_{number}.png"
+        _picture(picture, os.path.join(settings.workdir, file))
+        shown.append(f"![{caption}]({file})")
+    blocks = [f"# {title}", *text, *shown, *tail]
     _replace(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
     head = {
         "experiment": name,
@@ -212,6 +217,14 @@ def _raw(runs):
         "missing": runs.missing(),
         "measured": measured,
     }
+
+
+def _picture(picture, path):
+    if isinstance(picture, Figure):
+        picture.savefig(path + ".partial.png", bbox_inches="tight")
+    else:
+        shutil.copyfile(picture, path + ".partial.png")
+    os.replace(path + ".partial.png", path)
 
 
 def _replace(path, text):
