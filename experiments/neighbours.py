@@ -43,7 +43,7 @@ def report(runs):
         f"Nearest neighbours, {row[0]}": os.path.join(folder, file)
         for row, file in zip(first["table"][1:], first["files"], strict=True)
     }
-    text = [f"{first['protocol']}.", output.table(first["table"][0], rows), NOTE]
+    text = [f"Neighbours by {first['protocol']}.", output.table(first["table"][0], rows), NOTE]
     output.write(runs, NAME, "Nearest neighbours", text, pictures, {NAME: found})
 
 
