@@ -91,3 +91,25 @@ def test_killed_again_and_again(data_dir, whole, tmp_path):
     _when(_train(data_dir, workdir), lambda: time.monotonic() > end, signal.SIGKILL)
     _finish(_train(data_dir, workdir))
     _assert_same(workdir, expected)
+
+
+def _saved_after(folder, step):
+    """Whether there is a checkpoint of a later step; a certain one may have been replaced before anybody looks."""
+    return lambda: any(int(path.stem.split("-")[1]) > step for path in folder.glob("ckpt-*.index"))
+
+
+def test_asked_to_stop(data_dir, whole, tmp_path):
+    """SIGTERM, then Ctrl-C: one line, the status that is convention, and the same command goes on, here with a cache."""
+    expected, _ = whole
+    workdir = tmp_path / "run"
+    saved = 0
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        err = _when(
+            process := _train(data_dir, workdir, "--cache=memory"), _saved_after(workdir / "checkpoints", saved), number
+        )
+        assert process.returncode == status and "Traceback" not in err, err
+        message, _, last = err.splitlines()[-1].partition(f"; saved {workdir}/checkpoints/ckpt-")
+        saved = int(last.removesuffix("; the same command goes on from there"))
+        assert message == f"stopped by {number.name}" and saved < 18
+    _finish(_train(data_dir, workdir, "--cache=memory"))
+    _assert_same(workdir, expected)
