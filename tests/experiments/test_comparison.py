@@ -1,5 +1,7 @@
 """The runs that are put side by side are those that their papers compare."""
 
+import dataclasses
+
 import pytest
 
 from experiments import common, depth_suspects, em, method_table, symmetry, table1
@@ -16,9 +18,10 @@ def _configs(experiment, scale):
 @pytest.mark.parametrize("scale", common.SCALES)
 @pytest.mark.parametrize("module", [table1, depth_suspects, method_table, symmetry, em])
 def test_train_py_accepts_every_run_and_its_number_is_known(module, scale):
-    configs = _configs(module.EXPERIMENT, scale)
+    made = depth_suspects.experiment(scale) if module is depth_suspects else module.EXPERIMENT
+    configs = _configs(made, scale)
     assert len(configs) == 2 if scale == "smoke" else len(configs) > 2
-    published = set(module.EXPERIMENT.published) - {"alternation_epoch"}
+    published = set(made.published) - {"alternation_epoch"}
     assert published <= set(configs) | {"alternation_100"} or scale == "smoke"
 
 
@@ -42,19 +45,26 @@ def test_em_alternates_by_an_epoch_of_the_data(monkeypatch):
     assert configs["simsiam_average"].method == "simsiam_average"
 
 
-def test_depth_suspects_turn_the_batch_and_the_parameters_alone():
-    configs = _configs(depth_suspects.EXPERIMENT, "small")
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_depth_suspects_turn_the_batch_alone(scale):
+    configs = _configs(depth_suspects.experiment(scale), scale)
+    assert len(configs) == 4 + 6
     for arm in ("rgb", "rgbd"):
-        batches = {batch: configs[arm if batch == 64 else f"{arm}_batch_{batch}"] for batch in depth_suspects.BATCHES}
-        assert [config.batch_size for config in batches.values()] == [32, 64, 128, 256]
-        assert {(config.modality, config.width, config.epochs, config.base_lr) for config in batches.values()} == {
-            (arm, 32, 60, 0.05)
+        own = configs[arm]
+        of_batch = {own.batch_size: own} | {
+            int(name.rpartition("_")[2]): config for name, config in configs.items() if name.startswith(f"{arm}_batch_")
         }
-    sizes = {
-        name: run.untrained_encoder(configs[name]).count_params()
-        for name in depth_suspects.EXPERIMENT.changes
-        if "batch" not in name
-    }
+        assert sorted(of_batch) == [32, 64, 128, 256] == sorted(config.batch_size for config in of_batch.values())
+        for config in of_batch.values():
+            assert dataclasses.replace(config, batch_size=own.batch_size) == own
+    assert (configs["rgb"].modality, configs["rgbd"].modality) == ("rgb", "rgbd")
+    assert configs["rgb"].batch_size == {"small": 32, "paper": 64}[scale]
+
+
+def test_depth_suspects_match_the_parameters():
+    configs = _configs(depth_suspects.experiment("small"), "small")
+    names = ("rgb", "rgb_wide", "rgbd", "rgbd_narrow")
+    sizes = {name: run.untrained_encoder(configs[name]).count_params() for name in names}
     assert abs(sizes["rgb_wide"] / sizes["rgbd"] - 1) < 0.03 and abs(sizes["rgbd_narrow"] / sizes["rgb"] - 1) < 0.05
 
 

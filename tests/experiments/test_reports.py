@@ -26,7 +26,7 @@ EXPERIMENTS = {
     "stop_gradient": (stop_gradient.report, stop_gradient.CHANGES),
     "depth_help": (depth_help.report, depth_help.CHANGES),
     "pretrain_loss": (pretrain_loss.report, table1.EXPERIMENT.changes),
-    "depth_suspects": (depth_suspects.report, depth_suspects.EXPERIMENT.changes),
+    "depth_suspects": (depth_suspects.report, depth_suspects.experiment("small").changes),
 } | {
     one.name: (one.report, one.changes)
     for one in (module.EXPERIMENT for module in (method_table, predictor_lr, weight_decay, symmetry, em, table1))
