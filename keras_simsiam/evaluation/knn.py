@@ -7,10 +7,9 @@ import tensorflow as tf
 
 from keras_simsiam.evaluation.scores import require_labels
 
-# What is in memory at a time, whatever the sizes of bank and queries: a chunk of the bank, and the similarities of a block of
-# queries to it. Large chunks, as each costs another choice of the k nearest.
-CHUNK_BYTES = 2**28
-BLOCK_BYTES = 2**27
+# Rows of the bank and queries that are compared at a time, whatever their numbers: 16 MB of similarities, which should stay in
+# the processor's cache.
+CHUNK, BLOCK = 4096, 1024
 PROTOCOL = (
     "k={k} nearest neighbours by cosine on frozen pooled features without augmentation, votes weighted by "
     "exp(cosine/T) with T={temperature:g}, bank: the training split"
@@ -63,32 +62,42 @@ def nearest(bank, queries, k):
         (similarities float32 [M,k] in −1..1, rows int64 [M,k] of the bank), the most similar first, of equals the earlier row.
     """
     k, size = min(k, len(bank)), bank.shape[1]
-    chunk = max(1, min(len(bank), CHUNK_BYTES // (4 * size)))
-    block = max(1, min(len(queries), BLOCK_BYTES // (4 * chunk)))
+    chunk, block = min(CHUNK, len(bank)), min(BLOCK, len(queries))
     part, products = np.empty((chunk, size), np.float32), np.empty(block * chunk, np.float32)
     found = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-    for first in range(0, len(bank), chunk):
-        rows = _normalised(bank[first : first + chunk], part)
-        for start in range(0, len(queries), block):
-            some = slice(start, start + block)
+    for first in range(0, len(bank), CHUNK):
+        rows = _normalised(bank[first : first + CHUNK], part)
+        for start in range(0, len(queries), BLOCK):
+            some = slice(start, start + BLOCK)
             asked = _normalised(queries[some])
             similarities = products[: len(asked) * len(rows)].reshape(len(asked), len(rows))
             # NumPy keeps full float32; on a GPU TensorFlow may round to 10 bits, and T = 0.1 turns that into other votes.
             np.matmul(asked, rows.T, out=similarities)
-            nearer = _top(similarities, np.arange(first, first + len(rows)), k)
-            for kept, new in zip(found, _merged([kept[some, :first] for kept in found], nearer, k), strict=True):
-                kept[some, : new.shape[1]] = new
+            kept = found[0][some, :first], found[1][some, :first]
+            for all_found, new in zip(found, _merged(*kept, similarities, first, k), strict=True):
+                all_found[some, : new.shape[1]] = new
     return found
 
 
-def _top(similarities, rows, k):
-    values, places = tf.math.top_k(similarities, min(k, similarities.shape[1]))  # of equals the earlier
-    return values.numpy(), rows[places.numpy()]
+def _merged(values, rows, similarities, first, k):
+    """The k best of what was found so far, (values, rows) [M,≤k], and of similarities [M,n] to the rows from `first` on."""
+    if values.shape[1] < k:
+        places = np.broadcast_to(np.arange(first, first + similarities.shape[1]), similarities.shape)
+        return _best(values, rows, similarities, places, k)
+    # Choosing k out of all would take longer than the products; those that are better than the worst so far are few.
+    query, place = np.divmod(np.flatnonzero(similarities > values[:, -1:]), similarities.shape[1])
+    if not len(query):
+        return values, rows
+    column = np.arange(len(query)) - np.searchsorted(query, query)  # a query's better ones side by side, in their order
+    better = np.full((len(values), column.max() + 1), -np.inf, np.float32)
+    places = np.zeros(better.shape, np.int64)
+    better[query, column], places[query, column] = similarities[query, place], first + place
+    return _best(values, rows, better, places, k)
 
 
-def _merged(kept, nearer, k):
-    """The k best of two lists for each query, each a pair (similarities, rows) [M,≤k]; those of `kept` are earlier rows."""
-    values, rows = (np.concatenate(pair, axis=1) for pair in zip(kept, nearer, strict=True))
+def _best(values, rows, later, later_rows, k):
+    """The k best of two lists for each query; of equals the first."""
+    values, rows = np.concatenate([values, later], axis=1), np.concatenate([rows, later_rows], axis=1)
     best, places = tf.math.top_k(values, min(k, values.shape[1]))
     return best.numpy(), np.take_along_axis(rows, places.numpy(), axis=1)
 

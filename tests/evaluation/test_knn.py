@@ -45,8 +45,8 @@ def test_agrees_with_scikit_learn(features):
 @pytest.mark.parametrize("k", [1, 20, 250])
 def test_chunks_of_any_size_give_the_same_neighbours(features, monkeypatch, rows, queries, k):
     bank, asked = features[0], features[2][:60]
-    monkeypatch.setattr(knn, "CHUNK_BYTES", rows * 16 * 4)
-    monkeypatch.setattr(knn, "BLOCK_BYTES", rows * queries * 4)
+    monkeypatch.setattr(knn, "CHUNK", rows)
+    monkeypatch.setattr(knn, "BLOCK", queries)
     similarities, found = knn.nearest(bank, asked, k)
     reference = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(bank.astype(np.float64))
     distances, expected = reference.kneighbors(asked.astype(np.float64))
@@ -56,7 +56,7 @@ def test_chunks_of_any_size_give_the_same_neighbours(features, monkeypatch, rows
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
 def test_of_equals_in_several_chunks_the_earlier_row_is_nearer(monkeypatch, rows):
-    monkeypatch.setattr(knn, "CHUNK_BYTES", rows * 4 * 4)
+    monkeypatch.setattr(knn, "CHUNK", rows)
     bank = np.eye(4)[[1, 0, 0, 2, 0, 3, 0, 0]]
     similarities, found = knn.nearest(bank, np.eye(4)[:2], 6)
     np.testing.assert_array_equal(found, [[1, 2, 4, 6, 7, 0], [0, 1, 2, 3, 4, 5]])
@@ -67,7 +67,7 @@ def test_a_memory_map_is_read_and_left_as_it_is(features, tmp_path, monkeypatch)
     bank, labels, queries = features
     expected = knn.classify(bank, labels, queries, 20, 0.1, 7)
     np.save(tmp_path / "bank.npy", bank)
-    monkeypatch.setattr(knn, "CHUNK_BYTES", 64 * 16 * 4)
+    monkeypatch.setattr(knn, "CHUNK", 64)
     for mode in ("r", "r+", "c"):
         mapped = np.load(tmp_path / "bank.npy", mmap_mode=mode)
         if mode == "c":
