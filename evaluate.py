@@ -51,6 +51,8 @@ TASKS = {
     # all labels
     "knn": (knn, lambda given: {"k": given.knn_k, "temperature": given.knn_temperature}),
     "linear": (linear, lambda given: {}),
+    "linear_sgd": (linear, lambda given: {"recipe": "sgd", "seed": given.seed}),
+    "linear_lars": (linear, lambda given: {"recipe": "lars", "seed": given.seed}),
     # few labels
     # pictures of the embedding
     # what it keeps, and what it stands
@@ -92,6 +94,7 @@ def evaluate(settings):
     output = _make_folder(settings.output)
     with faults.named(info, splits):
         found = {name: task.run(subject, data, output, **given) for name, (task, given) in tasks.items()}
+    subject.require_unchanged()
 
     results = found | _provenance(settings, subject, data)
     (output / "results.json").write_text(json.dumps(results, indent=2) + "\n")

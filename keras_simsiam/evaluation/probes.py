@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_simsiam.evaluation import figures, knn, linear, scores
+from keras_simsiam.evaluation import figures, knn, linear, linear_sgd, scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,17 @@ def nearest(k, temperature, num_classes):
 
 def logistic():
     """The Probe of `linear.classify`."""
-    return Probe(f"linear (C={linear.C:g})", linear.PROTOCOL, linear.classify)
+    return Probe(f"linear, L-BFGS (C={linear.C:g})", linear.PROTOCOL, linear.classify)
+
+
+def stochastic(recipe, num_classes, seed):
+    """The Probe of `linear_sgd.classify` by a recipe of `linear_sgd.RECIPES`."""
+
+    def classify(train, labels, queries):
+        return linear_sgd.classify(train, labels, queries, recipe, num_classes, seed)
+
+    title = f"linear, {recipe.title} (rate {recipe.base_lr:g}, {recipe.epochs} epochs)"
+    return Probe(title, f"{recipe.protocol}; seed {seed}", classify)
 
 
 def available(k, temperature, num_classes):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
 
 from tensorflow import keras
@@ -33,6 +34,9 @@ class Subject:
     load: Callable[[], dict[str, keras.Model]]
     sha256: str | None = None
     seed: int | None = None
+    _loaded: dict[str, str] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )  # weights as they were loaded
 
     @property
     def names(self):
@@ -48,7 +52,15 @@ class Subject:
         Raises:
             UserError: a file is damaged.
         """
-        return self.load()
+        encoders = self.load()
+        self._loaded.update({name: _digest(encoder) for name, encoder in encoders.items()})
+        return encoders
+
+    def require_unchanged(self):
+        """Refuses, by a RuntimeError, that a task has changed an encoder: what it measured would be no frozen features."""
+        for name, digest in self._loaded.items():
+            if _digest(self.encoders[name]) != digest:
+                raise RuntimeError(f"a task has changed the {name}: it must work on a copy")
 
     def embed(self, names, samples, batch_size):
         """The embeddings of samples, batch by batch, in inference mode.
@@ -63,3 +75,8 @@ class Subject:
         """
         batches = pipeline.clean_batches(samples, self.preprocessing, batch_size)
         return features.embed_each([self.encoders[name] for name in names], batches)
+
+
+def _digest(encoder):
+    """A SHA-256 of all weights, moving statistics included."""
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in encoder.get_weights())).hexdigest()

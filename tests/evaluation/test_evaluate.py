@@ -89,8 +89,8 @@ def test_k_is_shown_as_it_was_used(settings, tmp_path):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"task": ("knn", "lda")}, "--task=knn,lda: the tasks are knn, linear"),
-        ({"task": ()}, "the tasks are knn, linear"),
+        ({"task": ("knn", "lda")}, "--task=knn,lda: the tasks are knn, linear, linear_sgd"),
+        ({"task": ()}, "the tasks are knn, linear, linear_sgd"),
         ({"split": "val"}, "no split 'val'"),
         ({"train_split": "all"}, "no split 'all'"),
         ({"split": "train"}, "both train"),
