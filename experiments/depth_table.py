@@ -20,9 +20,9 @@ SMALL = ("--flagfile=recipes/washington_small.flags", "--modality=rgb", "--epoch
 AT_PAPER_SIZE = {name: (f"--flagfile=recipes/depth_{name}.flags",) for name in CHANGES}
 STRATEGIES = ("probe", "switch", "finetune")
 GIVEN = {
-    "smoke": {"depth_trials": 1, "depth_epochs": 2, "depth_batch_size": 16},
-    "small": {"depth_trials": 3},
-    "paper": {},
+    "smoke": {"depth_strategy": ("probe",), "depth_trials": 1, "depth_epochs": 2, "depth_batch_size": 16},
+    "small": {"depth_strategy": STRATEGIES, "depth_trials": 3},
+    "paper": {"depth_strategy": STRATEGIES},
 }
 METRICS = {"mse": "loss, m²", "rel": "rel", "delta1": "δ < 1.25", "delta2": "δ < 1.25²", "delta3": "δ < 1.25³"}
 COLOURS = {
@@ -71,7 +71,7 @@ def wanted(scale):
 
 def evaluated(runs, info):
     """The results of --task=monodepth of all runs that are measured: a dict from a variant to a dict from a seed."""
-    given = {"depth_strategy": STRATEGIES} | GIVEN[runs.settings.scale]
+    given = GIVEN[runs.settings.scale]
     return {
         variant: {seed: tasks.evaluated(runs.folder(variant, seed), info, "monodepth", given) for seed in seeds}
         for variant, seeds in runs.measured.items()

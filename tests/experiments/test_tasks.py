@@ -146,7 +146,7 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
     assert names == ["random probe", "contrastive probe", "classification probe", "no image"]
     assert "| random probe | 0.450 ± 0.071 (2) |" in text and "0.814, 0.266, 0.566, 0.856, 0.954 |" in text
     assert (tmp_path / "depth_table_3.png").read_bytes() == b"classification"
-    assert {one.depth_strategy for one in asked} == {("probe", "switch", "finetune")}
+    assert {one.depth_strategy for one in asked} == {("probe",)}
 
     depth_loss.report(runs, runs.info)
     assert len(asked) == 2  # the same results
