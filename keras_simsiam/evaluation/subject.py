@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tensorflow import keras
 
 from keras_simsiam import pipeline
+from keras_simsiam.augment import Augmentation
 from keras_simsiam.evaluation import features
 
 TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
@@ -25,6 +26,7 @@ class Subject:
             without.
         sha256: of the file of the first encoder; None of one that has no file.
         seed: of the run that trained it; None where that is not known.
+        augmentation: what that run drew for a view; None where that is not known.
     """
 
     source: str
@@ -33,6 +35,7 @@ class Subject:
     load: Callable[[], dict[str, keras.Model]]
     sha256: str | None = None
     seed: int | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def names(self):
