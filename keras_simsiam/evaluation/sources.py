@@ -33,6 +33,7 @@ def subject(source):
         lambda: {TRAINED: run.load_encoder(source), UNTRAINED: run.untrained_encoder(made)},
         sha256,
         made.seed,
+        made.augmentation,
     )
 
 
