@@ -11,8 +11,8 @@ from experiments import common, output
 from keras_simsiam.evaluation import bootstrap, robustness
 
 NAME = "depth_help"
-# 1,260 steps in minutes: small batches for more of them, at the recipe's learning rate of a step, and a predictor that keeps
-# up. Chosen on colour alone, seed 0: kNN ended at 62 % with 600 steps of 64 frames (docs/depth_help.md).
+# 1,260 steps in minutes: small batches for more of them, the learning rate of a step kept, and a predictor that keeps up.
+# Chosen on colour alone, seed 0: kNN ended at 62 % with 600 steps of 64 frames (docs/depth_help.md).
 SMALL = (
     *("--flagfile=recipes/washington_small.flags", "--batch_size=32", "--base_lr=0.1", "--predictor_lr=10"),
     *("--epochs=60", "--knn_every=20"),
