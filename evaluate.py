@@ -1,4 +1,4 @@
-"""Evaluates a trained encoder: kNN and a linear probe of its frozen features, beside an untrained encoder and chance.
+"""Evaluates a trained encoder, beside an untrained encoder and chance: kNN, linear probes and more (--task).
 
 python evaluate.py --encoder=runs/rgbd --data_dir=data/washington --task=knn,linear
 """
@@ -8,7 +8,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
 import dataclasses
-import hashlib
+import functools
 import json
 from pathlib import Path
 
@@ -18,12 +18,23 @@ import tensorflow as tf
 from absl import app, flags
 
 import keras_simsiam
-from keras_simsiam import pipeline, run
+from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation import features, figures, probes, report, scores
+from keras_simsiam.evaluation import report, sources, store
+from keras_simsiam.evaluation.data import Data
+from keras_simsiam.evaluation.monodepth import decoder, training
+from keras_simsiam.evaluation.tasks import (
+    embedding_map,
+    finetune,
+    knn,
+    label_fraction,
+    linear,
+    monodepth,
+    neighbours,
+    pose,
+    robustness,
+)
 from tfrecords import faults, reader
-
-TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,77 +46,134 @@ class Settings:
     task: tuple[str, ...]
     split: str
     train_split: str
-    knn_k: int
-    knn_temperature: float
     batch_size: int
     output: str
     on_corrupt: str = "fail"
+    seed: int = 0
+    feature_cache: str | None = None
+    feature_cache_gb: float = 20.0
+    # of --task=knn
+    knn_k: int = 20
+    knn_temperature: float = 0.1
+    # of --task=label_fraction and finetune
+    label_fractions: tuple[float, ...] = (0.01, 0.1, 0.2, 0.5, 1.0)
+    labels_per_class: tuple[int, ...] = (1, 5, 10)
+    draws: int = 3
+    finetune_fractions: tuple[float, ...] = (0.1,)
+    finetune_epochs: int = 60
+    finetune_lr: tuple[float, ...] = (0.05, 0.5)
+    cache_gb: float = 8.0
+    # of --task=neighbours
+    neighbour_queries: int = 8
+    # depth
+    depth_strategy: tuple[str, ...] = ("probe",)
+    depth_decoder: str = "blocks"
+    depth_trials: int = 5
+    depth_epochs: int = 70
+    depth_batch_size: int = 64
+    depth_lr: float = 1e-4
+
+    @property
+    def monodepth(self):
+        """The settings of --task=monodepth."""
+        given = training.Settings(self.depth_decoder, self.depth_epochs, self.depth_batch_size, self.depth_lr)
+        return {"strategies": self.depth_strategy, "trials": self.depth_trials, "seed": self.seed, "settings": given}
+
+
+# A task's module (keras_simsiam.evaluation.tasks), and its settings out of these.
+TASKS = {
+    # all labels
+    "knn": (knn, lambda given: {"k": given.knn_k, "temperature": given.knn_temperature}),
+    "linear": (linear, lambda given: {}),
+    "linear_sgd": (linear, lambda given: {"recipe": "sgd", "seed": given.seed}),
+    "linear_lars": (linear, lambda given: {"recipe": "lars", "seed": given.seed}),
+    # few labels
+    "label_fraction": (
+        label_fraction,
+        lambda given: {
+            "fractions": given.label_fractions,
+            "per_class": given.labels_per_class,
+            "number": given.draws,
+            "k": given.knn_k,
+            "temperature": given.knn_temperature,
+            "seed": given.seed,
+        },
+    ),
+    "finetune": (
+        finetune,
+        lambda given: {
+            "fractions": given.finetune_fractions,
+            "number": given.draws,
+            "epochs": given.finetune_epochs,
+            "rates": given.finetune_lr,
+            "cache_gb": given.cache_gb,
+            "seed": given.seed,
+        },
+    ),
+    # pictures of the embedding
+    "neighbours": (neighbours, lambda given: {"queries": given.neighbour_queries, "seed": given.seed}),
+    "embedding_map": (embedding_map, lambda given: {"seed": given.seed}),
+    # what it keeps, and what it stands
+    "pose": (pose, lambda given: {"seed": given.seed}),
+    "robustness": (robustness, lambda given: {"k": given.knn_k, "temperature": given.knn_temperature}),
+    # depth
+    "monodepth": (monodepth, lambda given: given.monodepth),
+}
 
 
 def evaluate(settings):
-    """Runs the probes, prints the tables and writes results.json and the confusion matrices.
+    """Runs the tasks, prints what they found, and writes results.json beside their figures.
 
     Args:
         settings: Settings.
 
     Returns:
-        The content of results.json.
+        The content of results.json: each task's results by its name, and what is needed to repeat them.
 
     Raises:
-        UserError: the settings, the run and the data set do not go together.
+        UserError: the settings, the encoder and the data set do not go together.
     """
-    workdir, _ = run.encoder_file(settings.encoder)
-    config, splits = run.load_config(workdir), (settings.train_split, settings.split)
-    info = reader.load(settings.data_dir)
+    if settings.batch_size < 1:
+        raise UserError(f"--batch_size={settings.batch_size} must be positive")
+    if not settings.task or not set(settings.task) <= set(TASKS):
+        raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(TASKS)}")
+    splits = (settings.train_split, settings.split)
+    subject, info = sources.subject(settings.encoder), reader.load(settings.data_dir)
     info = faults.leave_out(info, splits) if settings.on_corrupt == "skip" else info
-    chosen = _choose(settings, info)
-    _check(settings, config, info)
-    datasets = {split: reader.samples(info, split) for split in splits}
-    encoders = {TRAINED: run.load_encoder(settings.encoder), UNTRAINED: run.untrained_encoder(config)}
-    _make_folder(settings.output)
+    _check(settings, subject, info)
+    data = Data(
+        info,
+        *splits,
+        functools.partial(reader.samples, info),
+        functools.partial(reader.identity, info),
+        store.Store(settings.feature_cache or store.default_folder(), settings.feature_cache_gb),
+        settings.batch_size,
+    )
+    tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
+    for task, given in tasks.values():
+        task.check(subject, data, **given)
+    output = _make_folder(settings.output)
     with faults.named(info, splits):
-        train, test = (_extract(encoders, info, split, data, config, settings) for split, data in datasets.items())
+        found = {name: task.run(subject, data, output, **given) for name, (task, given) in tasks.items()}
+    subject.require_unchanged()
 
-    labels, num_classes = test[TRAINED].labels, len(info.classes)
-    predictions = {name: probes.predict(chosen, train[name], test[name]) for name in encoders}
-    rows = {
-        name: {task: scores.summarise(labels, found, num_classes) for task, found in predictions[name].items()}
-        for name in encoders
-    }
-    chance = probes.chance(train[TRAINED].labels, labels, num_classes)
-    results = {"accuracy": rows, "chance": chance} | _provenance(settings, config, info, chosen)
-    files = _write(settings.output, results, chosen, labels, predictions[TRAINED], info.classes)
-
-    titles = {task: probe.title for task, probe in chosen.items()}
-    counts = np.bincount(labels, minlength=num_classes)
-    chance_rows = {f"chance: {name}": dict.fromkeys(chosen, summary) for name, summary in chance.items()}
-    print("\n" + report.accuracy_table(rows | chance_rows, titles))
-    print("(the interval takes samples as independent: with many frames of one object it is too narrow)\n")
-    print(report.class_table(info.classes, counts, rows[TRAINED], titles) + "\n")
-    print("\n".join(f"{name}: {probe.protocol}" for name, probe in chosen.items()))
-    print("written: " + ", ".join(files))
+    results = found | _provenance(settings, subject, data)
+    (output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    _print(found, subject, data)
+    files = ["results.json", *(file for result in found.values() for file in result["files"])]
+    print("written: " + ", ".join(str(output / file) for file in files))
     return results
 
 
-def _choose(settings, info):
-    """The probes that --task names."""
-    if settings.knn_k < 1 or settings.batch_size < 1 or not settings.knn_temperature > 0:
-        raise UserError("--knn_k, --batch_size and --knn_temperature must be positive")
-    bank_size = info.splits[settings.train_split].count if settings.train_split in info.splits else settings.knn_k
-    available = probes.available(min(settings.knn_k, bank_size), settings.knn_temperature, len(info.classes))
-    if not settings.task or not set(settings.task) <= set(available):
-        raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(available)}")
-    return {task: available[task] for task in settings.task}
-
-
-def _check(settings, config, info):
-    """Refuses what can be refused before anything is computed."""
+def _check(settings, subject, info):
+    """Refuses what no task could be run on, before anything is computed."""
+    for split in (settings.train_split, settings.split):
+        reader.get_split(info, split)
     if settings.split == settings.train_split:
         raise UserError(f"--split and --train_split are both {settings.split}: a probe must not see its test samples")
-    if config.modality != "rgb" and not info.has_depth:
-        raise UserError(f"{settings.encoder} is an encoder of {config.modality}, but {info.path} has no depth")
-    if not info.classes:
-        raise UserError(f"{info.path} has no classes: the tasks need a labelled data set")
+    modality = subject.preprocessing.modality
+    if modality != "rgb" and not info.has_depth:
+        raise UserError(f"{settings.encoder} is an encoder of {modality}, but {info.path} has no depth")
 
 
 def _make_folder(path):
@@ -113,41 +181,39 @@ def _make_folder(path):
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output={path} cannot be made ({error.strerror}): choose another") from error
+    return Path(path)
 
 
-def _extract(encoders, info, split, dataset, config, settings):
-    """The Features of each encoder, by its name."""
-    print(f"embedding {info.splits[split].count} samples of split {split}", flush=True)
-    batches = pipeline.clean_batches(dataset, config.preprocessing, settings.batch_size)
-    extracted = features.extract_each(list(encoders.values()), batches)
-    scores.require_labels(extracted[0].labels, f"split {split} of {info.path}")
-    return dict(zip(encoders, extracted, strict=True))
-
-
-def _provenance(settings, config, info, chosen):
+def _provenance(settings, subject, data):
     """What one needs to know to repeat the numbers."""
-    encoder = Path(run.encoder_file(settings.encoder)[1])
     return {
-        "protocol": {task: probe.protocol for task, probe in chosen.items()},
         "settings": dataclasses.asdict(settings),
-        "samples": {split: info.splits[split].count for split in (settings.train_split, settings.split)},
-        "classes": list(info.classes),
-        "encoder": {"file": str(encoder), "sha256": hashlib.sha256(encoder.read_bytes()).hexdigest()},
-        "run": {"modality": config.modality, "backbone": config.backbone, "seed": config.seed},
+        "encoder": {"source": subject.source, "sha256": subject.sha256, "seed": subject.seed}
+        | dataclasses.asdict(subject.preprocessing),
+        "data": {"path": data.info.path, "sha256": data.checksum, "classes": list(data.info.classes)},
+        "samples": {split: data.info.splits[split].count for split in (data.train, data.test)},
         "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)},
     }
 
 
-def _write(output, results, chosen, labels, predictions, class_names):
-    """Writes the results and the trained encoder's confusion matrices; returns the paths."""
-    folder = Path(output)
-    files = [folder / "results.json"]
-    files[0].write_text(json.dumps(results, indent=2) + "\n")
-    for task, probe in chosen.items():
-        files.append(folder / f"confusion_{task}.png")
-        title = f"{probe.title}: top-1 {100 * results['accuracy'][TRAINED][task]['top1']:.1f} %"
-        figures.confusion_matrix(labels, predictions[task], class_names, title, files[-1])
-    return [str(file) for file in files]
+def _print(found, subject, data):
+    """The accuracies of all tasks that classify in one table, the tables of the others, and the protocols."""
+    classified = {name: result for name, result in found.items() if "accuracy" in result}
+    if classified:
+        titles = {name: result["title"] for name, result in classified.items()}
+        any_of_them = next(iter(classified.values()))
+        table = {
+            row: {name: result["accuracy"][row] for name, result in classified.items()}
+            for row in any_of_them["accuracy"]
+        }
+        print("\n" + report.accuracy_table(table, titles))
+        print("(the interval takes samples as independent: with many frames of one object it is too narrow)\n")
+        counts = any_of_them["samples_per_class"]
+        print(report.class_table(data.info.classes, counts, table[subject.names[0]], titles) + "\n")
+    for result in found.values():
+        if "table" in result:
+            print("\n" + report.aligned(result["table"]) + "\n")
+    print("\n".join(f"{name}: {result['protocol']}" for name, result in found.items()))
 
 
 def _default_output(encoder):
@@ -159,11 +225,11 @@ def define_flags():
     """Called by the command alone, so that a program can import this module beside others that have the same flags."""
     flags.DEFINE_string("encoder", None, "Run directory to evaluate, or a .keras file in it.", required=True)
     flags.DEFINE_string("data_dir", None, "Labelled data set, as tfrecords.build wrote it.", required=True)
-    flags.DEFINE_list("task", ["knn", "linear"], "Probes to run, separated by commas: knn, linear.")
-    flags.DEFINE_string("split", "test", "Split on which the accuracies are measured.")
-    flags.DEFINE_string("train_split", "train", "Split that is the kNN bank and trains the linear probe.")
-    flags.DEFINE_integer("knn_k", 20, "Number of neighbours that vote in kNN.")
-    flags.DEFINE_float("knn_temperature", 0.1, "Temperature T of the kNN votes, exp(cosine / T).")
+    flags.DEFINE_list("task", ["knn", "linear"], f"Tasks to run, separated by commas: {', '.join(TASKS)}.")
+    flags.DEFINE_string("split", "test", "Split on which is measured.")
+    flags.DEFINE_string(
+        "train_split", "train", "Split that a task learns from: kNN's bank, the linear probe's samples."
+    )
     flags.DEFINE_integer("batch_size", 64, "Images embedded at a time; changes speed and memory, not the result.")
     flags.DEFINE_enum(
         "on_corrupt", "fail", ["fail", "skip"], "A damaged shard ends the command, or the rest of it is left out."
@@ -171,6 +237,53 @@ def define_flags():
     flags.DEFINE_string(
         "output", None, "Folder of the results, by default evaluation in the run directory, or evaluation_<file>."
     )
+    flags.DEFINE_integer("seed", 0, "Seed of what a task draws.")
+    flags.DEFINE_string(
+        "feature_cache", None, "Folder in which features are kept for the next command; by default in the user's cache."
+    )
+    flags.DEFINE_float("feature_cache_gb", 20, "What it may take, in GB; what was used least recently makes room.")
+    # of --task=knn
+    flags.DEFINE_integer("knn_k", 20, "Number of neighbours that vote in kNN.")
+    flags.DEFINE_float("knn_temperature", 0.1, "Temperature T of the kNN votes, exp(cosine / T).")
+    # few labels
+    _define_numbers("label_fractions", (0.01, 0.1, 0.2, 0.5, 1.0), float, "Shares of the training labels, 0 to 1.")
+    _define_numbers("labels_per_class", (1, 5, 10), int, "Numbers of labels of each class; may be empty.")
+    flags.DEFINE_integer("draws", 3, "Draws of which frames have labels; the mean and deviation are of them.")
+    _define_numbers("finetune_fractions", (0.1,), float, "Shares of the training labels, 0 to 1, to fine-tune on.")
+    flags.DEFINE_integer("finetune_epochs", 60, "Epochs of each fine-tuning.")
+    _define_numbers("finetune_lr", (0.05, 0.5), float, "Base learning rates, of a batch of 256, to choose from.")
+    flags.DEFINE_float("cache_gb", 8.0, "Most memory for the frames that are fine-tuned on, in units of 10⁹ bytes.")
+    # pictures of the embedding
+    flags.DEFINE_integer("neighbour_queries", 8, "Test frames in the picture of nearest neighbours.")
+    # what it keeps, and what it stands
+    # depth
+    flags.DEFINE_list("depth_strategy", ["probe"], "What learns depth, of probe (the decoder), finetune, switch.")
+    flags.DEFINE_enum("depth_decoder", "blocks", list(decoder.DECODERS), "Of the last map alone, or of all stages.")
+    flags.DEFINE_integer("depth_trials", 5, "Decoders trained of each configuration, from --seed on.")
+    flags.DEFINE_integer("depth_epochs", 70, "Epochs of each.")
+    flags.DEFINE_integer("depth_batch_size", 64, "Frames of a step, at most all.")
+    flags.DEFINE_float("depth_lr", 1e-4, "Learning rate of Adam.")
+
+
+def _define_numbers(name, default, kind, text):
+    """A flag of numbers separated by commas."""
+    flags.DEFINE(_Numbers(kind), name, default, text)
+
+
+class _Numbers(flags.ArgumentParser):
+    def __init__(self, kind):
+        self.kind = kind
+
+    def parse(self, argument):
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(self.kind(part) for part in argument.split(",") if part)
+        except ValueError:
+            raise ValueError(f"expected numbers separated by commas, got {argument!r}") from None
+
+    def flag_type(self):
+        return "numbers separated by commas"
 
 
 @exit_on_user_error
@@ -181,7 +294,7 @@ def main(argv):
     values = flags.FLAGS
     given = {field.name: values[field.name].value for field in dataclasses.fields(Settings)}
     given["output"] = given["output"] or _default_output(given["encoder"])
-    evaluate(Settings(**given | {"task": tuple(given["task"])}))
+    evaluate(Settings(**given | {name: tuple(given[name]) for name in ("task", "depth_strategy")}))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,27 @@ def milliseconds(call, repeats):
     return statistics.median(durations[2:])
 
 
+def peak_megabytes():
+    """Peak resident memory of this process so far, in units of 10⁶ bytes."""
+    # Not getrusage's ru_maxrss: a process begins with that of the one that started it.
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
+
+
+def in_turns(rounds, *calls):
+    """Seconds of each call in each of so many turns, a list of lists; what else the machine does meets all alike.
+
+    One turn before them warms up.
+    """
+    seconds = [[] for _ in calls]
+    for _ in range(rounds + 1):
+        for call, taken in zip(calls, seconds, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [taken[1:] for taken in seconds]
+
+
 def _processor():
     """The processor's name, where the system tells it."""
     information = pathlib.Path("/proc/cpuinfo")

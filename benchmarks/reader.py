@@ -84,9 +84,7 @@ def _megabytes(folder, shuffle_mb):
     held = min(pipeline.records_held(shuffle_mb, reader.record_bytes(info, "train")), info.splits["train"].count)
     shuffled = reader.records(info, "train").repeat().shuffle(held, seed=0).take(RECORDS[-1])
     _read_all(shuffled.map(reader.decode(info), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
-    # Not getrusage's ru_maxrss: a process begins with that of the one that started it.
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
+    return machine.peak_megabytes()
 
 
 def _compare_throughput(data_dir, rounds):

@@ -4,11 +4,8 @@ A run lies in <workdir>/runs/<name>, made by `python train.py` in a process of i
 the same run share it, and a run made by hand is taken up as it is.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
-
 import dataclasses
+import os
 import pathlib
 import shlex
 import signal
@@ -134,6 +131,10 @@ class Runs:
         """The names of the runs asked for that have no measurement."""
         done = {run_name(variant, seed) for variant, seeds in self.measured.items() for seed in seeds}
         return [name for name in self.commands if name not in done]
+
+    def folder(self, variant, seed):
+        """The run directory of a variant and a seed."""
+        return self._folder(run_name(variant, seed))
 
     def _folder(self, name):
         return os.path.join(os.path.abspath(self.settings.workdir), "runs", name)

@@ -39,11 +39,16 @@ def checksum(info):
     return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
 
 
+def versions():
+    """The versions that a number depends on, by package."""
+    return {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)}
+
+
 def measure(workdir, info, conditions=("clean",), validate=False):
     """Measures a run that is complete, or reads what was measured of it, of the same encoder and data, before.
 
     The bank of kNN and the linear probe's training set is the split train, clean; the test split is seen under each condition.
-    Its labels enter the scores alone.
+    Its labels enter the scores alone. What another experiment asked of the run is kept: that is measured again with the rest.
 
     Args:
         workdir: the run's folder.
@@ -52,29 +57,39 @@ def measure(workdir, info, conditions=("clean",), validate=False):
         validate: whether to add `validation`, a kNN accuracy on the training split to choose variants by.
 
     Returns:
-        A dict of JSON values: `identity` (encoder's and data's SHA-256, settings, versions), `seed`, `parameters` of the
-        encoder, `protocol`, `frames` and `labels` of the test split, `predictions` and `scores` by encoder (`trained`,
-        `untrained`), condition and task, `validation`, and `history`, the lines of metrics.jsonl.
+        A dict of JSON values: `identity` (encoder's and data's SHA-256, settings, versions), `conditions` and `validated` (what
+        was asked), `seed`, `parameters` of the encoder, `protocol`, `frames` and `labels` of the test split, `predictions` and
+        `scores` by encoder (`trained`, `untrained`), condition and task, `validation`, and `history`, the lines of
+        metrics.jsonl.
 
     Raises:
         UserError: the run is not complete or has diverged, or a sample has no label.
     """
-    identity = _identity(workdir, info, conditions, validate)
+    known = identity(workdir, info)
     path = os.path.join(workdir, "evaluation", "experiments.json")
-    found = _read(path)
-    if found.get("identity") != identity:
+    found = read(path)
+    if found.get("identity") != known:
+        found = {"conditions": [], "validated": False}
+    if not set(conditions) <= set(found["conditions"]) or validate > found["validated"]:
+        asked = list(dict.fromkeys([*found["conditions"], *conditions])), validate or found["validated"]
         print(f"measuring {workdir}", flush=True)
-        found = {"identity": identity} | _measure(workdir, info, conditions, validate)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path + ".partial", "w") as file:
-            json.dump(found, file)
-        os.replace(path + ".partial", path)
-        found = _read(path)  # as it will be found again: tuples are lists
+        names = {"identity": known, "conditions": asked[0], "validated": asked[1]}
+        write(path, names | _measure(workdir, info, *asked))
+        found = read(path)  # as it will be found again: tuples are lists
     with open(os.path.join(workdir, "metrics.jsonl")) as file:
         return found | {"history": [json.loads(line) for line in file]}
 
 
-def _read(path):
+def write(path, found):
+    """Writes JSON that appears whole, with its folder."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".partial", "w") as file:
+        json.dump(found, file)
+    os.replace(path + ".partial", path)
+
+
+def read(path):
+    """The JSON of a file; an empty dict where there is none, or a damaged one."""
     try:
         with open(path) as file:
             return json.load(file)
@@ -82,7 +97,13 @@ def _read(path):
         return {}
 
 
-def _identity(workdir, info, conditions, validate):
+def identity(workdir, info):
+    """What decides a measurement of a run's encoder on a data set: a dict of JSON values.
+
+    Args:
+        workdir: the run's folder.
+        info: the data set's `tfrecords.reader.Info`.
+    """
     with open(os.path.join(workdir, "encoder.keras"), "rb") as file:
         encoder = hashlib.sha256(file.read()).hexdigest()
     return {
@@ -90,9 +111,7 @@ def _identity(workdir, info, conditions, validate):
         "data": checksum(info),
         "k": K,
         "temperature": TEMPERATURE,
-        "conditions": list(conditions),
-        "validate": validate,
-        "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)},
+        "versions": versions(),
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 
 import numpy as np
@@ -15,23 +16,51 @@ TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = "#1f5fa8", "#c0392b", "#e08a1e"
 
 
 def write(runs, name, title, text, figure, more=None):
-    """Writes the three files, over those of an earlier call; each appears whole.
+    """Writes what there is of an experiment's runs (`save`), with those that are missing, the commands and the measurements.
 
     Args:
         runs: the `common.Runs`.
         name: of the experiment.
         title: of the page.
         text: Markdown, a list of blocks.
-        figure: a matplotlib figure.
+        figure: a matplotlib figure, or pictures as `save` takes them.
         more: dict of JSON values beside the measurements.
     """
-    base = os.path.join(runs.settings.workdir, name)
-    os.makedirs(runs.settings.workdir, exist_ok=True)
-    figure.savefig(base + ".partial.png", bbox_inches="tight")
-    os.replace(base + ".partial.png", base + ".png")
-    blocks = [f"# {title}", *text, f"![{title}]({name}.png)", _missing(runs), _provenance(runs)]
+    tail = [_missing(runs), _provenance(runs)]
+    pictures = figure if isinstance(figure, dict) else {title: figure}
+    save(runs.settings, runs.info, name, title, text, pictures, _raw(runs) | (more or {}), tail)
+
+
+def save(settings, info, name, title, text, pictures, raw, tail=()):
+    """Writes NAME.md, NAME.png (NAME_2.png, …) and NAME.json, over those of an earlier call; each appears whole.
+
+    Args:
+        settings: the `common.Settings`.
+        info: the data set's `tfrecords.reader.Info`.
+        name: of the experiment.
+        title: of the page.
+        text: Markdown above the pictures, a list of blocks.
+        pictures: dict from a title to a matplotlib figure, or to the path of a PNG file.
+        raw: dict of JSON values beside the command, the data's SHA-256 and the versions.
+        tail: Markdown below the pictures, a list of blocks.
+    """
+    base = os.path.join(settings.workdir, name)
+    os.makedirs(settings.workdir, exist_ok=True)
+    shown = []
+    for number, (caption, picture) in enumerate(pictures.items(), 1):
+        file = f"{name}.png" if number == 1 else f"{name}_{number}.png"
+        _picture(picture, os.path.join(settings.workdir, file))
+        shown.append(f"![{caption}]({file})")
+    blocks = [f"# {title}", *text, *shown, *tail]
     _replace(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
-    _replace(base + ".json", json.dumps(_raw(runs, name) | (more or {}), indent=1) + "\n")
+    head = {
+        "experiment": name,
+        "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
+        "scale": settings.scale,
+        "data": {"folder": info.path, "sha256": measure.checksum(info)},
+        "versions": measure.versions(),
+    }
+    _replace(base + ".json", json.dumps(head | raw, indent=1) + "\n")
     print(f"written: {base}.md, .png, .json", flush=True)
 
 
@@ -112,6 +141,22 @@ def ladder(axes, rows, task):
         axes.legend(entries.values(), entries.keys(), fontsize=7)
 
 
+def curves(axes, measured, key, factor, **style):
+    """A number of metrics.jsonl against the epoch, a line a seed.
+
+    Args:
+        axes: of matplotlib.
+        measured: measurements by seed.
+        key: in metrics.jsonl; epochs without it are passed over.
+        factor: what its values are multiplied by.
+        style: of the lines; a `label` names the first alone.
+    """
+    for found in measured.values():
+        lines = [line for line in found["history"] if line.get(key) is not None]
+        axes.plot([line["epoch"] for line in lines], [factor * line[key] for line in lines], **style)
+        style.pop("label", None)
+
+
 def sweep(axes, points, tasks):
     """Accuracy over the values of one flag, and the untrained encoder's as a line.
 
@@ -159,7 +204,7 @@ def _provenance(runs):
     return f"Data: SHA-256 `{measure.checksum(runs.info)[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
 
 
-def _raw(runs, name):
+def _raw(runs):
     measured = {
         variant: {
             str(seed): {key: found[key] for key in found if key != "predictions"} for seed, found in seeds.items()
@@ -167,15 +212,19 @@ def _raw(runs, name):
         for variant, seeds in runs.measured.items()
     }
     return {
-        "experiment": name,
-        "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
-        "scale": runs.settings.scale,
-        "data": {"folder": runs.info.path, "sha256": measure.checksum(runs.info)},
         "runs": runs.commands,
         "failed": runs.failed,
         "missing": runs.missing(),
         "measured": measured,
     }
+
+
+def _picture(picture, path):
+    if isinstance(picture, Figure):
+        picture.savefig(path + ".partial.png", bbox_inches="tight")
+    else:
+        shutil.copyfile(picture, path + ".partial.png")
+    os.replace(path + ".partial.png", path)
 
 
 def _replace(path, text):

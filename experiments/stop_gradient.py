@@ -53,11 +53,8 @@ def _figure(runs):
     colours = {"stop_gradient_on": output.TRAINED_COLOUR, "stop_gradient_off": output.BASELINE_COLOUR}
     for one, (key, title) in zip(axes, CURVES.items(), strict=True):
         for name, measured in runs.measured.items():
-            for found in measured.values():
-                lines = [line for line in found["history"] if line.get(key) is not None]
-                values = [line[key] * (100 if key == "knn" else 1) for line in lines]
-                style = "-" if name == "stop_gradient_on" else "--"
-                one.plot([line["epoch"] for line in lines], values, style, color=colours[name])
+            style = "-" if name == "stop_gradient_on" else "--"
+            output.curves(one, measured, key, 100 if key == "knn" else 1, linestyle=style, color=colours[name])
         one.set(xlabel="epoch", title=title)
     axes[2].axhline(100 / len(runs.info.classes), color="0.5", linestyle=":", label="chance")
     for name, style in (("stop_gradient_on", "-"), ("stop_gradient_off", "--")):

@@ -116,7 +116,7 @@ def random_view(images, seed, augmentation):
     if "hha" in view:
         hha, mask = view["hha"][..., :3], view["hha"][..., 3:]  # most images have no mask: no channel
         hha = color_transforms(hha, color_seed) if augmentation.hha_color else hha
-        view["hha"] = tf.concat(_hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
+        view["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
     return view
 
 
@@ -219,10 +219,19 @@ def _gray(image):
     return tf.tensordot(image, tf.constant(_LUMA), 1)[..., tf.newaxis]
 
 
-def _hha_transforms(hha, mask, seed, augmentation):
+def hha_transforms(hha, mask, seed, augmentation):
     """Value jitter and dropout of HHA, colour jitter's counterpart for depth; the mask knows dropout alone.
 
     Depth values that both views share unchanged identify the frame, a shortcut as colour is without colour jitter.
+
+    Args:
+        hha: float32 [S,S,3] in 0..1.
+        mask: float32 [S,S,1], or [S,S,0] where there is none.
+        seed: int32 [2].
+        augmentation: an `Augmentation`, of which `hha_jitter` and `hha_dropout` count.
+
+    Returns:
+        The two, float32 in 0..1.
     """
     gain_seed, offset_seed, dropout_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     if augmentation.hha_jitter:

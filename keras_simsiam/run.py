@@ -224,6 +224,26 @@ def encoder_file(encoder):
     return encoder, _encoder_path(encoder)
 
 
+def require_encoder(encoder):
+    """The path of a trained encoder's file; refuses one that is not there.
+
+    Args:
+        encoder: as for `encoder_file`.
+
+    Raises:
+        UserError: it is no run directory, or its training has not reached the last epoch.
+    """
+    workdir, path = encoder_file(encoder)
+    if not os.path.exists(path):
+        load_config(workdir)
+        if path != _encoder_path(workdir):
+            raise UserError(f"{path}: not there; {_BEST} is kept where the data set has a validation split")
+        raise UserError(
+            f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
+        )
+    return path
+
+
 def load_encoder(encoder):
     """A trained encoder.
 
@@ -236,14 +256,7 @@ def load_encoder(encoder):
     Raises:
         UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged.
     """
-    workdir, path = encoder_file(encoder)
-    if not os.path.exists(path):
-        load_config(workdir)
-        if path != _encoder_path(workdir):
-            raise UserError(f"{path}: not there; {_BEST} is kept where the data set has a validation split")
-        raise UserError(
-            f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
-        )
+    path = require_encoder(encoder)
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:

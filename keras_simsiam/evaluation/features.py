@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from keras_simsiam.errors import UserError
 
+FACTS = ("label", "frame", "instance")  # what is known of a sample, in the order of Features
+
 
 @dataclasses.dataclass(frozen=True)
 class Features:
@@ -16,6 +18,7 @@ class Features:
     embeddings: np.ndarray  # float32 [N,D], pooled features before the projector, not normalised
     labels: np.ndarray  # int64 [N], −1 = unlabelled
     frames: np.ndarray  # str [N], unique names
+    instances: np.ndarray  # int64 [N], −1 = unknown
 
 
 def extract(encoder, batches):
@@ -47,16 +50,32 @@ def extract_each(encoders, batches):
     Raises:
         UserError: as in `extract`.
     """
-    embed = _embedder(tuple(encoders))
-    embeddings, labels, frames = [], [], []
-    for view, facts in batches:
-        embeddings.append([embedding.numpy() for embedding in embed(view)])
-        labels.append(facts["label"].numpy())
-        frames.extend(frame.decode() for frame in facts["frame"].numpy())
-    if not labels:
+    parts, facts = [], []
+    for embeddings, known in embed_each(encoders, batches):
+        parts.append([finite(part) for part in embeddings])
+        facts.append(known)
+    if not facts:
         raise UserError("there are no samples to evaluate: check the split and its shards")
-    labels, frames = np.concatenate(labels).astype(np.int64), np.array(frames)
-    return [Features(_finite(np.concatenate(parts)), labels, frames) for parts in zip(*embeddings, strict=True)]
+    joined = [np.concatenate([known[name] for known in facts]) for name in FACTS]
+    return [Features(np.concatenate(embeddings), *joined) for embeddings in zip(*parts, strict=True)]
+
+
+def embed_each(encoders, batches):
+    """The embeddings batch by batch, for what does not fit into memory.
+
+    Args:
+        encoders: a list of encoders.
+        batches: as in `extract`.
+
+    Yields:
+        (embeddings, facts): float32 [B,D] of each encoder, a list; `label` int64 [B], `frame` str [B] and `instance` int64 [B],
+        a dict.
+    """
+    embed = _embedder(tuple(encoders))
+    for view, facts in batches:
+        embeddings = [embedding.numpy() for embedding in embed(view)]
+        known = {name: facts[name].numpy() for name in FACTS}
+        yield embeddings, known | {"frame": np.array([frame.decode() for frame in known["frame"]])}
 
 
 # The training monitor calls with the same encoder again and again; a new graph each time would cost more than its run.
@@ -70,7 +89,8 @@ def _embedder(encoders):
     return embed
 
 
-def _finite(embeddings):
+def finite(embeddings):
+    """Embeddings [N,D] as they are; refuses, by a UserError, those of an encoder that has diverged."""
     if not np.all(np.isfinite(embeddings)):
         raise UserError("the encoder gives embeddings that are not finite: its training has diverged; lower base_lr")
     return embeddings

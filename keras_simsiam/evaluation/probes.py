@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Callable
 
-from keras_simsiam.evaluation import knn, linear, scores
+import numpy as np
+
+from keras_simsiam.evaluation import figures, knn, linear, linear_sgd, scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,6 +15,30 @@ class Probe:
     title: str  # short, with the settings that change the score
     protocol: str  # the whole of it in one line
     classify: Callable  # (train features [N,D], their labels [N], queries [M,D]) -> predicted labels [M]
+
+
+def nearest(k, temperature, num_classes):
+    """The Probe of `knn.classify` with these settings."""
+
+    def classify(bank, labels, queries):
+        return knn.classify(bank, labels, queries, k, temperature, num_classes)
+
+    return Probe(f"kNN (k={k}, T={temperature:g})", knn.PROTOCOL.format(k=k, temperature=temperature), classify)
+
+
+def logistic():
+    """The Probe of `linear.classify`."""
+    return Probe(f"linear, L-BFGS (C={linear.C:g})", linear.PROTOCOL, linear.classify)
+
+
+def stochastic(recipe, num_classes, seed):
+    """The Probe of `linear_sgd.classify` by a recipe of `linear_sgd.RECIPES`."""
+
+    def classify(train, labels, queries):
+        return linear_sgd.classify(train, labels, queries, recipe, num_classes, seed)
+
+    title = f"linear, {recipe.title} (rate {recipe.base_lr:g}, {recipe.epochs} epochs)"
+    return Probe(title, f"{recipe.protocol}; seed {seed}", classify)
 
 
 def available(k, temperature, num_classes):
@@ -26,13 +52,44 @@ def available(k, temperature, num_classes):
     Returns:
         A dict from name to Probe.
     """
+    return {"knn": nearest(k, temperature, num_classes), "linear": logistic()}
 
-    def nearest(bank, labels, queries):
-        return knn.classify(bank, labels, queries, k, temperature, num_classes)
 
+def run(task, probe, subject, data, output):
+    """Asks a probe of each encoder, and writes what it predicts of the test split.
+
+    Args:
+        task: the task's name, of which the files' names are made.
+        probe: a `Probe`.
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for confusion_<task>.png, of the first encoder, and predictions_<task>.npz: `frames` and
+            `labels` of the test split, and the predicted labels by the encoder's name.
+
+    Returns:
+        A task's results (keras_simsiam.evaluation.tasks): `title`, `protocol`, `accuracy` by encoder and of chance,
+        `samples_per_class` of the test split, `files`.
+
+    Raises:
+        UserError: a sample of one of the splits has no label.
+    """
+    train, test = data.features(subject, data.train), data.features(subject, data.test)
+    asked, classes = subject.names[0], data.info.classes
+    first = test[asked]
+    scores.require_labels(first.labels, f"split {data.test} of {data.info.path}")
+    predictions = {name: predict({task: probe}, train[name], test[name])[task] for name in subject.names}
+    accuracy = {name: scores.summarise(first.labels, found, len(classes)) for name, found in predictions.items()}
+    figure, kept = f"confusion_{task}.png", f"predictions_{task}.npz"
+    title = f"{probe.title}: top-1 {100 * accuracy[asked]['top1']:.1f} %"
+    figures.confusion_matrix(first.labels, predictions[asked], classes, title, output / figure)
+    np.savez_compressed(output / kept, frames=first.frames, labels=first.labels, **predictions)
+    without = chance(train[asked].labels, first.labels, len(classes))
     return {
-        "knn": Probe(f"kNN (k={k}, T={temperature:g})", knn.PROTOCOL.format(k=k, temperature=temperature), nearest),
-        "linear": Probe(f"linear (C={linear.C:g})", linear.PROTOCOL, linear.classify),
+        "title": probe.title,
+        "protocol": probe.protocol,
+        "accuracy": accuracy | {f"chance: {name}": summary for name, summary in without.items()},
+        "samples_per_class": np.bincount(first.labels, minlength=len(classes)).tolist(),
+        "files": [figure, kept],
     }
 
 

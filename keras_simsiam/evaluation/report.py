@@ -14,7 +14,7 @@ def accuracy_table(rows, columns):
     """
     cells = [["top-1 accuracy, % [95 % interval]", *columns.values()]]
     cells += [[name, *(_accuracy(summaries[key]) for key in columns)] for name, summaries in rows.items()]
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def class_table(class_names, counts, summaries, columns):
@@ -33,7 +33,7 @@ def class_table(class_names, counts, summaries, columns):
     for index, (name, count) in enumerate(zip(class_names, counts, strict=True)):
         cells.append([name, str(count), *(_percent(summaries[key]["per_class"][index]) for key in columns)])
     means = (_percent(summaries[key]["mean_per_class"]) for key in columns)
-    return _aligned([*cells, ["mean over classes", str(sum(counts)), *means]])
+    return aligned([*cells, ["mean over classes", str(sum(counts)), *means]])
 
 
 def _accuracy(summary):
@@ -47,8 +47,8 @@ def _percent(fraction):
     return "–" if fraction is None else f"{100 * fraction:.1f}"
 
 
-def _aligned(cells):
-    """Columns of equal width: the first to the left, the others to the right."""
+def aligned(cells):
+    """Rows of strings, the header first, as text in columns of equal width: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = []
     for first, *others in cells:

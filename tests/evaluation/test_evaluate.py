@@ -50,7 +50,9 @@ def settings(tmp_path_factory):
     data_dir = write_dataset(folder / "data")
     encoder = make_run(folder / "run", data_dir)
     return evaluate.Settings(
-        encoder, data_dir, ("knn", "linear"), "test", "train", 5, 0.1, 16, str(folder / "run" / "evaluation")
+        *(encoder, data_dir, ("knn", "linear"), "test", "train", 16, str(folder / "run" / "evaluation")),
+        feature_cache=str(folder / "features"),
+        knn_k=5,
     )
 
 
@@ -64,29 +66,31 @@ def test_tables_results_and_figures(settings, capsys):
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_knn.png",
         "confusion_linear.png",
+        "predictions_knn.npz",
+        "predictions_linear.npz",
         "results.json",
     ]
     assert json.loads((output / "results.json").read_text()) == json.loads(json.dumps(results))
     assert results["encoder"]["sha256"] == hashlib.sha256(before).hexdigest()
     assert encoder.read_bytes() == before
     assert results["samples"] == {"train": 36, "test": 12}
-    assert results["accuracy"][evaluate.TRAINED]["linear"]["top1"] == 1  # the colours are told apart by any encoder
-    assert results["chance"]["always the most frequent class"]["top1"] == pytest.approx(1 / 3)
+    assert results["linear"]["accuracy"]["trained encoder"]["top1"] == 1  # the colours are told apart by any encoder
+    assert results["knn"]["accuracy"]["chance: always the most frequent class"]["top1"] == pytest.approx(1 / 3)
     for text in ("kNN (k=5, T=0.1)", "untrained encoder", "100.0 [ 75.8, 100.0]", "leaf", "results.json"):
         assert text in printed
 
 
 def test_k_is_shown_as_it_was_used(settings, tmp_path):
     given = dataclasses.replace(settings, task=("knn",), knn_k=1000, output=str(tmp_path))
-    assert "k=36 " in evaluate.evaluate(given)["protocol"]["knn"]
+    assert "k=36 " in evaluate.evaluate(given)["knn"]["protocol"]
     assert not (tmp_path / "confusion_linear.png").exists()
 
 
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"task": ("knn", "lda")}, "--task=knn,lda: the tasks are knn, linear"),
-        ({"task": ()}, "the tasks are knn, linear"),
+        ({"task": ("knn", "lda")}, "--task=knn,lda: the tasks are knn, linear, linear_sgd"),
+        ({"task": ()}, "the tasks are knn, linear, linear_sgd"),
         ({"split": "val"}, "no split 'val'"),
         ({"train_split": "all"}, "no split 'all'"),
         ({"split": "train"}, "both train"),

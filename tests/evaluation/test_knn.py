@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import knn
@@ -39,6 +39,42 @@ def test_agrees_with_scikit_learn(features):
     bank, labels, queries = features
     reference = KNeighborsClassifier(20, metric="cosine", weights=lambda distances: np.exp((1 - distances) / 0.1))
     np.testing.assert_array_equal(knn.classify(*features, 20, 0.1, 7), reference.fit(bank, labels).predict(queries))
+
+
+@pytest.mark.parametrize(("rows", "queries"), [(1, 7), (7, 1), (64, 600), (299, 50), (300, 1000)])
+@pytest.mark.parametrize("k", [1, 20, 250])
+def test_chunks_of_any_size_give_the_same_neighbours(features, monkeypatch, rows, queries, k):
+    bank, asked = features[0], features[2][:60]
+    monkeypatch.setattr(knn, "CHUNK", rows)
+    monkeypatch.setattr(knn, "BLOCK", queries)
+    similarities, found = knn.nearest(bank, asked, k)
+    reference = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(bank.astype(np.float64))
+    distances, expected = reference.kneighbors(asked.astype(np.float64))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(similarities, 1 - distances, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_of_equals_in_several_chunks_the_earlier_row_is_nearer(monkeypatch, rows):
+    monkeypatch.setattr(knn, "CHUNK", rows)
+    bank = np.eye(4)[[1, 0, 0, 2, 0, 3, 0, 0]]
+    similarities, found = knn.nearest(bank, np.eye(4)[:2], 6)
+    np.testing.assert_array_equal(found, [[1, 2, 4, 6, 7, 0], [0, 1, 2, 3, 4, 5]])
+    np.testing.assert_array_equal(similarities, [[1, 1, 1, 1, 1, 0], [1, 0, 0, 0, 0, 0]])
+
+
+def test_a_memory_map_is_read_and_left_as_it_is(features, tmp_path, monkeypatch):
+    bank, labels, queries = features
+    expected = knn.classify(bank, labels, queries, 20, 0.1, 7)
+    np.save(tmp_path / "bank.npy", bank)
+    monkeypatch.setattr(knn, "CHUNK", 64)
+    for mode in ("r", "r+", "c"):
+        mapped = np.load(tmp_path / "bank.npy", mmap_mode=mode)
+        if mode == "c":
+            mapped[0] += 1  # in memory alone: must not be given back
+        np.testing.assert_array_equal(knn.classify(mapped[:], labels, queries, 20, 0.1, 7)[:5], expected[:5])
+    np.testing.assert_array_equal(mapped[0], bank[0] + 1)
+    np.testing.assert_array_equal(np.load(tmp_path / "bank.npy"), bank)
 
 
 def test_scale_of_the_features_does_not_matter(features):

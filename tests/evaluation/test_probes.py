@@ -11,7 +11,7 @@ def random_features(count, seed):
     random = np.random.default_rng(seed)
     labels = random.integers(0, 4, count)
     embeddings = (2 * np.eye(4, 8)[labels] + random.normal(size=(count, 8))).astype(np.float32)
-    return Features(embeddings, labels, np.arange(count).astype(str))
+    return Features(embeddings, labels, np.arange(count).astype(str), np.zeros(count, np.int64))
 
 
 def test_test_labels_never_reach_the_probes():

@@ -102,7 +102,9 @@ def test_refusals(settings, stubbed, finish, permuted_data_dir):
 
 def test_the_runs_are_those_of_the_plain_commands():
     """What was trained by hand is taken up: names and flags, spelled out."""
-    small = dict(method_table.CHANGES) | {name: ("--projector_layers=2", *own) for name, own in _swept().items()}
+    small = dict(method_table.EXPERIMENT.changes) | {
+        name: ("--projector_layers=2", *own) for name, own in _swept().items()
+    }
     wanted = common.variants("small", small, common.CIFAR10_SMALL, common.CIFAR10_PAPER)
     config = common._parse([*wanted["predictor_lr_10"], "--data_dir=d", "--workdir=w"])
     assert (config.predictor_lr, config.projector_layers, config.batch_size, config.base_lr) == ("10", 2, 128, 0.12)
@@ -119,7 +121,9 @@ def _swept():
 
 @pytest.mark.parametrize("scale", common.SCALES)
 def test_every_run_is_one_that_train_py_accepts(scale):
-    changes = dict(method_table.CHANGES) | {name: ("--projector_layers=2", *own) for name, own in _swept().items()}
+    changes = dict(method_table.EXPERIMENT.changes) | {
+        name: ("--projector_layers=2", *own) for name, own in _swept().items()
+    }
     wanted = common.variants(scale, changes, common.CIFAR10_SMALL, common.CIFAR10_PAPER)
     pair = common.variants(scale, stop_gradient.CHANGES, stop_gradient.SMALL, stop_gradient.PAPER)
     for flags in (wanted | pair).values():

@@ -5,16 +5,31 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from experiments import common, depth_help, method_table, output, predictor_lr, stop_gradient, weight_decay
+from experiments import (
+    common,
+    depth_help,
+    depth_suspects,
+    em,
+    method_table,
+    output,
+    predictor_lr,
+    pretrain_loss,
+    stop_gradient,
+    symmetry,
+    table1,
+    weight_decay,
+)
 from keras_simsiam.config import RunConfig
 from keras_simsiam.evaluation import robustness
 
 EXPERIMENTS = {
     "stop_gradient": (stop_gradient.report, stop_gradient.CHANGES),
-    "method_table": (method_table.report, method_table.CHANGES),
-    "predictor_lr": (predictor_lr.EXPERIMENT.report, predictor_lr.EXPERIMENT.changes),
-    "weight_decay": (weight_decay.EXPERIMENT.report, weight_decay.EXPERIMENT.changes),
     "depth_help": (depth_help.report, depth_help.CHANGES),
+    "pretrain_loss": (pretrain_loss.report, table1.EXPERIMENT.changes),
+    "depth_suspects": (depth_suspects.report, depth_suspects.experiment("small").changes),
+} | {
+    one.name: (one.report, one.changes)
+    for one in (module.EXPERIMENT for module in (method_table, predictor_lr, weight_decay, symmetry, em, table1))
 }
 
 

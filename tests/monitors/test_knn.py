@@ -12,7 +12,8 @@ from keras_simsiam.evaluation.rank import effective_rank
 
 
 def _batches(points, labels):
-    facts = {"label": tf.constant(labels, tf.int64), "frame": tf.constant([f"{i}" for i in range(len(labels))])}
+    numbers = tf.range(len(labels), dtype=tf.int64)
+    facts = {"label": tf.constant(labels, tf.int64), "instance": numbers, "frame": tf.strings.as_string(numbers)}
     return tf.data.Dataset.from_tensors((tf.constant(points, tf.float32), facts))
 
 

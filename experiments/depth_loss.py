@@ -1,0 +1,62 @@
+"""The loss of learning depth from one image against the epoch, with the band over trials (Ray, Figure 1).
+
+python -m experiments.depth_loss --data_dir=data/washington --depth_data_dir=data/osd --workdir=runs/washington
+"""
+
+import numpy as np
+
+from experiments import depth_table, output
+
+NAME, TITLE = "depth_loss", "Loss of learning depth"
+SPLITS = {"train": "training loss, m²", "validation": "validation loss, m²"}
+# as in the paper: classification solid, contrastive dashed
+STYLES = {"contrastive": "--", "classification": "-", "random": ":"}
+COLOURS = {"probe": output.BASELINE_COLOUR, "switch": output.OTHER_COLOUR, "finetune": output.TRAINED_COLOUR}
+
+
+def main(settings, depth_data_dir=None):
+    """Trains what is missing of depth_table's runs, and writes the report."""
+    depth_table.ask(settings, depth_data_dir, report)
+
+
+def report(runs, info):
+    """Writes depth_loss.md, .png and .json of what is there."""
+    found = depth_table.evaluated(runs, info)
+    measured = depth_table.configurations(found)
+    splits = [split for split in SPLITS if any(one["histories"][split][0] for one in measured.values())]
+    header = ["encoder, strategy", *(f"{SPLITS[split]}: {when}" for split in splits for when in ("lowest", "last"))]
+    rows = [
+        [name, *(cell for split in splits for cell in _ends(one["histories"][split]))] for name, one in measured.items()
+    ]
+    note = (
+        "A line is the mean over trials, the band around it their standard deviation. Without a split `val` there is no "
+        "validation loss; that of the test split is not looked at while training."
+    )
+    text = [*depth_table.protocol(found, info), output.table(header, rows), note]
+    output.write(runs, NAME, TITLE, text, _figure(measured, splits), depth_table.raw(found, info))
+
+
+def _ends(trials):
+    lowest, last = [min(losses) for losses in trials], [losses[-1] for losses in trials]
+    return output.spread(lowest, 4), output.spread(last, 4)
+
+
+def _figure(measured, splits):
+    figure, axes = output.figure(max(1, len(splits)), 6.0, 3.8)
+    for one, split in zip(axes, splits, strict=False):
+        for name, found in measured.items():
+            losses = np.array(found["histories"][split])
+            epochs, mean, deviation = range(1, losses.shape[1] + 1), losses.mean(0), losses.std(0)
+            encoder, strategy = name.split()[0], name.split()[-1]
+            one.plot(epochs, mean, STYLES[encoder], color=COLOURS[strategy], label=name)
+            one.fill_between(
+                epochs, mean - deviation, mean + deviation, color=COLOURS[strategy], alpha=0.15, linewidth=0
+            )
+        one.set(yscale="log", xlabel="epoch", title=SPLITS[split])
+    if splits:
+        axes[0].legend(fontsize=7)
+    return figure
+
+
+if __name__ == "__main__":
+    depth_table.command(main)

@@ -1,0 +1,51 @@
+"""Test frames and the training frames that SimSiam finds nearest to them (the CIFAR-10 poster, Figure 4).
+
+python -m experiments.neighbours --data_dir=data/cifar10_fifth --workdir=runs/cifar10_fifth --scale=small
+"""
+
+import os
+
+from experiments import common, label_fraction, output, tasks
+
+NAME = "neighbours"
+NOTE = (
+    "A share is of all test frames; chance is the share of a class. The pictures are of the first run, the test frames in them "
+    "drawn with classes in turn, whether the encoder does well on them or not."
+)
+
+
+def main(settings):
+    """Trains SimSiam where it is missing, and writes the report."""
+    runs = common.Runs(settings)
+    wanted = common.variants(settings.scale, label_fraction.CHANGES, common.CIFAR10_SMALL, common.CIFAR10_PAPER)
+    runs.ask(wanted, settings.seeds, report)
+    runs.close()
+
+
+def report(runs):
+    """Writes neighbours.md, .png and .json of what is there."""
+    found = tasks.of_runs(runs, NAME, {}).get("simsiam", {})
+    if not found:
+        output.write(runs, NAME, "Nearest neighbours", ["No run of this experiment is complete yet."], {})
+        return
+    seed, first = next(iter(found.items()))
+    names = first["table"][0][1:]
+    tables = [one["table"] for one in found.values()]
+    rows = [
+        [
+            encoder,
+            *(output.spread([float(table[place][column]) for table in tables]) for column in range(1, len(names) + 1)),
+        ]
+        for place, (encoder, *_) in list(enumerate(first["table"]))[1:]
+    ]
+    folder = os.path.join(runs.folder("simsiam", seed), "evaluation", NAME)
+    pictures = {
+        f"Nearest neighbours, {row[0]}": os.path.join(folder, file)
+        for row, file in zip(first["table"][1:], first["files"], strict=True)
+    }
+    text = [f"Neighbours by {first['protocol']}.", output.table(first["table"][0], rows), NOTE]
+    output.write(runs, NAME, "Nearest neighbours", text, pictures, {NAME: found})
+
+
+if __name__ == "__main__":
+    common.command(main)

@@ -1,0 +1,192 @@
+"""Everything that there is in a workdir as one HTML page: the experiments, the runs, and what evaluate.py found of them.
+
+python -m experiments.report --workdir=runs/washington
+"""
+
+import functools
+import json
+import os
+import sys
+from html import escape
+from pathlib import Path
+
+from absl import app, flags
+
+from experiments import NAMES, page
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+
+
+def _of_this_version(section):
+    """Decorates the maker of a section from a file's content: one of an earlier version is an error that names it."""
+
+    @functools.wraps(section)
+    def wrapped(workdir, path):
+        try:
+            return section(workdir, path)
+        except KeyError as error:
+            raise UserError(f"{path} has no {error}, an earlier version wrote it: run what made it again") from error
+
+    return wrapped
+
+
+def write(workdir, output):
+    """Writes the page; what was there stays until it is complete.
+
+    Args:
+        workdir: of experiments, or a run's.
+        output: path of the HTML file.
+
+    Raises:
+        UserError: there is nothing to show; a file is damaged or missing; the page cannot be written.
+    """
+    workdir, output = Path(workdir), Path(output)
+    if not workdir.is_dir():
+        raise UserError(f"--workdir={workdir}: no such folder; give that of experiments, or a run's")
+    experiments = [_experiment(workdir, path) for path in _experiments(workdir)]
+    runs = _runs(workdir)
+    evaluated = [
+        _evaluation(workdir, folder) for run in runs for folder in sorted(run.glob("evaluation*/results.json"))
+    ]
+    if not experiments and not runs:
+        raise UserError(f"--workdir={workdir} holds no experiment and no run: python -m experiments.NAME makes them")
+    sections = [*experiments, *([_table_of_runs(workdir, runs)] if runs else []), *evaluated]
+    about = f"{len(experiments)} experiments, {len(runs)} runs, {len(evaluated)} evaluations."
+    html = page.page(f"Report of {workdir.resolve().name}", about, sections)
+    partial = output.with_name(output.name + ".partial")
+    try:
+        partial.write_text(html, encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        raise UserError(f"--output={output} cannot be written ({error.strerror}): choose another") from error
+
+
+def _experiments(workdir):
+    """The NAME.json of the experiments that are there, in the order of NAMES, others after them."""
+    there = sorted(path for path in workdir.glob("*.json") if path.with_suffix(".md").exists())
+    return sorted(there, key=lambda path: NAMES.index(path.stem) if path.stem in NAMES else len(NAMES))
+
+
+@_of_this_version
+def _experiment(workdir, path):
+    """The section of an experiment: its page, and how it was made."""
+    raw, text, name = _json(path), path.with_suffix(".md").read_text(encoding="utf-8"), path.stem
+    title = text.partition("\n")[0].removeprefix("# ")
+    encoders = {
+        f"encoder of {variant}, seed {seed}": found["identity"]["encoder"]
+        for variant, seeds in raw.get("measured", {}).items()
+        for seed, found in seeds.items()
+    }
+    pairs = {
+        "command": raw["command"],
+        "data": f"{raw['data']['folder']}, SHA-256 {raw['data']['sha256']}",
+        "versions": _versions(raw),
+        **{label: f"SHA-256 {digest}" for label, digest in encoders.items()},
+    }
+    html = page.from_markdown(text, workdir, name) + "\n" + page.facts("Command, data, versions, encoders", pairs)
+    return name, title, html
+
+
+def _runs(workdir):
+    """The run directories in a workdir, or the workdir itself where it is one."""
+    if (workdir / "flags.txt").exists():
+        return [workdir]
+    return sorted(path.parent for path in workdir.glob("runs/*/flags.txt"))
+
+
+def _table_of_runs(workdir, runs):
+    header = ["run", "epochs", "last loss", "std · √d", "kNN while training, %", "encoder"]
+    shown = {run.name: "".join(sorted((run / "flags.txt").read_text().splitlines(True))).rstrip() for run in runs}
+    html = "<h2>The runs</h2>\n" + page.table(header, [_run_row(run) for run in runs])
+    return "runs", "The runs", html + page.facts("Their flags", shown)
+
+
+def _run_row(run):
+    lines = _lines(run / "metrics.jsonl")
+    last = lines[-1] if lines else {}
+    knn = [line["knn"] for line in lines if line.get("knn") is not None]
+    return [
+        run.name,
+        str(last.get("epoch", 0)),
+        _number(last.get("loss"), 3),
+        _number(last.get("std_projection", last.get("std_embedding")), 2),
+        _number(100 * knn[-1] if knn else None, 1),
+        "there" if (run / "encoder.keras").exists() else "not yet",
+    ]
+
+
+def _number(value, digits):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+@_of_this_version
+def _evaluation(workdir, path):
+    """The section of a results.json of evaluate.py."""
+    found, folder = _json(path), path.parent
+    name = " ".join(folder.relative_to(workdir).parts).removeprefix("runs ") if folder != workdir else workdir.name
+    parts = [f"<h2>evaluate.py: {escape(name)}</h2>"]
+    for task, result in found.items():
+        if isinstance(result, dict) and "protocol" in result and "files" in result:
+            parts += _task(task, result, folder)
+    pairs = {
+        "settings": "\n".join(f"--{key}={value}" for key, value in found["settings"].items()),
+        "encoder": f"{found['encoder']['source']}, SHA-256 {found['encoder']['sha256']}",
+        "data": f"{found['data']['path']}, SHA-256 {found['data']['sha256']}",
+        "versions": _versions(found),
+    }
+    parts.append(page.facts("Settings, data, versions", pairs))
+    return "evaluation-" + name.replace(" ", "-"), f"evaluate.py: {name}", "\n".join(parts)
+
+
+def _task(task, result, folder):
+    """A task's HTML: its accuracies or its table, its figures, and how they were measured."""
+    parts = [f"<h3>{escape(result.get('title', task))}</h3>"]
+    if "accuracy" in result:
+        rows = [[encoder, *_accuracy(summary)] for encoder, summary in result["accuracy"].items()]
+        parts.append(page.table(["", "top-1 accuracy, %", "95 % interval"], rows))
+    if "table" in result:
+        parts.append(page.table(result["table"][0], result["table"][1:]))
+    parts += [
+        page.picture(folder / file, escape(f"{task}: {file}")) for file in result["files"] if file.endswith(".png")
+    ]
+    return [*parts, f"<p>{escape(result['protocol'])}</p>"]
+
+
+def _accuracy(summary):
+    low, high = summary.get("interval", (None, None))
+    interval = "–" if low is None else f"{100 * low:.1f} to {100 * high:.1f}"
+    return _number(100 * summary["top1"], 1), interval
+
+
+def _versions(raw):
+    return ", ".join(f"{name} {version}" for name, version in raw["versions"].items())
+
+
+def _json(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): run what made it again") from error
+
+
+def _lines(path):
+    """The lines of metrics.jsonl that are complete: a run that goes on may be writing the last."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(True) if line.endswith("\n")]
+
+
+@exit_on_user_error
+def main(argv):
+    """The command."""
+    if argv[1:]:
+        raise UserError(f"{argv[1]}: not a flag; flags begin with --")
+    values = flags.FLAGS
+    output = values.output or os.path.join(values.workdir, "report.html")
+    write(values.workdir, output)
+    print(f"written: {output} ({os.path.getsize(output) / 1e6:.1f} MB)", file=sys.stdout)
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("workdir", None, "Folder of experiments, or a run's.", required=True)
+    flags.DEFINE_string("output", None, "The HTML file, by default report.html in the workdir.")
+    app.run(main, flags_parser=parse_flags)

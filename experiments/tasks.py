@@ -1,0 +1,49 @@
+"""The tasks of evaluate.py as experiments use them: run once for a run, and kept beside it."""
+
+import json
+import os
+
+import evaluate
+from experiments import measure
+
+
+def evaluated(workdir, info, task, given):
+    """What a task of evaluate.py finds of a run, or found of the same encoder and data with the same settings before.
+
+    Args:
+        workdir: the run's folder; results and figures lie in its evaluation/<task>/.
+        info: the data set's `tfrecords.reader.Info`.
+        task: a name of `evaluate.TASKS`.
+        given: dict of the task's settings, fields of `evaluate.Settings`.
+
+    Returns:
+        The task's results (keras_simsiam/evaluation/tasks).
+
+    Raises:
+        UserError: the run is not complete, or the task cannot be run on it.
+    """
+    folder = os.path.join(workdir, "evaluation", task)
+    path = os.path.join(folder, "experiments.json")
+    identity = json.loads(json.dumps(measure.identity(workdir, info) | {"given": given}))
+    found = measure.read(path)
+    if found.get("identity") != identity:
+        settings = evaluate.Settings(workdir, info.path, (task,), "test", "train", measure.BATCH, folder, **given)
+        measure.write(path, {"identity": identity, "found": evaluate.evaluate(settings)[task]})
+        found = measure.read(path)
+    return found["found"]
+
+
+def of_runs(runs, task, given):
+    """`evaluated` of all runs that are measured.
+
+    Args:
+        runs: the `common.Runs`.
+        task, given: as `evaluated` takes them.
+
+    Returns:
+        A dict from a variant to a dict from a seed to the task's results.
+    """
+    return {
+        variant: {seed: evaluated(runs.folder(variant, seed), runs.info, task, given) for seed in seeds}
+        for variant, seeds in runs.measured.items()
+    }

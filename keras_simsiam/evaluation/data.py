@@ -1,0 +1,89 @@
+"""The data set that an encoder is evaluated on."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import robustness, store
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """A data set, and which of its splits is learnt from and which is measured on.
+
+    Attributes:
+        info: what dataset.json says (`tfrecords.reader.Info`): path, splits, classes, instances, has_depth.
+        train: the split that a task learns from, or that is the bank.
+        test: the split that is measured on; its labels may reach scores, and nothing else.
+        read: function from a split's name to its Samples (docs/architecture.md), a tf.data.Dataset in the order written.
+        identity: function from a split's name to a text that differs where reading it could give other samples.
+        store: the `store.Store` that keeps features.
+        batch_size: images embedded at a time.
+    """
+
+    info: Any
+    train: str
+    test: str
+    read: Callable
+    identity: Callable
+    store: store.Store
+    batch_size: int = 64
+
+    @property
+    def checksum(self):
+        """A SHA-256 of the shards, in hexadecimal digits: of their checksums."""
+        shards = {name: list(split.checksums) for name, split in sorted(self.info.splits.items())}
+        return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
+
+    def features(self, subject, split, condition="clean"):
+        """The frozen features of a split, extracted once and kept on disk, for other tasks and commands too.
+
+        Args:
+            subject: a `Subject`.
+            split: name of the split.
+            condition: a name of `robustness.CONDITIONS`, under which the frames are seen.
+
+        Returns:
+            A dict from the encoder's name to `Features`, in the order of `read`; the embeddings are a read-only memory map.
+
+        Raises:
+            UserError: the split is empty; an embedding is not finite; they cannot be kept.
+        """
+        keys = {
+            name: store.key(key, repr(subject.preprocessing), self.identity(split), condition)
+            for name, key in subject.keys.items()
+        }
+
+        def embed(names):
+            print(f"embedding {self.info.splits[split].count} samples of split {split}, {condition}", flush=True)
+            return subject.embed(names, robustness.under(condition, self.read(split)), self.batch_size)
+
+        return self.store.features(keys, self.info.splits[split].count, embed)
+
+    def require_labels(self, task):
+        """For a task's `check`: refuses data without labels, as far as dataset.json tells.
+
+        Raises:
+            UserError: there are no classes, or a sample of the two splits has no label.
+        """
+        if not self.info.classes:
+            raise UserError(f"{self.info.path} has no classes: --task={task} needs a labelled data set")
+        for name in (self.train, self.test):
+            split = self.info.splits[name]
+            if split.unlabelled:
+                raise UserError(
+                    f"{self.info.path}: split {name} has {split.unlabelled} of {split.count} samples without a label: "
+                    f"--task={task} needs labels"
+                )
+
+    def require_depth(self, task):
+        """For a task's `check`: refuses data without depth.
+
+        Raises:
+            UserError: the frames have no depth.
+        """
+        if not self.info.has_depth:
+            raise UserError(f"{self.info.path} has no depth: --task={task} needs RGB-D frames")

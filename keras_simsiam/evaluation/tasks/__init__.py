@@ -1,0 +1,22 @@
+"""What an encoder can be asked (evaluate.py --task): one file a task, each with two functions.
+
+    check(subject, data, **settings)
+    run(subject, data, output, **settings) -> results
+
+subject: a `keras_simsiam.evaluation.subject.Subject`, the encoders to compare by name, the one asked for first.
+data: a `keras_simsiam.evaluation.data.Data`: `read(split)` gives Samples, `features(subject, split)` frozen Features by the
+    encoder's name; `train` and `test` name the two splits, `info` is what dataset.json says.
+output: pathlib.Path of the folder, which exists, for figures and predictions.
+settings: the task's own, by name; evaluate.py takes them from the flags (its dict TASKS) and gives both functions the same.
+
+`check` raises a UserError for what the task cannot be run on, before anything is computed, of any task that was asked for;
+it returns nothing. `data.require_labels` and `data.require_depth` are for it. Modalities and splits are checked already.
+
+`run` returns a dict that JSON can hold, which results.json has under the task's name:
+    protocol: one line that says all that changes the numbers; printed.
+    files: names of the files that it wrote into `output`; printed.
+    table: rows of strings, the header first, printed in columns. A probe of frozen features gives what `probes.run` returns
+        in its place: the accuracies of all probes share one table.
+    and whatever numbers else, plain Python ones.
+It raises a UserError for what only the data shows. Nothing in it may depend on the labels of `data.test` but scores.
+"""

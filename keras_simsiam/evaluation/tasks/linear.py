@@ -1,0 +1,35 @@
+"""--task=linear, linear_sgd, linear_lars: the accuracy of a linear classifier on frozen features."""
+
+from keras_simsiam.evaluation import linear_sgd, probes
+
+
+def check(subject, data, recipe=None, seed=0):
+    """Refuses unlabelled data.
+
+    Raises:
+        UserError: there are no labels.
+    """
+    data.require_labels(_name(recipe))
+
+
+def run(subject, data, output, recipe=None, seed=0):
+    """Classifies the test split of each encoder.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for the confusion matrix and the predictions.
+        recipe: a name of `linear_sgd.RECIPES`; None: L-BFGS on standardised features (`linear.classify`).
+        seed: of a recipe's initial weights and order.
+
+    Returns:
+        What `probes.run` returns.
+    """
+    probe = probes.logistic()
+    if recipe:
+        probe = probes.stochastic(linear_sgd.RECIPES[recipe], len(data.info.classes), seed)
+    return probes.run(_name(recipe), probe, subject, data, output)
+
+
+def _name(recipe):
+    return f"linear_{recipe}" if recipe else "linear"
