@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tensorflow import keras
 
 from keras_simsiam import pipeline
+from keras_simsiam.augment import Augmentation
 from keras_simsiam.evaluation import features
 
 TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
@@ -26,6 +27,7 @@ class Subject:
             without.
         sha256: of the file of the first encoder; None of one that has no file.
         seed: of the run that trained it; None where that is not known.
+        augmentation: what that run drew for a view; None where that is not known.
     """
 
     source: str
@@ -34,6 +36,7 @@ class Subject:
     load: Callable[[], dict[str, keras.Model]]
     sha256: str | None = None
     seed: int | None = None
+    augmentation: Augmentation | None = None
     _loaded: dict[str, str] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )  # weights as they were loaded
