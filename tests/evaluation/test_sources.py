@@ -15,7 +15,7 @@ from tests.evaluation.small import make_run, write_dataset
 from tfrecords import reader
 
 
-@pytest.fixture(scope="module", params=["rgb", "rgbd"])
+@pytest.fixture(scope="module", params=["rgb", pytest.param("rgbd", marks=pytest.mark.slow)])
 def made(request, tmp_path_factory):
     """A run directory and the data set that it is of."""
     folder = tmp_path_factory.mktemp(request.param)
