@@ -189,13 +189,27 @@ def view_batches(
 
     held = min(count, shuffle_records or count)
     per_epoch = count // batch_size * batch_size
-    shuffled = _shuffled(records.enumerate(first_index), held, per_epoch, seed, first_epoch, first_step * batch_size)
+    shuffled = shuffled_epochs(
+        records.enumerate(first_index), held, per_epoch, seed, first_epoch, first_step * batch_size
+    )
     prepared = shuffled.map(prepare, tf.data.AUTOTUNE, deterministic=True)
     return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _shuffled(records, held, per_epoch, seed, first_epoch, seen):
-    """(epoch, index, record), epoch after epoch without end, each in an order of its own; `seen` of the first are left out."""
+def shuffled_epochs(records, held, per_epoch, seed, first_epoch=0, seen=0):
+    """Epoch after epoch without end, each in an order of its own.
+
+    Args:
+        records: a tf.data.Dataset of (index, record), the same at every pass.
+        held: how many records the shuffle holds at a time.
+        per_epoch: how many of an epoch's shuffled records are taken.
+        seed: int, the run's.
+        first_epoch: the epoch to begin with, from 0.
+        seen: how many of the first epoch are left out.
+
+    Returns:
+        A tf.data.Dataset of (epoch, index, record).
+    """
     # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart
     seeds = tf.data.Dataset.range(first_epoch, tf.int64.max).map(
         lambda epoch: (epoch, tf.cast(augment.sample_seed(seed, epoch, -1)[0], tf.int64))

@@ -10,7 +10,7 @@ MODALITIES = {"rgb": ("rgb",), "hha": ("hha",), "rgbd": ("rgb", "hha")}
 # Mean and standard deviation of an input in 0..1. RGB: ImageNet's, as published. HHA: mid-range, so that a view whose HHA
 # was dropped (augment.py sets it to 128) is zero to the network; HHA has no published constants. The fourth channel, where
 # there is one, is the mask of what was measured: as it is, so that nothing measured is zero too.
-_NORMALISATION = {
+NORMALISATION = {
     "rgb": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "hha": ((128 / 255,) * 3 + (0.0,), (0.25,) * 3 + (1.0,)),
 }
@@ -100,7 +100,7 @@ def _tower(name, images, backbone, image_size, **resnet_options):
 
 
 def _normalised(name, images):
-    mean, std = (constants[: images.shape[-1]] for constants in _NORMALISATION[name])
+    mean, std = (constants[: images.shape[-1]] for constants in NORMALISATION[name])
     # float32: bfloat16 would round an image's 8 bits before the mean is taken off
     offset = [-m / s for m, s in zip(mean, std, strict=True)]
     return keras.layers.Rescaling([1 / s for s in std], offset, dtype="float32")(images)
