@@ -1,0 +1,61 @@
+import cv2
+import numpy as np
+import pytest
+
+from keras_simsiam.evaluation.monodepth import figures
+
+GRAY = round(float(figures.MISSING) * 255)
+
+
+def pixels(path):
+    return cv2.imread(str(path))
+
+
+def gray_share(image):
+    return np.mean((image == GRAY).all(axis=-1))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_missing_depth_is_gray_and_nothing_else_is(tmp_path, missing):
+    random = np.random.default_rng(0)
+    truth = random.uniform(1, 3, (4, 16, 16))
+    truth[:, :8] *= not missing
+    rgb = random.uniform(0, 0.3, (4, 16, 16, 3))
+    figures.predictions(rgb, truth, {"probe": truth + 0.1, "switch": truth - 9}, tmp_path / "a.png")
+    image = pixels(tmp_path / "a.png")
+    assert image.shape[1] > image.shape[0] > 300
+    if missing:  # half of one of the four rows of cells
+        assert gray_share(image) > 0.05
+    else:
+        assert gray_share(image) < 0.002
+
+
+def test_all_depths_share_the_scale_of_the_measured(tmp_path):
+    truth = np.stack([np.full((16, 16), 1.0), np.full((16, 16), 3.0)])
+    figures.predictions(np.zeros((2, 16, 16, 3)), truth, {"same": truth}, tmp_path / "same.png")
+    figures.predictions(np.zeros((2, 16, 16, 3)), truth, {"same": truth[::-1]}, tmp_path / "other.png")
+    figures.predictions(np.zeros((2, 16, 16, 3)), truth, {"same": 9 * truth - 8}, tmp_path / "beyond.png")
+    same, other, beyond = (pixels(tmp_path / f"{name}.png") for name in ("same", "other", "beyond"))
+    assert np.array_equal(same, beyond)  # 19 m is as dark as 3 m
+    assert (same != other).any(axis=-1).mean() > 0.1  # 1 m and 3 m are not
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_curves(tmp_path, validation):
+    random = np.random.default_rng(0)
+    trials = [list(np.exp(-np.arange(20) / 5) + random.uniform(0, 0.3, 20)) for _ in range(3)]
+    history = {"train": trials, "validation": trials if validation else [[]] * 3}
+    figures.curves({"contrastive probe": history, "random probe": history}, tmp_path / "curves.png")
+    height, width, _ = pixels(tmp_path / "curves.png").shape
+    assert (width > 2 * height) == validation  # a panel more
+
+
+def test_the_band_shows_the_spread_of_trials(tmp_path):
+    flat = [[1.0] * 10] * 3
+    spread = [[0.5] * 10, [1.0] * 10, [1.5] * 10]
+    share = []
+    for name, trials in (("flat", flat), ("spread", spread)):
+        figures.curves({"probe": {"train": trials, "validation": [[]] * 3}}, tmp_path / f"{name}.png")
+        image = pixels(tmp_path / f"{name}.png").astype(int)
+        share.append(np.mean(image[..., 0] - image[..., 2] > 20))  # bluish: the line, and the band where there is one
+    assert share[1] > share[0] + 0.1
