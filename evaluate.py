@@ -24,7 +24,8 @@ from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import report, served, sources, store
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.tasks import knn, linear
+from keras_simsiam.evaluation.monodepth import decoder, training
+from keras_simsiam.evaluation.tasks import knn, linear, monodepth
 from keras_simsiam.models.encoder import MODALITIES
 from tfrecords import faults, reader
 
@@ -50,6 +51,19 @@ class Settings:
     # of --task=knn
     knn_k: int = 20
     knn_temperature: float = 0.1
+    # depth
+    depth_strategy: tuple[str, ...] = ("probe",)
+    depth_decoder: str = "blocks"
+    depth_trials: int = 5
+    depth_epochs: int = 70
+    depth_batch_size: int = 64
+    depth_lr: float = 1e-4
+
+    @property
+    def monodepth(self):
+        """The settings of --task=monodepth."""
+        given = training.Settings(self.depth_decoder, self.depth_epochs, self.depth_batch_size, self.depth_lr)
+        return {"strategies": self.depth_strategy, "trials": self.depth_trials, "seed": self.seed, "settings": given}
 
     @property
     def network(self):
@@ -68,6 +82,7 @@ TASKS = {
     # pictures of the embedding
     # what it keeps, and what it stands
     # depth
+    "monodepth": (monodepth, lambda given: given.monodepth),
 }
 
 
@@ -228,6 +243,12 @@ def define_flags():
     # pictures of the embedding
     # what it keeps, and what it stands
     # depth
+    flags.DEFINE_list("depth_strategy", ["probe"], "What learns depth, of probe (the decoder), finetune, switch.")
+    flags.DEFINE_enum("depth_decoder", "blocks", list(decoder.DECODERS), "Of the last map alone, or of all stages.")
+    flags.DEFINE_integer("depth_trials", 5, "Decoders trained of each configuration, from --seed on.")
+    flags.DEFINE_integer("depth_epochs", 70, "Epochs of each.")
+    flags.DEFINE_integer("depth_batch_size", 64, "Frames of a step, at most all.")
+    flags.DEFINE_float("depth_lr", 1e-4, "Learning rate of Adam.")
 
 
 @exit_on_user_error
@@ -238,7 +259,7 @@ def main(argv):
     values = flags.FLAGS
     given = {field.name: values[field.name].value for field in dataclasses.fields(Settings)}
     given["output"] = given["output"] or _default_output(given["encoder"])
-    evaluate(Settings(**given | {"task": tuple(given["task"])}))
+    evaluate(Settings(**given | {name: tuple(given[name]) for name in ("task", "depth_strategy")}))
 
 
 if __name__ == "__main__":

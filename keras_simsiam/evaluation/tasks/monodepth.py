@@ -1,0 +1,178 @@
+"""--task=monodepth: how well depth can be read from an encoder of colour (Ray)."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from keras_simsiam import config
+from keras_simsiam import run as runs
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation.monodepth import decoder as decoders
+from keras_simsiam.evaluation.monodepth import figures, frames, metrics, network, summary, training
+from keras_simsiam.evaluation.subject import UNTRAINED
+
+VALIDATION = "val"
+_RANDOM = "random"
+_SHOWN = 6  # frames in the figure
+_MEAN, _PIXEL_MEAN = "no image: mean depth", "no image: mean depth of each pixel"
+_PREDICTIONS, _PICTURE, _CURVES = "predictions_monodepth.npz", "monodepth_predictions.png", "monodepth_curves.png"
+
+
+def check(subject, data, strategies, trials, seed, settings):
+    """Refuses data without depth, an encoder that cannot but see it, and senseless settings.
+
+    Raises:
+        UserError: one line that names the flag and the remedy.
+    """
+    data.require_depth("monodepth")
+    if not strategies or not set(strategies) <= set(training.STRATEGIES):
+        raise UserError(f"--depth_strategy={','.join(strategies)}: choose of {', '.join(training.STRATEGIES)}")
+    if settings.decoder not in decoders.DECODERS:
+        raise UserError(f"--depth_decoder={settings.decoder}: choose one of {', '.join(decoders.DECODERS)}")
+    counts = {"depth_trials": trials, "depth_epochs": settings.epochs, "depth_batch_size": settings.batch_size}
+    for flag, value in counts.items():
+        if value < 1:
+            raise UserError(f"--{flag}={value}: must be at least 1")
+    if "switch" in strategies and settings.epochs < 2:
+        raise UserError(f"--depth_epochs={settings.epochs}: --depth_strategy=switch needs two, one of each kind")
+    if not 0 < settings.learning_rate < np.inf:
+        raise UserError(f"--depth_lr={settings.learning_rate:g}: must be positive and finite")
+    for encoder in subject.encoders.values():
+        network.colour_encoder(encoder)
+
+
+def run(subject, data, output, strategies, trials, seed, settings):
+    """Trains a decoder behind each encoder by each strategy, and measures the depth that it predicts of the test split.
+
+    The test split's depth reaches scores and pictures alone: the epoch is chosen on the split `val`, where there is one.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data` with depth; its classes take no part.
+        output: Path of the folder for the predictions of all trials and the two figures.
+        strategies: names of `training.STRATEGIES`.
+        trials: how many decoders are trained of each configuration, from different seeds.
+        seed: of the first trial; the next has one more.
+        settings: a `training.Settings`.
+
+    Returns:
+        A task's results (keras_simsiam.evaluation.tasks): `configurations`, by names such as `contrastive probe`: what
+        `summary.summarise` gives; `histories` and `epochs` as `training.Trained` has them, a list a trial; `against` the
+        untrained encoder and no image, what `summary.difference` says of rel. `baselines`: predictions that take no image.
+
+    Raises:
+        UserError: a split has no frames or no depth; the error is no longer finite.
+    """
+    material = _material(subject, data)
+    size, mean = material.image_size, material.scale.mean
+    test = frames.centre_crops(frames.prepared(data.read(data.test), size), size)
+    blind = {_MEAN: mean, _PIXEL_MEAN: frames.mean_of_each_pixel(material.frames, size, mean)}
+    predicted = {name: np.broadcast_to(depth, (1, *test.depth.shape)) for name, depth in blind.items()}
+    # before any training, as it refuses a test split without depth
+    baselines = {name: summary.summarise(depths, test) for name, depths in predicted.items()}
+
+    found, others = {}, {}
+    for name, untrained, encoder, strategy in _configurations(subject, strategies):
+        trained = functools.partial(training.train, encoder, strategy, material, settings)
+        predicted[name], course = _trials(name, trained, range(seed, seed + trials), test.rgb)
+        found[name] = summary.summarise(predicted[name], test) | course
+        others[name] = {_RANDOM: untrained, "no image": _PIXEL_MEAN}
+    for name in found:
+        found[name]["against"] = _against(name, others[name], predicted, test)
+    _write(output, test, {name: predicted[name] for name in found}, found)
+    return {
+        "protocol": _protocol(settings, strategies, trials, material),
+        "table": summary.table(found, baselines),
+        "configurations": found,
+        "baselines": baselines,
+        "train_depth": dataclasses.asdict(material.scale),
+        "validation_frames": 0 if material.validation is None else len(material.validation.frames),
+        "files": [_PREDICTIONS, _PICTURE, _CURVES],
+    }
+
+
+def _material(subject, data):
+    size = subject.preprocessing.image_size
+    learnt = frames.prepared(data.read(data.train), size).cache()
+    return training.Material(learnt, frames.scale_of(learnt), _validation(data, size), size)
+
+
+def _validation(data, size):
+    """The `Crops` by which the epoch is chosen; None where there is no validation split apart from the two others."""
+    if VALIDATION not in data.info.splits or VALIDATION in (data.train, data.test):
+        return None
+    crops = frames.centre_crops(frames.prepared(data.read(VALIDATION), size), size)
+    if not np.any(crops.depth > 0):
+        raise UserError(f"split {VALIDATION} of {data.info.path} has no measured depth: build the data set without it")
+    return crops
+
+
+def _configurations(subject, strategies):
+    """(name, that of the untrained encoder, encoder of colour, strategy) of all that is trained.
+
+    Names are such as `contrastive probe`, or `contrastive (RGB tower) probe` of an encoder that has a tower of depth too.
+    """
+    for encoder_name, encoder in subject.encoders.items():
+        colour, is_tower = network.colour_encoder(encoder)
+        tower = " (RGB tower)" if is_tower else ""
+        for strategy in dict.fromkeys(strategies):
+            yield f"{_kind(subject, encoder_name)}{tower} {strategy}", f"{_RANDOM}{tower} {strategy}", colour, strategy
+
+
+def _kind(subject, encoder_name):
+    """What trained an encoder, in the paper's words."""
+    if encoder_name == UNTRAINED:
+        return _RANDOM
+    try:
+        method = config.load_config(runs.encoder_file(subject.source)[0]).method
+    except UserError:  # no run directory, which alone says
+        return encoder_name
+    return "classification" if method == "supervised" else "contrastive"
+
+
+def _trials(name, train, seeds, rgb):
+    """Trains once a seed: predictions of images, float32 [T,N,S,S], and what happened, as JSON can hold it."""
+    predicted, courses = [], []
+    for trial, seed in enumerate(seeds, start=1):
+        trained = train(seed)
+        error = f"{trained.train[-1]:.4f} m² on the training frames"
+        print(f"monodepth: {name}, trial {trial} of {len(seeds)}: {error}", flush=True)
+        predicted.append(training.predict(trained.model, rgb))
+        courses.append((trained.epoch, trained.train, trained.validation))
+    epochs, train_errors, validation_errors = (list(values) for values in zip(*courses, strict=True))
+    return np.stack(predicted), {
+        "epochs": epochs,
+        "histories": {"train": train_errors, "validation": validation_errors},
+    }
+
+
+def _against(name, others, predicted, test):
+    """What the difference of a configuration from others is worth, in rel, of those there are."""
+    return {
+        other: summary.difference(predicted[name], predicted[key], test, "rel")
+        for other, key in others.items()
+        if key in predicted and key != name
+    }
+
+
+def _protocol(settings, strategies, trials, material):
+    """All that changes the numbers, in one line."""
+    last = "the last one, as there is no split val"
+    chosen = last if material.validation is None else "of the lowest error on split val"
+    count, size = material.scale.count, material.image_size
+    return (
+        f"decoder {settings.decoder}, {', '.join(strategies)}, {trials} trials, {settings.epochs} epochs of "
+        f"{count} frames, Adam {settings.learning_rate:g}, batch {min(settings.batch_size, count)}, epoch: {chosen}; "
+        f"centre crops of {size}×{size}, missing depth left out, predictions clipped to "
+        f"{metrics.NEAREST:g}..{metrics.FARTHEST:g} m but for mse and rmse"
+    )
+
+
+def _write(output, test, predicted, configurations):
+    np.savez_compressed(output / _PREDICTIONS, frames=test.frames, depth=test.depth, **predicted)
+    measured = np.flatnonzero((test.depth > 0).any(axis=(1, 2)))
+    shown = measured[np.unique(np.linspace(0, len(measured) - 1, _SHOWN).round().astype(int))]
+    first_trials = {name: depths[0][shown] for name, depths in predicted.items()}
+    figures.predictions(test.rgb[shown], test.depth[shown], first_trials, output / _PICTURE)
+    figures.curves({name: found["histories"] for name, found in configurations.items()}, output / _CURVES)
