@@ -162,7 +162,7 @@ def _protocol(settings, strategies, trials, material):
     chosen = last if material.validation is None else "of the lowest error on split val"
     count, size = material.scale.count, material.image_size
     return (
-        f"decoder {settings.decoder}, {', '.join(strategies)}, {trials} trials, {settings.epochs} epochs of "
+        f"decoder {settings.decoder}, {', '.join(strategies)}, {trials} trial(s), {settings.epochs} epochs of "
         f"{count} frames, Adam {settings.learning_rate:g}, batch {min(settings.batch_size, count)}, epoch: {chosen}; "
         f"centre crops of {size}×{size}, missing depth left out, predictions clipped to "
         f"{metrics.NEAREST:g}..{metrics.FARTHEST:g} m but for mse and rmse"
