@@ -8,6 +8,7 @@ import numpy as np
 from keras_simsiam import config
 from keras_simsiam import run as runs
 from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import sources
 from keras_simsiam.evaluation.monodepth import decoder as decoders
 from keras_simsiam.evaluation.monodepth import figures, frames, metrics, network, summary, training
 from keras_simsiam.evaluation.subject import UNTRAINED
@@ -124,6 +125,8 @@ def _kind(subject, encoder_name):
     """What trained an encoder, in the paper's words."""
     if encoder_name == UNTRAINED:
         return _RANDOM
+    if subject.source == sources.IMAGENET:
+        return "classification"
     try:
         method = config.load_config(runs.encoder_file(subject.source)[0]).method
     except UserError:  # no run directory, which alone says
