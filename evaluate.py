@@ -10,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: i
 import dataclasses
 import functools
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from absl import app, flags
 import keras_simsiam
 from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation import report, sources, store
+from keras_simsiam.evaluation import report, served, sources, store
 from keras_simsiam.evaluation.data import Data
 from keras_simsiam.evaluation.monodepth import decoder, training
 from keras_simsiam.evaluation.tasks import (
@@ -34,6 +36,7 @@ from keras_simsiam.evaluation.tasks import (
     pose,
     robustness,
 )
+from keras_simsiam.models.encoder import MODALITIES
 from tfrecords import faults, reader
 
 
@@ -50,6 +53,9 @@ class Settings:
     output: str
     on_corrupt: str = "fail"
     seed: int = 0
+    modality: str = "rgb"
+    backbone: str = "resnet18"
+    image_size: int = 224
     feature_cache: str | None = None
     feature_cache_gb: float = 20.0
     # of --task=knn
@@ -78,6 +84,11 @@ class Settings:
         """The settings of --task=monodepth."""
         given = training.Settings(self.depth_decoder, self.depth_epochs, self.depth_batch_size, self.depth_lr)
         return {"strategies": self.depth_strategy, "trials": self.depth_trials, "seed": self.seed, "settings": given}
+
+    @property
+    def network(self):
+        """What --encoder=random is."""
+        return sources.Network(self.modality, self.backbone, self.image_size, self.seed)
 
 
 # A task's module (keras_simsiam.evaluation.tasks), and its settings out of these.
@@ -133,40 +144,48 @@ def evaluate(settings):
     Raises:
         UserError: the settings, the encoder and the data set do not go together.
     """
-    if settings.batch_size < 1:
-        raise UserError(f"--batch_size={settings.batch_size} must be positive")
     if not settings.task or not set(settings.task) <= set(TASKS):
         raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(TASKS)}")
     splits = (settings.train_split, settings.split)
-    subject, info = sources.subject(settings.encoder), reader.load(settings.data_dir)
+    info = reader.load(settings.data_dir)
+    subject = sources.subject(settings.encoder, settings.network)
     info = faults.leave_out(info, splits) if settings.on_corrupt == "skip" else info
     _check(settings, subject, info)
-    data = Data(
-        info,
-        *splits,
-        functools.partial(reader.samples, info),
-        functools.partial(reader.identity, info),
-        store.Store(settings.feature_cache or store.default_folder(), settings.feature_cache_gb),
-        settings.batch_size,
-    )
+    data = _data(settings, info)
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
     output = _make_folder(settings.output)
-    with faults.named(info, splits):
-        found = {name: task.run(subject, data, output, **given) for name, (task, given) in tasks.items()}
-    subject.require_unchanged()
-
-    results = found | _provenance(settings, subject, data)
-    (output / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    # what fails half-way must not leave its figures beside the numbers of another command
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as partial:
+        with faults.named(info, splits):
+            found = {name: task.run(subject, data, Path(partial), **given) for name, (task, given) in tasks.items()}
+        subject.require_unchanged()
+        results = found | _provenance(settings, subject, data)
+        Path(partial, "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        _move(Path(partial), output)
     _print(found, subject, data)
     files = ["results.json", *(file for result in found.values() for file in result["files"])]
     print("written: " + ", ".join(str(output / file) for file in files))
     return results
 
 
+def _data(settings, info):
+    return Data(
+        info,
+        settings.train_split,
+        settings.split,
+        functools.partial(reader.samples, info),
+        functools.partial(reader.identity, info),
+        store.Store(settings.feature_cache or store.default_folder(), settings.feature_cache_gb),
+        settings.batch_size,
+    )
+
+
 def _check(settings, subject, info):
     """Refuses what no task could be run on, before anything is computed."""
+    if settings.batch_size < 1:
+        raise UserError(f"--batch_size={settings.batch_size} must be positive")
     for split in (settings.train_split, settings.split):
         reader.get_split(info, split)
     if settings.split == settings.train_split:
@@ -182,6 +201,14 @@ def _make_folder(path):
     except OSError as error:
         raise UserError(f"--output={path} cannot be made ({error.strerror}): choose another") from error
     return Path(path)
+
+
+def _move(partial, output):
+    """Puts what is in one folder into the other, in place of what has the same name there."""
+    for path in partial.iterdir():
+        if (output / path.name).is_dir():
+            shutil.rmtree(output / path.name)
+        os.replace(path, output / path.name)
 
 
 def _provenance(settings, subject, data):
@@ -217,13 +244,20 @@ def _print(found, subject, data):
 
 
 def _default_output(encoder):
+    if encoder in (sources.RANDOM, sources.IMAGENET) or served.is_saved_model(encoder):
+        raise UserError(f"--encoder={encoder} has no run directory for the results: name a folder by --output")
     workdir, path = run.encoder_file(encoder)
     return str(Path(workdir) / ("evaluation" if encoder == workdir else f"evaluation_{Path(path).stem}"))
 
 
 def define_flags():
     """Called by the command alone, so that a program can import this module beside others that have the same flags."""
-    flags.DEFINE_string("encoder", None, "Run directory to evaluate, or a .keras file in it.", required=True)
+    flags.DEFINE_string(
+        "encoder",
+        None,
+        "Run directory to evaluate; or a .keras file; a folder that export.encoder wrote; random; imagenet.",
+        required=True,
+    )
     flags.DEFINE_string("data_dir", None, "Labelled data set, as tfrecords.build wrote it.", required=True)
     flags.DEFINE_list("task", ["knn", "linear"], f"Tasks to run, separated by commas: {', '.join(TASKS)}.")
     flags.DEFINE_string("split", "test", "Split on which is measured.")
@@ -235,9 +269,15 @@ def define_flags():
         "on_corrupt", "fail", ["fail", "skip"], "A damaged shard ends the command, or the rest of it is left out."
     )
     flags.DEFINE_string(
-        "output", None, "Folder of the results, by default evaluation in the run directory, or evaluation_<file>."
+        "output",
+        None,
+        "Folder of the results; by default evaluation in the run directory, evaluation_<file> beside a .keras file. Needed "
+        "where --encoder is something else.",
     )
-    flags.DEFINE_integer("seed", 0, "Seed of what a task draws.")
+    flags.DEFINE_integer("seed", 0, "Seed of what a task draws, and of --encoder=random.")
+    flags.DEFINE_enum("modality", "rgb", sorted(MODALITIES), "Of --encoder=random.")
+    flags.DEFINE_string("backbone", "resnet18", "Of --encoder=random: resnet18 or resnet50.")
+    flags.DEFINE_integer("image_size", 224, "Side of a view in pixels, of --encoder=random and imagenet.")
     flags.DEFINE_string(
         "feature_cache", None, "Folder in which features are kept for the next command; by default in the user's cache."
     )

@@ -26,10 +26,12 @@ from keras_simsiam.evaluation import knn
 
 flags.DEFINE_integer("rounds", 3, "Turns of each of the two.")
 flags.DEFINE_list("k", ["20", "200"], "Numbers of neighbours.")
+flags.DEFINE_integer("queries", 10_000, "Number of queries.")
+flags.DEFINE_bool("busy", False, "Counts the seconds of the processor's cores, on a machine that others use too.")
 flags.DEFINE_bool("memory", False, "Measures memory instead of time.")
 flags.DEFINE_string("memory_of", None, "Measures the memory of this one process: the file of a bank.")
 
-QUERIES, BANK, SIZE, CLASSES = 10_000, 50_000, 2048, 10
+BANK, SIZE, CLASSES = 50_000, 2048, 10
 LARGE_BANK, FEW_QUERIES = 1_000_000, 1_000
 
 
@@ -42,14 +44,15 @@ def main(argv):
     if settings.memory:
         return _measure_memory()
     random = np.random.default_rng(0)
-    queries, bank = (random.standard_normal((count, SIZE), np.float32) for count in (QUERIES, BANK))
-    labels, products = random.integers(0, CLASSES, BANK), np.empty((QUERIES, BANK), np.float32)
+    queries, bank = (random.standard_normal((count, SIZE), np.float32) for count in (settings.queries, BANK))
+    labels, products = random.integers(0, CLASSES, BANK), np.empty((settings.queries, BANK), np.float32)
     print("| k | matmul, s | kNN, s | ratio |\n|---|---|---|---|")
     for k in map(int, settings.k):
         bare, ours = machine.in_turns(
             settings.rounds,
             lambda: np.matmul(queries, bank.T, out=products),
             lambda k=k: knn.classify(bank, labels, queries, k, 0.1, CLASSES),
+            clock=machine.clock(settings.busy),
         )
         ratio = statistics.median(b / a for a, b in zip(bare, ours, strict=True))
         print(f"| {k} | {statistics.median(bare):.1f} | {statistics.median(ours):.1f} | {ratio:.2f} |", flush=True)
@@ -61,8 +64,9 @@ def _measure_memory():
         np.lib.format.write_array_header_1_0(
             file, {"descr": "<f4", "fortran_order": False, "shape": (LARGE_BANK, SIZE)}
         )
-        for _ in range(LARGE_BANK // 10_000):
-            file.write(random.standard_normal((10_000, SIZE), np.float32))
+        rows = random.standard_normal((10_000, SIZE), np.float32)
+        for _ in range(LARGE_BANK // len(rows)):
+            file.write(rows)
         file.flush()
         command = [sys.executable, "-m", "benchmarks.knn", f"--memory_of={file.name}"]
         peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -35,18 +35,24 @@ def peak_megabytes():
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
 
 
-def in_turns(rounds, *calls):
+def in_turns(rounds, *calls, clock=time.perf_counter):
     """Seconds of each call in each of so many turns, a list of lists; what else the machine does meets all alike.
 
-    One turn before them warms up.
+    One turn before them warms up. `clock` may be time.process_time, the seconds of all cores together: where other work has the
+    cores, its ratios are steadier.
     """
     seconds = [[] for _ in calls]
     for _ in range(rounds + 1):
         for call, taken in zip(calls, seconds, strict=True):
-            start = time.perf_counter()
+            start = clock()
             call()
-            taken.append(time.perf_counter() - start)
+            taken.append(clock() - start)
     return [taken[1:] for taken in seconds]
+
+
+def clock(busy):
+    """The clock of a benchmark: of the wall, or of this process's cores where others have the machine."""
+    return time.process_time if busy else time.perf_counter
 
 
 def _processor():

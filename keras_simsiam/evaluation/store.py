@@ -115,10 +115,8 @@ def key(encoder, preprocessing, samples, condition):
 def _code():
     package = pathlib.Path(keras_simsiam.__file__).parent
     own = [package / "pipeline.py", package / "augment.py", *sorted(package.glob("depth/*.py"))]
-    own += [
-        package / "evaluation" / name
-        for name in ("features.py", "robustness.py", "subject.py", "sources.py", "store.py")
-    ]
+    for name in ("features", "robustness", "subject", "sources", "served", "imagenet", "store"):
+        own.append(package / "evaluation" / f"{name}.py")
     return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()
 
 

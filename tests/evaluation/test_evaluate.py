@@ -11,37 +11,8 @@ import pytest
 import tensorflow as tf
 
 import evaluate
-from keras_simsiam import run
-from keras_simsiam.config import RunConfig, open_workdir
 from keras_simsiam.errors import UserError
-from tfrecords.example import Frame
-from tfrecords.writer import Writer
-
-COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])
-CLASSES = ["apple", "leaf", "plum"]
-
-
-def write_dataset(path, depth=False, classes=CLASSES):
-    """Frames of three colours, three quarters of them in train."""
-    random = np.random.default_rng(0)
-    with Writer(str(path)) as writer:
-        for index in range(48):
-            label = index % 3
-            image = (COLOURS[label] + random.integers(-40, 40, (20, 24, 3))).astype(np.uint8)
-            depth_png = tf.io.encode_png(tf.fill([20, 24, 1], tf.constant(1000, tf.uint16))).numpy() if depth else None
-            png = tf.io.encode_png(image).numpy()
-            frame = Frame(f"f{index}", png, depth_png, (30.0, 30.0, 11.5, 9.5), label=label if classes else -1)
-            writer.add("test" if index % 4 == 3 else "train", frame)
-        writer.commit({"classes": classes, "instances": []})
-    return str(path)
-
-
-def make_run(workdir, data_dir, modality="rgb"):
-    """A run directory as training leaves it; its encoder is one of another seed."""
-    config = RunConfig(data_dir, str(workdir), modality=modality, image_size=16, width=4, stem="cifar")
-    open_workdir(config)
-    run.untrained_encoder(dataclasses.replace(config, seed=1)).save(workdir / "encoder.keras")
-    return str(workdir)
+from tests.evaluation.small import make_run, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +57,70 @@ def test_k_is_shown_as_it_was_used(settings, tmp_path):
     assert not (tmp_path / "confusion_linear.png").exists()
 
 
+def test_test_labels_reach_the_scores_alone_and_features_are_extracted_once(settings, tmp_path, capsys):
+    tasks = ("knn", "linear", "linear_sgd", "linear_lars")
+    found = {}
+    for name, labels in [("as they are", None), ("permuted", np.random.default_rng(5).permutation(np.arange(12) % 3))]:
+        data_dir = write_dataset(tmp_path / name / "data", test_labels=labels)
+        given = {"data_dir": data_dir, "task": tasks, "output": str(tmp_path / name / "out")}
+        results = evaluate.evaluate(dataclasses.replace(settings, **given))
+        printed = capsys.readouterr().out
+        assert printed.count("embedding ") == 2
+        found[name] = results, [np.load(tmp_path / name / "out" / f"predictions_{task}.npz") for task in tasks]
+    (first, predicted), (second, predicted_again) = found.values()
+    for task, one, other in zip(tasks, predicted, predicted_again, strict=True):
+        assert (
+            not np.array_equal(one["labels"], other["labels"]) and first[task]["accuracy"] != second[task]["accuracy"]
+        )
+        for encoder in ("trained encoder", "untrained encoder"):
+            np.testing.assert_array_equal(one[encoder], other[encoder])
+    assert (
+        first["encoder"]["sha256"] == second["encoder"]["sha256"]
+        and first["data"]["sha256"] != second["data"]["sha256"]
+    )
+    for text in ("linear, L-BFGS (C=1)", "linear, SGD (rate 30, 100 epochs)", "linear, LARS (rate 0.1, 90 epochs)"):
+        assert text in printed
+
+
+class Fails:
+    """A task that writes and then fails: it changes the encoder, or refuses."""
+
+    def check(subject, data, error):
+        pass
+
+    def run(subject, data, output, error):
+        (output / "results.json").write_text("half")
+        (output / "figures").mkdir()
+        (output / "figures" / "a.txt").write_text("new")
+        if error:
+            raise UserError(error)
+        moved = subject.encoders["trained encoder"].non_trainable_weights[0]
+        moved.assign_add(tf.ones_like(moved))
+        return {"protocol": "", "files": []}
+
+
+def test_what_fails_overwrites_nothing(settings, tmp_path, monkeypatch):
+    monkeypatch.setitem(evaluate.TASKS, "fails", (Fails, lambda given: {"error": "the disk is full"}))
+    given = dataclasses.replace(settings, task=("knn", "fails"), output=str(tmp_path))
+    (tmp_path / "results.json").write_text("old")
+    with pytest.raises(UserError, match="the disk is full"):
+        evaluate.evaluate(given)
+    # a task that trains the encoder itself is a mistake of ours
+    monkeypatch.setitem(evaluate.TASKS, "fails", (Fails, lambda given: {"error": ""}))
+    with pytest.raises(RuntimeError, match="has changed the trained encoder"):
+        evaluate.evaluate(given)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+    assert (tmp_path / "results.json").read_text() == "old"
+
+
+def test_a_folder_of_a_task_takes_the_place_of_an_older_one(tmp_path):
+    for name in ("partial/figures", "output/figures"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / f"{name[:3]}.txt").touch()
+    evaluate._move(tmp_path / "partial", tmp_path / "output")
+    assert [path.name for path in (tmp_path / "output" / "figures").iterdir()] == ["par.txt"]
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -96,6 +131,8 @@ def test_k_is_shown_as_it_was_used(settings, tmp_path):
         ({"split": "train"}, "both train"),
         ({"knn_k": 0}, "must be positive"),
         ({"knn_temperature": 0.0}, "must be positive"),
+        ({"batch_size": 0}, "--batch_size=0 must be positive"),
+        ({"encoder": "random", "backbone": "vgg"}, "--backbone=vgg: choose one of"),
         ({"output": evaluate.__file__}, r"--output=.*evaluate.py cannot be made"),
         ({"data_dir": "nowhere"}, "nowhere"),
         ({"encoder": "nowhere"}, "nowhere"),

@@ -6,7 +6,8 @@
 subject: a `keras_simsiam.evaluation.subject.Subject`, the encoders to compare by name, the one asked for first.
 data: a `keras_simsiam.evaluation.data.Data`: `read(split)` gives Samples, `features(subject, split)` frozen Features by the
     encoder's name; `train` and `test` name the two splits, `info` is what dataset.json says.
-output: pathlib.Path of the folder, which exists, for figures and predictions.
+output: pathlib.Path of a folder, which exists, for figures and predictions. What is in it, folders too, goes to --output once
+    all tasks are done: no file in it may name it.
 settings: the task's own, by name; evaluate.py takes them from the flags (its dict TASKS) and gives both functions the same.
 
 `check` raises a UserError for what the task cannot be run on, before anything is computed, of any task that was asked for;

@@ -8,6 +8,7 @@ import numpy as np
 from keras_simsiam import config
 from keras_simsiam import run as runs
 from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import sources
 from keras_simsiam.evaluation.monodepth import decoder as decoders
 from keras_simsiam.evaluation.monodepth import figures, frames, metrics, network, summary, training
 from keras_simsiam.evaluation.subject import UNTRAINED
@@ -124,6 +125,8 @@ def _kind(subject, encoder_name):
     """What trained an encoder, in the paper's words."""
     if encoder_name == UNTRAINED:
         return _RANDOM
+    if subject.source == sources.IMAGENET:
+        return "classification"
     try:
         method = config.load_config(runs.encoder_file(subject.source)[0]).method
     except UserError:  # no run directory, which alone says
@@ -162,7 +165,7 @@ def _protocol(settings, strategies, trials, material):
     chosen = last if material.validation is None else "of the lowest error on split val"
     count, size = material.scale.count, material.image_size
     return (
-        f"decoder {settings.decoder}, {', '.join(strategies)}, {trials} trials, {settings.epochs} epochs of "
+        f"decoder {settings.decoder}, {', '.join(strategies)}, {trials} trial(s), {settings.epochs} epochs of "
         f"{count} frames, Adam {settings.learning_rate:g}, batch {min(settings.batch_size, count)}, epoch: {chosen}; "
         f"centre crops of {size}×{size}, missing depth left out, predictions clipped to "
         f"{metrics.NEAREST:g}..{metrics.FARTHEST:g} m but for mse and rmse"

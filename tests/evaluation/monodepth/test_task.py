@@ -64,7 +64,10 @@ def subject(tiny):
 
 def run_task(subject, data_dir, output, change=lambda split, samples: samples):
     info = reader.load(data_dir)
-    data = Data(info, "train", "test", lambda split: change(split, reader.samples(info, split)), 16)
+    # no features are asked for: nothing is kept of them
+    data = Data(
+        info, "train", "test", lambda split: change(split, reader.samples(info, split)), identity=None, store=None
+    )
     output.mkdir(exist_ok=True)
     return monodepth.run(subject, data, output, ("probe",), 1, 0, SETTINGS)
 
