@@ -9,7 +9,6 @@ from tensorboard.plugins import projector
 from tensorflow import keras
 
 from keras_simsiam.monitors import Embeddings
-from keras_simsiam.monitors.embeddings import sprite
 
 
 @pytest.fixture
@@ -46,13 +45,3 @@ def test_the_files_belong_together(queries, model, tmp_path):
     across = picture.shape[1] // entry.sprite.single_image_dim[0]
     seen = [picture[32 * (i // across) + 16, 32 * (i % across) + 16, 0] for i in range(7)]
     np.testing.assert_array_equal(seen, np.rint(np.linspace(0.1, 0.7, 7) * 255))
-
-
-@pytest.mark.parametrize("count, across", [(1, 1), (4, 2), (5, 3), (9, 3), (10, 4)])
-def test_a_sprite_is_a_square_filled_row_by_row(count, across):
-    thumbnails = [np.full((2, 2, 3), (i + 1) / 255, np.float32) for i in range(count)]
-    picture = sprite(thumbnails)
-    assert picture.shape == (2 * across, 2 * across, 3)
-    found = picture[::2, ::2, 0].ravel()
-    np.testing.assert_array_equal(found[:count], np.arange(1, count + 1))
-    assert not found[count:].any()
