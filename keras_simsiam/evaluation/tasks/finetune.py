@@ -1,0 +1,208 @@
+"""--task=finetune: semi-supervised accuracy, encoder and classifier trained together on a fraction of the labels."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_simsiam import pipeline
+from keras_simsiam.augment import Augmentation
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import draws, features, finetuning, panels, scores
+
+VALIDATION = 0.1  # of the training split, at least a frame of each class
+VALIDATION_SEED = 1_000_000  # apart from those of the draws
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which training frames do what, as rows of the frames that are kept in memory.
+
+    Attributes:
+        places: int [n], ascending: of the frames to keep in the training split.
+        validation: int [v].
+        learnt: by the fraction's name a list of int [m], one a draw.
+    """
+
+    places: np.ndarray
+    validation: np.ndarray
+    learnt: dict
+
+
+def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
+    """Refuses what `draws.check` refuses, senseless settings, and unlabelled data.
+
+    Raises:
+        UserError: fewer labels than classes at a fraction; a value out of range; there are no labels, or fewer than two a
+            class.
+    """
+    data.require_labels("finetune")
+    draws.check(fractions, (), number, data, "--finetune_fractions")
+    if epochs < 1 or not rates or min(rates) <= 0:
+        raise UserError("--finetune_epochs and --finetune_lr must be positive")
+    if data.info.splits[data.train].count < 2 * len(data.info.classes):
+        raise UserError(
+            f"split {data.train} of {data.info.path} has fewer than two frames a class: --task=finetune needs some of each to "
+            "learn from and some to validate by"
+        )
+
+
+def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed):
+    """Trains each encoder on draws of the training labels, and scores the test split once.
+
+    A part of the training split that no draw contains chooses the epoch and the learning rate.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for finetune.png and predictions_finetune.npz: `frames`, `labels`, and int64 [draws,M] by
+            `<fraction>: <encoder>`.
+        fractions: of the training split's labels, each in (0, 1]; what is held out for validation is not learnt from.
+        number: of draws, of the seeds `seed`, `seed` + 1, …
+        epochs: of each training.
+        rates: base learning rates to choose from.
+        cache_gb: the most memory for training frames, in units of 10⁹ bytes.
+        seed: of the first draw.
+
+    Returns:
+        A task's results, with `labels` (by fraction, and of `validation`), and `accuracy_by_labels`: by encoder and fraction a
+        `draws.summarise` and for each draw what was chosen, `validation`, `epoch` and `base_lr`.
+
+    Raises:
+        UserError: a sample has no label; the frames do not fit into memory; a training diverges.
+    """
+    labels = data.features(subject, data.train)[subject.names[0]].labels
+    scores.require_labels(labels, f"split {data.train} of {data.info.path}")
+    plan = make_plan(labels, fractions, range(seed, seed + number), len(data.info.classes))
+    frames = finetuning.keep(data.read(data.train), plan.places, labels, subject.preprocessing, cache_gb)
+    tuned = {
+        (name, fraction): [
+            _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, seed + draw)
+            for draw in range(number)
+        ]
+        for name in subject.names
+        for fraction in plan.learnt
+    }
+    test, predictions = _predict(tuned, subject, data)
+    kept = {f"{fraction}: {name}": np.stack(found) for (name, fraction), found in predictions.items()}
+    np.savez_compressed(output / "predictions_finetune.npz", frames=test.frames, labels=test.labels, **kept)
+    _draw(tuned, predictions, test.labels, subject.names, list(plan.learnt), output / "finetune.png")
+    counts = {fraction: len(rows[0]) for fraction, rows in plan.learnt.items()}
+    found = {
+        name: {
+            fraction: _summary(test.labels, predictions[name, fraction], tuned[name, fraction]) for fraction in counts
+        }
+        for name in subject.names
+    }
+    return {
+        "protocol": _protocol(epochs, rates, number, seed, len(plan.validation)),
+        "files": ["finetune.png", "predictions_finetune.npz"],
+        "table": _table(found, counts),
+        "labels": counts | {"validation": len(plan.validation)},
+        "accuracy_by_labels": found,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tuned:
+    """A network with the validation accuracy after each epoch, and its base learning rate."""
+
+    network: object
+    validation: list
+    base_lr: float
+
+
+def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, seed):
+    """The best by validation of the trainings at several rates."""
+    print(f"fine-tuning: {name}, {fraction} of the labels, draw {draw + 1} of {len(plan.learnt[fraction])}", flush=True)
+    augmentation = subject.augmentation or Augmentation(subject.preprocessing.image_size)
+    found = []
+    for rate in rates:
+        network, validation = finetuning.train(
+            subject.encoders[name],
+            len(data.info.classes),
+            frames,
+            plan.learnt[fraction][draw],
+            plan.validation,
+            augmentation,
+            finetuning.Recipe(epochs, rate, seed),
+        )
+        found.append(_Tuned(network, validation, rate))
+    return max(found, key=lambda one: max(one.validation))
+
+
+def _predict(tuned, subject, data):
+    """Features of the test split, and by the keys of `tuned` a list of predictions int64 [M], in one pass over its frames."""
+    networks = [one.network for of_draws in tuned.values() for one in of_draws]
+    batches = pipeline.clean_batches(data.read(data.test), subject.preprocessing, data.batch_size)
+    found = features.extract_each(networks, batches)
+    scores.require_labels(found[0].labels, f"split {data.test} of {data.info.path}")
+    predicted = iter(logits.embeddings.argmax(axis=1) for logits in found)
+    return found[0], {key: [next(predicted) for _ in of_draws] for key, of_draws in tuned.items()}
+
+
+def _summary(labels, predictions, tuned):
+    return draws.summarise(labels, predictions) | {
+        "validation": [max(one.validation) for one in tuned],
+        "epoch": [finetuning.best_epoch(one.validation) for one in tuned],
+        "base_lr": [one.base_lr for one in tuned],
+    }
+
+
+def _protocol(epochs, rates, number, seed, validation):
+    return (
+        "encoder and a linear classifier trained together on two augmented views of each labelled frame, SGD m=0.9, no weight "
+        f"decay, batches of at most {finetuning.BATCH}, {epochs} epochs, cosine from a base lr of "
+        f"{' or '.join(f'{rate:g}' for rate in rates)} (times B/256); epoch and rate chosen by {validation} other labelled "
+        f"training frames; mean ± standard deviation of {number} draws (seeds {seed} to {seed + number - 1}), classes taking "
+        "turns; the same with every encoder"
+    )
+
+
+def _table(found, counts):
+    rows = [["fine-tuned, top-1 accuracy, %", "labels", *found]]
+    for fraction, count in counts.items():
+        rows.append([fraction, str(count), *(draws.cell(by_fraction[fraction]) for by_fraction in found.values())])
+    return rows
+
+
+def _draw(tuned, predictions, labels, names, fractions, path):
+    """The validation accuracy over the epochs, a line a draw, with a dot at the epoch that was chosen."""
+    figure, places = panels.make(len(fractions), width=4.8)
+    for axes, fraction in zip(places, fractions, strict=True):
+        for name, colour in zip(names, panels.COLOURS, strict=False):
+            test = draws.cell(draws.summarise(labels, predictions[name, fraction]))
+            for number, one in enumerate(tuned[name, fraction]):
+                epoch = finetuning.best_epoch(one.validation)
+                label = f"{name}: test {test} %" if number == 0 else None
+                values = 100 * np.array(one.validation)
+                axes.plot(range(1, len(values) + 1), values, color=colour, alpha=0.6, linewidth=1, label=label)
+                axes.plot(epoch, values[epoch - 1], "o", color=colour, markersize=5)
+        axes.set(title=f"{fraction} of the labels", xlabel="epoch", ylim=(0, 101))
+        axes.legend(fontsize=8)
+    places[0].set_ylabel("validation accuracy, %")
+    figure.savefig(path)
+
+
+def make_plan(labels, fractions, seeds, num_classes):
+    """Parts the training split into frames to validate by and draws to learn from.
+
+    Args:
+        labels: int64 [N], ≥ 0.
+        fractions: of all N labels.
+        seeds: of the draws.
+        num_classes: C.
+
+    Returns:
+        A `Plan`. No frame of `validation` is in a draw; a draw of all labels is of all others.
+    """
+    order = draws.order(labels, VALIDATION_SEED)
+    held = max(round(VALIDATION * len(labels)), num_classes)
+    held_out, rest = np.sort(order[:held]), np.sort(order[held:])
+    counts = draws.counts(labels, fractions)
+    learnt = {name: [rest[draws.order(labels[rest], seed)[:count]] for seed in seeds] for name, count in counts.items()}
+    places = np.unique(np.concatenate([held_out, *(rows for of_draws in learnt.values() for rows in of_draws)]))
+    return Plan(
+        places,
+        np.searchsorted(places, held_out),
+        {name: [np.searchsorted(places, rows) for rows in of_draws] for name, of_draws in learnt.items()},
+    )

@@ -1,0 +1,128 @@
+"""--task=label_fraction: accuracy on frozen features when only some of the training frames have labels."""
+
+import warnings
+
+import numpy as np
+
+from keras_simsiam.evaluation import draws, panels, probes, scores
+from keras_simsiam.evaluation.tasks import knn
+
+
+def check(subject, data, fractions, per_class, number, k, temperature, seed):
+    """Refuses what `draws.check` refuses, senseless settings of kNN, and unlabelled data.
+
+    Raises:
+        UserError: fewer labels than classes at a fraction; a value out of range; there are no labels.
+    """
+    data.require_labels("label_fraction")
+    knn.check(subject, data, k, temperature)
+    draws.check(fractions, per_class, number, data, "--label_fractions")
+
+
+def run(subject, data, output, fractions, per_class, number, k, temperature, seed):
+    """Fits kNN and the linear probe on balanced draws of the training labels, and scores the whole test split.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for label_fraction.png and predictions_label_fraction.npz: `frames`, `labels`, and int64
+            [draws,M] by `<budget>: <probe>, <encoder>`.
+        fractions: of all training labels, each in (0, 1].
+        per_class: numbers of labels of each class, each ≥ 1.
+        number: of draws, of the seeds `seed`, `seed` + 1, …; of all labels there is one.
+        k, temperature: of kNN.
+        seed: of the first draw.
+
+    Returns:
+        A task's results, with `labels`, the number of labels by the budget's name, and `accuracy_by_labels`, by probe,
+        encoder and budget: `draws.summarise`.
+
+    Raises:
+        UserError: a class has fewer frames than are asked of each; a sample has no label.
+    """
+    train, test = data.features(subject, data.train), data.features(subject, data.test)
+    labels = test[subject.names[0]].labels
+    for split, found in ((data.train, train), (data.test, test)):
+        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
+    counts = draws.counts(train[subject.names[0]].labels, fractions, per_class)
+    asked = {"knn": probes.nearest(k, temperature, len(data.info.classes)), "linear": probes.logistic()}
+    seeds = range(seed, seed + number)
+    predictions = {
+        (probe, name, budget): _predict(asked[probe], train[name], test[name], count, seeds)
+        for probe in asked
+        for name in subject.names
+        for budget, count in counts.items()
+    }
+    found = {
+        probe: {
+            name: {budget: draws.summarise(labels, predictions[probe, name, budget]) for budget in counts}
+            for name in subject.names
+        }
+        for probe in asked
+    }
+    kept = {f"{budget}: {probe}, {name}": np.stack(rows) for (probe, name, budget), rows in predictions.items()}
+    frames = test[subject.names[0]].frames
+    np.savez_compressed(output / "predictions_label_fraction.npz", frames=frames, labels=labels, **kept)
+    titles = {name: probe.title for name, probe in asked.items()}
+    _draw(found, counts, titles, len(labels), output / "label_fraction.png")
+    return {
+        "protocol": _protocol(asked, number, seed),
+        "files": ["label_fraction.png", "predictions_label_fraction.npz"],
+        "table": _table(found, counts, titles),
+        "labels": counts,
+        "accuracy_by_labels": found,
+    }
+
+
+def _predict(probe, train, test, count, seeds):
+    """The predictions of each draw, a list of int64 [M]. The test split lends its features alone."""
+    seeds = seeds[:1] if count == len(train.labels) else seeds
+    chosen = (draws.order(train.labels, seed)[:count] for seed in seeds)
+    with warnings.catch_warnings():
+        # what scikit-learn warns of is what is asked for here
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        return [probe.classify(train.embeddings[rows], train.labels[rows], test.embeddings) for rows in chosen]
+
+
+def _protocol(asked, number, seed):
+    means = "; ".join(f"{name}: {probe.protocol}" for name, probe in asked.items())
+    return (
+        f"mean ± standard deviation of {number} draws (seeds {seed} to {seed + number - 1}), classes taking turns; one draw of "
+        f"all labels; k at most the number of labels; {means}"
+    )
+
+
+def _table(found, counts, titles):
+    columns = [(probe, name) for probe in found for name in found[probe]]
+    rows = [["labels", "", *(f"{titles[probe]}, {name}" for probe, name in columns)]]
+    for budget, count in counts.items():
+        rows.append([budget, str(count), *(draws.cell(found[probe][name][budget]) for probe, name in columns)])
+    return rows
+
+
+def _ticks(counts):
+    """Where the axis is marked, and by what: one mark of budgets that are as many labels."""
+    names = {}
+    for name, count in counts.items():
+        names.setdefault(count, []).append(name)
+    return list(names), [f"{' = '.join(same)} ({count})" for count, same in names.items()]
+
+
+def _draw(found, counts, titles, tested, path):
+    figure, places = panels.make(len(found))
+    for axes, (probe, by_name) in zip(places, found.items(), strict=True):
+        for (name, by_budget), colour in zip(by_name.items(), panels.COLOURS, strict=False):
+            means, deviations = (
+                [100 * (summary[key] or 0) for summary in by_budget.values()] for key in ("mean", "std")
+            )
+            axes.errorbar(
+                list(counts.values()), means, deviations, fmt="o-", markersize=4, capsize=3, label=name, color=colour
+            )
+        axes.set_xscale("log")
+        axes.set_xticks(*_ticks(counts), fontsize=7, rotation=60)
+        axes.minorticks_off()
+        axes.set(
+            title=titles[probe], xlabel="labels", ylabel=f"top-1 accuracy, % of {tested} test frames", ylim=(0, 100)
+        )
+        axes.legend(fontsize=8, loc="upper left")
+    figure.savefig(path)
