@@ -1,0 +1,124 @@
+"""--task=embedding_map: the test split's embeddings on a plane, by PCA and t-SNE, and in the projector of TensorBoard."""
+
+import numpy as np
+import tensorflow as tf
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE, trustworthiness
+from sklearn.preprocessing import normalize
+
+from keras_simsiam import pipeline
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import features, panels, projector, scores
+
+FRAMES = 2000  # at most: t-SNE's time, and the projector's
+MIN_FRAMES = 3
+PERPLEXITY = 30
+NEIGHBOURS = 5  # of a frame, that a map should keep
+_MARKERS = "o^sDvP*X<>"
+_LEGEND = 60  # classes; more are coloured, not named
+
+
+def check(subject, data, seed):
+    """Refuses unlabelled data.
+
+    Raises:
+        UserError: there are no labels.
+    """
+    data.require_labels("embedding_map")
+
+
+def run(subject, data, output, seed):
+    """Draws two maps of each encoder's embeddings of the test split, and writes those of the first for the projector.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for embedding_map.png and projector/ (`evaluation.projector`; tensorboard
+            --logdir=<output>/projector shows it).
+        seed: of t-SNE, and of the choice of frames where there are more than FRAMES.
+
+    Returns:
+        A task's results, with `frames`, how many are drawn, and `trustworthiness`, by encoder and map.
+
+    Raises:
+        UserError: the test split has fewer than MIN_FRAMES frames; a sample has no label.
+    """
+    test = data.features(subject, data.test)
+    labels = test[subject.names[0]].labels
+    scores.require_labels(labels, f"split {data.test} of {data.info.path}")
+    if len(labels) < MIN_FRAMES:
+        raise UserError(f"split {data.test} of {data.info.path} has {len(labels)} frames: a map needs {MIN_FRAMES}")
+    places = np.sort(np.random.default_rng(seed).permutation(len(labels))[:FRAMES])
+    maps = {name: _maps(test[name].embeddings[places], seed) for name in subject.names}
+    _draw(maps, labels[places], data.info.classes, output / "embedding_map.png")
+    _write_projector(subject, data, test[subject.names[0]], places, output / "projector")
+    trust = {name: {kind: kept for kind, (_, _, kept) in by_kind.items()} for name, by_kind in maps.items()}
+    return {
+        "protocol": (
+            f"{len(places)} of {len(labels)} test frames, embeddings scaled to unit length; t-SNE by cosine, begun from PCA, "
+            f"perplexity {_perplexity(len(places)):g}, seed {seed}; trustworthiness (Venna & Kaski 2001): 1 where none of the "
+            f"{_neighbours(len(places))} nearest on the map is a stranger"
+        ),
+        "files": ["embedding_map.png", "projector/projector_config.pbtxt"],
+        "table": [["trustworthiness", *trust[subject.names[0]]]]
+        + [[name, *(f"{value:.3f}" for value in found.values())] for name, found in trust.items()],
+        "frames": len(places),
+        "trustworthiness": trust,
+    }
+
+
+def _perplexity(count):
+    return min(PERPLEXITY, (count - 1) / 3)
+
+
+def _neighbours(count):
+    return min(NEIGHBOURS, (count - 1) // 2)
+
+
+def _maps(embeddings, seed):
+    """By kind: points [N,2], names of the two axes, trustworthiness."""
+    unit = normalize(embeddings.astype(np.float64))
+    pca = PCA(2, random_state=seed).fit(unit)
+    points = {
+        "PCA": (
+            pca.transform(unit),
+            [f"{100 * share:.0f} % of the variance" for share in pca.explained_variance_ratio_],
+        ),
+        "t-SNE": (
+            TSNE(metric="cosine", init="pca", perplexity=_perplexity(len(unit)), random_state=seed).fit_transform(unit),
+            ["", ""],
+        ),
+    }
+    return {
+        kind: (plane, axes, float(trustworthiness(unit, plane, n_neighbors=_neighbours(len(unit)), metric="cosine")))
+        for kind, (plane, axes) in points.items()
+    }
+
+
+def _write_projector(subject, data, found, places, folder):
+    wanted = tf.constant(places)
+    chosen = data.read(data.test).enumerate().filter(lambda place, _: tf.reduce_any(place == wanted))
+    batches = pipeline.clean_batches(chosen.map(lambda _, sample: sample), subject.preprocessing, data.batch_size)
+    thumbnails = []
+    for _ in projector.with_thumbnails(batches, thumbnails):
+        pass
+    folder.mkdir(exist_ok=True)
+    shown = features.Features(*(array[places] for array in vars(found).values()))
+    projector.write(str(folder), shown, data.info.classes, thumbnails, f"split {data.test}")
+
+
+def _draw(maps, labels, classes, path):
+    figure, places = panels.make(2, len(maps), width=4.6, height=4.0)
+    cells = [(name, kind, found) for name, by_kind in maps.items() for kind, found in by_kind.items()]
+    for axes, (name, kind, (points, labelled, kept)) in zip(places, cells, strict=True):
+        for label in np.unique(labels):
+            colour, marker = f"C{label % 10}", _MARKERS[label // 10 % len(_MARKERS)]
+            axes.scatter(
+                *points[labels == label].T, s=9, color=colour, marker=marker, linewidths=0, label=classes[label]
+            )
+        axes.set(xticks=[], yticks=[], xlabel=labelled[0], ylabel=labelled[1])
+        axes.set_title(f"{name}, {kind} (trustworthiness {kept:.2f})", fontsize=9)
+    if len(np.unique(labels)) <= _LEGEND:
+        entries = places[0].get_legend_handles_labels()
+        figure.legend(*entries, fontsize=7, loc="outside right upper", ncols=-(-len(entries[0]) // 30), markerscale=1.5)
+    figure.savefig(path)

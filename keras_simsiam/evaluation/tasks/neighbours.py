@@ -1,0 +1,106 @@
+"""--task=neighbours: test frames and the training frames that an encoder finds nearest to them, as a picture."""
+
+import numpy as np
+
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import draws, retrieval, scores
+
+SHOWN = 8  # neighbours of a query in the picture
+
+
+def check(subject, data, queries, seed):
+    """Refuses a senseless number and unlabelled data.
+
+    Raises:
+        UserError: queries is below 1; there are no labels.
+    """
+    if queries < 1:
+        raise UserError(f"--neighbour_queries={queries}: give at least 1")
+    data.require_labels("neighbours")
+
+
+def run(subject, data, output, queries, seed):
+    """Draws some test frames of each class, and their nearest training frames by cosine, of each encoder.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for neighbours.png of the first encoder, neighbours_2.png of the next, and so on.
+        queries: how many test frames are drawn, classes taking turns.
+        seed: of that choice.
+
+    Returns:
+        A task's results, with `precision`, by encoder the share of the SHOWN nearest that are of the query's class, mean over
+        the whole test split, and `shown`, by encoder a list of queries with their neighbours.
+
+    Raises:
+        UserError: a sample has no label.
+    """
+    train, test = data.features(subject, data.train), data.features(subject, data.test)
+    labels = test[subject.names[0]].labels
+    for split, found in ((data.train, train), (data.test, test)):
+        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
+    places = np.sort(draws.order(labels, seed)[:queries])
+    places = places[np.argsort(labels[places], kind="stable")]
+    nearest = {name: retrieval.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
+    right = {name: train[name].labels[rows] == labels[:, None] for name, (rows, _) in nearest.items()}
+    query_pictures = retrieval.pictures(data.read(data.test), places)
+    bank_pictures = retrieval.pictures(
+        data.read(data.train), np.concatenate([rows[places].ravel() for rows, _ in nearest.values()])
+    )
+    files = []
+    for number, name in enumerate(subject.names, 1):
+        rows, cosines = nearest[name]
+        files.append("neighbours.png" if number == 1 else f"neighbours_{number}.png")
+        cells = [
+            [
+                (query_pictures[place], data.info.classes[labels[place]], retrieval.QUERY),
+                *_cells(rows[place], cosines[place], right[name][place], bank_pictures, train[name].labels, data),
+            ]
+            for place in places
+        ]
+        retrieval.draw(cells, _title(name, right[name]), output / files[-1])
+    return {
+        "protocol": f"cosine of frozen pooled features, bank: the training split; queries of the picture by seed {seed}",
+        "files": files,
+        "table": _table(right),
+        "precision": {name: float(found.mean()) for name, found in right.items()},
+        "shown": {name: _facts(places, *nearest[name], right[name], train[name], test[name]) for name in subject.names},
+    }
+
+
+def _cells(rows, cosines, right, pictures, labels, data):
+    return [
+        (
+            pictures[row],
+            f"{data.info.classes[labels[row]]} {cosine:.2f}",
+            retrieval.RIGHT if is_right else retrieval.WRONG,
+        )
+        for row, cosine, is_right in zip(rows, cosines, right, strict=True)
+    ]
+
+
+def _title(name, right):
+    return (
+        f"{name}: test frames (grey), and the training frames nearest to them with their cosine\n"
+        f"green: of the same class, {100 * right.mean():.1f} % of all test frames' neighbours; red: of another"
+    )
+
+
+def _table(right):
+    header = ["neighbours of the same class, %", "the nearest", f"the {SHOWN} nearest"]
+    return [header] + [
+        [name, f"{100 * found[:, 0].mean():.1f}", f"{100 * found.mean():.1f}"] for name, found in right.items()
+    ]
+
+
+def _facts(places, rows, cosines, right, train, test):
+    return [
+        {
+            "query": str(test.frames[place]),
+            "neighbours": train.frames[rows[place]].tolist(),
+            "cosines": [round(float(value), 4) for value in cosines[place]],
+            "right": right[place].tolist(),
+        }
+        for place in places
+    ]
