@@ -1,0 +1,133 @@
+"""--task=robustness: the accuracy of a worse camera's test frames, under other colours, less light and less depth."""
+
+import numpy as np
+
+from keras_simsiam.evaluation import panels, probes, robustness, scores
+from keras_simsiam.evaluation.tasks import knn
+
+# a panel each: what is on its axis, and the conditions by where they are on it; the clean frames are where nothing changed
+_SWEEPS = {
+    "depth cut out, % of the pixels": {0: "clean", 25: "depth −25 %", 50: "depth −50 %"},
+    "hue turned, degrees": {0: "clean", 90: "hue 1/4", 180: "hue 1/2"},
+    "light, stops less": {0: "clean", 2: "dark 1/4", 4: "dark 1/16", 6: "dark 1/64"},
+}
+_COLOURLESS = "no colour"  # a point of its own beside the hues
+_STYLES = {"knn": "o--", "linear": "s-"}
+
+
+def check(subject, data, k, temperature):
+    """Refuses senseless settings of kNN, and unlabelled data.
+
+    Raises:
+        UserError: a setting is not positive; there are no labels.
+    """
+    data.require_labels("robustness")
+    knn.check(subject, data, k, temperature)
+
+
+def run(subject, data, output, k, temperature):
+    """Scores kNN and the linear probe, both of clean training frames, on the test split under each condition.
+
+    Conditions that the encoder cannot see are left out: depth's of an RGB encoder, colour's and light's of an HHA one.
+
+    Args:
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for robustness.png and predictions_robustness.npz: `frames`, `labels`, and int64
+            [conditions,M] by `<probe>: <encoder>`.
+        k, temperature: of kNN.
+
+    Returns:
+        A task's results, with `conditions`, a list, and `accuracy_by_condition`: by probe, encoder and condition a
+        `scores.summarise`.
+
+    Raises:
+        UserError: a sample has no label.
+    """
+    names = conditions(subject.preprocessing.modality)
+    train = data.features(subject, data.train)
+    test = {name: data.features(subject, data.test, name) for name in names}
+    first = test["clean"][subject.names[0]]
+    scores.require_labels(first.labels, f"split {data.test} of {data.info.path}")
+    k = min(k, len(train[subject.names[0]].labels))
+    asked = {"knn": probes.nearest(k, temperature, len(data.info.classes)), "linear": probes.logistic()}
+    predictions = {
+        (probe, encoder): _predict(asked[probe], train[encoder], [test[name][encoder] for name in names])
+        for probe in asked
+        for encoder in subject.names
+    }
+    found = {
+        probe: {
+            encoder: _summaries(first.labels, names, predictions[probe, encoder], len(data.info.classes))
+            for encoder in subject.names
+        }
+        for probe in asked
+    }
+    kept = {f"{probe}: {encoder}": values for (probe, encoder), values in predictions.items()}
+    np.savez_compressed(output / "predictions_robustness.npz", frames=first.frames, labels=first.labels, **kept)
+    titles = {name: probe.title for name, probe in asked.items()}
+    _draw(found, names, titles, output / "robustness.png")
+    return {
+        "protocol": _protocol(asked),
+        "files": ["robustness.png", "predictions_robustness.npz"],
+        "table": _table(found, names, titles),
+        "conditions": names,
+        "accuracy_by_condition": found,
+    }
+
+
+def conditions(modality):
+    """The names of `robustness.CONDITIONS` that an encoder of a modality can see, `clean` the first."""
+    of_depth = set(robustness.OF_DEPTH)
+    unseen = {"rgb": of_depth, "hha": set(robustness.CONDITIONS) - of_depth - {"clean"}, "rgbd": set()}[modality]
+    return [name for name in robustness.CONDITIONS if name not in unseen]
+
+
+def _predict(probe, train, tests):
+    """int64 [conditions,M]; all conditions at once, as the linear probe is fitted anew at each call."""
+    queries = np.concatenate([test.embeddings for test in tests])
+    return np.stack(np.split(probe.classify(train.embeddings, train.labels, queries), len(tests)))
+
+
+def _summaries(labels, names, predictions, num_classes):
+    return {name: scores.summarise(labels, row, num_classes) for name, row in zip(names, predictions, strict=True)}
+
+
+def _protocol(asked):
+    means = "; ".join(f"{name}: {probe.protocol}" for name, probe in asked.items())
+    return (
+        f"test frames changed at their own resolution, before HHA, by draws of seed 0; training frames clean; {means}"
+    )
+
+
+def _table(found, names, titles):
+    columns = [(probe, encoder) for probe in found for encoder in found[probe]]
+    rows = [["top-1 accuracy, %", *(f"{titles[probe]}, {encoder}" for probe, encoder in columns)]]
+    for name in names:
+        rows.append([name, *(f"{100 * found[probe][encoder][name]['top1']:.1f}" for probe, encoder in columns)])
+    return rows
+
+
+def _draw(found, names, titles, path):
+    seen = {label: sweep for label, sweep in _SWEEPS.items() if set(sweep.values()) <= set(names)}
+    figure, places = panels.make(len(seen), width=3.6)
+    for axes, (label, sweep) in zip(places, seen.items(), strict=True):
+        colourless = label.startswith("hue")
+        for probe, by_encoder in found.items():
+            for (encoder, by_name), colour in zip(by_encoder.items(), panels.COLOURS, strict=False):
+                points = dict(sweep)
+                _line(axes, points, by_name, _STYLES[probe], colour, f"{titles[probe]}, {encoder}")
+                if colourless:
+                    _line(axes, {240: _COLOURLESS}, by_name, _STYLES[probe][0], colour, None)
+        axes.set_xticks([*sweep, 240] if colourless else list(sweep), [*sweep, "no\ncolour"] if colourless else None)
+        axes.set(xlabel=label, ylim=(0, 100))
+    places[0].set_ylabel("top-1 accuracy, %; bars: 95 % interval")
+    figure.legend(*places[0].get_legend_handles_labels(), fontsize=8, loc="outside upper center", ncols=2)
+    figure.savefig(path)
+
+
+def _line(axes, points, by_name, style, colour, label):
+    values = [by_name[name] for name in points.values()]
+    middle = np.array([100 * value["top1"] for value in values])
+    bars = np.abs([[100 * bound for bound in value["interval"]] for value in values] - middle[:, None]).T
+    axes.errorbar(list(points), middle, bars, fmt=style, markersize=4, linewidth=1.4, color=colour, label=label)
