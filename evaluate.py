@@ -24,7 +24,16 @@ from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import report, served, sources, store
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.tasks import knn, linear
+from keras_simsiam.evaluation.tasks import (
+    embedding_map,
+    finetune,
+    knn,
+    label_fraction,
+    linear,
+    neighbours,
+    pose,
+    robustness,
+)
 from keras_simsiam.models.encoder import MODALITIES
 from tfrecords import faults, reader
 
@@ -50,6 +59,16 @@ class Settings:
     # of --task=knn
     knn_k: int = 20
     knn_temperature: float = 0.1
+    # of --task=label_fraction and finetune
+    label_fractions: tuple[float, ...] = (0.01, 0.1, 0.2, 0.5, 1.0)
+    labels_per_class: tuple[int, ...] = (1, 5, 10)
+    draws: int = 3
+    finetune_fractions: tuple[float, ...] = (0.1,)
+    finetune_epochs: int = 60
+    finetune_lr: tuple[float, ...] = (0.05, 0.5)
+    cache_gb: float = 8.0
+    # of --task=neighbours
+    neighbour_queries: int = 8
 
     @property
     def network(self):
@@ -65,8 +84,34 @@ TASKS = {
     "linear_sgd": (linear, lambda given: {"recipe": "sgd", "seed": given.seed}),
     "linear_lars": (linear, lambda given: {"recipe": "lars", "seed": given.seed}),
     # few labels
+    "label_fraction": (
+        label_fraction,
+        lambda given: {
+            "fractions": given.label_fractions,
+            "per_class": given.labels_per_class,
+            "number": given.draws,
+            "k": given.knn_k,
+            "temperature": given.knn_temperature,
+            "seed": given.seed,
+        },
+    ),
+    "finetune": (
+        finetune,
+        lambda given: {
+            "fractions": given.finetune_fractions,
+            "number": given.draws,
+            "epochs": given.finetune_epochs,
+            "rates": given.finetune_lr,
+            "cache_gb": given.cache_gb,
+            "seed": given.seed,
+        },
+    ),
     # pictures of the embedding
+    "neighbours": (neighbours, lambda given: {"queries": given.neighbour_queries, "seed": given.seed}),
+    "embedding_map": (embedding_map, lambda given: {"seed": given.seed}),
     # what it keeps, and what it stands
+    "pose": (pose, lambda given: {"seed": given.seed}),
+    "robustness": (robustness, lambda given: {"k": given.knn_k, "temperature": given.knn_temperature}),
     # depth
 }
 
@@ -225,9 +270,38 @@ def define_flags():
     flags.DEFINE_integer("knn_k", 20, "Number of neighbours that vote in kNN.")
     flags.DEFINE_float("knn_temperature", 0.1, "Temperature T of the kNN votes, exp(cosine / T).")
     # few labels
+    _define_numbers("label_fractions", (0.01, 0.1, 0.2, 0.5, 1.0), float, "Shares of the training labels, 0 to 1.")
+    _define_numbers("labels_per_class", (1, 5, 10), int, "Numbers of labels of each class; may be empty.")
+    flags.DEFINE_integer("draws", 3, "Draws of which frames have labels; the mean and deviation are of them.")
+    _define_numbers("finetune_fractions", (0.1,), float, "Shares of the training labels, 0 to 1, to fine-tune on.")
+    flags.DEFINE_integer("finetune_epochs", 60, "Epochs of each fine-tuning.")
+    _define_numbers("finetune_lr", (0.05, 0.5), float, "Base learning rates, of a batch of 256, to choose from.")
+    flags.DEFINE_float("cache_gb", 8.0, "Most memory for the frames that are fine-tuned on, in units of 10⁹ bytes.")
     # pictures of the embedding
+    flags.DEFINE_integer("neighbour_queries", 8, "Test frames in the picture of nearest neighbours.")
     # what it keeps, and what it stands
     # depth
+
+
+def _define_numbers(name, default, kind, text):
+    """A flag of numbers separated by commas."""
+    flags.DEFINE(_Numbers(kind), name, default, text)
+
+
+class _Numbers(flags.ArgumentParser):
+    def __init__(self, kind):
+        self.kind = kind
+
+    def parse(self, argument):
+        if isinstance(argument, tuple):
+            return argument
+        try:
+            return tuple(self.kind(part) for part in argument.split(",") if part)
+        except ValueError:
+            raise ValueError(f"expected numbers separated by commas, got {argument!r}") from None
+
+    def flag_type(self):
+        return "numbers separated by commas"
 
 
 @exit_on_user_error

@@ -1,0 +1,86 @@
+"""A small data set on a turntable, and two small encoders of it, as the tasks are given them."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.augment import Augmentation
+from keras_simsiam.evaluation.data import Data
+from keras_simsiam.evaluation.store import Store
+from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED, Subject
+from keras_simsiam.pipeline import Preprocessing
+
+CLASSES = ("apple", "leaf", "plum")
+COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])
+SIZE = 16
+
+
+def _samples(split, count, depth):
+    """Frames of recordings of ten, one of each class after the other, coloured by their class."""
+    random = np.random.default_rng(len(split))
+    numbers = np.arange(count)
+    labels = numbers % 3
+    images = COLOURS[labels][:, None, None] + random.integers(-40, 40, (count, 20, 24, 3))
+    facts = {
+        "rgb": np.clip(images, 0, 255).astype(np.uint8),
+        "intrinsics": np.tile(np.array([30, 30, 11.5, 9.5], np.float32), (count, 1)),
+        "gravity": np.tile(np.array([0, 1, 0], np.float32), (count, 1)),
+        "label": labels,
+        "instance": labels,
+        "frame": [f"{CLASSES[i % 3]}_1_{1 if split == 'train' else 2}_{i // 3 + 1}" for i in numbers],
+    }
+    if depth:
+        facts["depth"] = random.uniform(0.8, 1.2, (count, 20, 24)).astype(np.float32)
+    return tf.data.Dataset.from_tensor_slices(facts)
+
+
+@pytest.fixture
+def make_data(tmp_path):
+    """A function from (train frames, test frames, depth, change of the test split) to a `Data`."""
+
+    def make(train=36, test=30, depth=False, change=lambda samples: samples):
+        splits = {"train": _samples("train", train, depth), "test": change(_samples("test", test, depth))}
+        counts = {
+            name: types.SimpleNamespace(count=count, unlabelled=0, checksums=())
+            for name, count in (("train", train), ("test", test))
+        }
+        info = types.SimpleNamespace(path="nowhere", splits=counts, classes=CLASSES, has_depth=depth)
+        folder = tmp_path / f"features{len(list(tmp_path.iterdir()))}"
+        return Data(info, "train", "test", splits.__getitem__, str, Store(folder, 1), 16)
+
+    return make
+
+
+def _encoder(names, seed):
+    keras.utils.set_random_seed(seed)
+    view = {name: keras.Input((SIZE, SIZE, 3), name=name) for name in names}
+    x = keras.layers.Concatenate()(list(view.values())) if len(view) > 1 else view[names[0]]
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(6, 3, 2)(x))
+    return keras.Model(view, {"embedding": keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))})
+
+
+@pytest.fixture
+def make_subject():
+    """A function from a modality to a `Subject` of two encoders."""
+
+    def make(modality="rgb"):
+        names = {"rgb": ["rgb"], "rgbd": ["rgb", "hha"]}[modality]
+        return Subject(
+            "nowhere",
+            Preprocessing(modality, SIZE),
+            {TRAINED: "1", UNTRAINED: "2"},
+            lambda: {TRAINED: _encoder(names, 1), UNTRAINED: _encoder(names, 2)},
+            augmentation=Augmentation(SIZE, min_crop=0.5),
+        )
+
+    return make
+
+
+@pytest.fixture
+def output(tmp_path):
+    folder = tmp_path / "output"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,126 @@
+"""What holds of each task: its results are JSON, its files are there, and test labels reach nothing but scores."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
+from keras_simsiam.evaluation.tasks import embedding_map, finetune, label_fraction, neighbours, pose, robustness
+
+FEW = {"fractions": (0.25, 1.0), "number": 2, "seed": 0}
+SETTINGS = {
+    label_fraction: FEW | {"per_class": (1,), "k": 5, "temperature": 0.1},
+    finetune: FEW | {"fractions": (0.25,), "epochs": 2, "rates": (0.5,), "cache_gb": 1.0},
+    neighbours: {"queries": 4, "seed": 0},
+    embedding_map: {"seed": 0},
+    pose: {"seed": 0},
+    robustness: {"k": 5, "temperature": 0.1},
+}
+
+
+def permuted(samples):
+    """The same samples, each with a label of another class."""
+    return samples.map(lambda sample: sample | {"label": (sample["label"] + 1) % 3})
+
+
+@pytest.fixture
+def run(output):
+    def run(task, subject, data, **changes):
+        settings = SETTINGS[task] | changes
+        task.check(subject, data, **settings)
+        return task.run(subject, data, output, **settings)
+
+    return run
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_results_are_json_and_files_are_there(task, run, make_subject, make_data, output):
+    found = run(task, make_subject(), make_data())
+    assert set(json.loads(json.dumps(found))) == set(found)
+    assert all((output / file).stat().st_size > 0 for file in found["files"]) and found["files"]
+    assert "\n" not in found["protocol"]
+    assert len({len(row) for row in found["table"]}) == 1 and len(found["table"]) > 1
+    assert all(isinstance(cell, str) for row in found["table"] for cell in row)
+
+
+@pytest.mark.parametrize("task", [label_fraction, finetune, robustness])
+def test_predictions_do_not_depend_on_the_test_labels(task, run, make_subject, make_data, output):
+    kept = []
+    for change in (lambda samples: samples, permuted):
+        files = run(task, make_subject(), make_data(change=change))["files"]
+        kept.append(dict(np.load(output / next(file for file in files if file.endswith(".npz")))))
+    assert not np.array_equal(kept[0].pop("labels"), kept[1].pop("labels"))
+    for name in kept[0]:
+        np.testing.assert_array_equal(kept[0][name], kept[1][name])
+
+
+def test_neighbours_do_not_depend_on_the_test_labels(run, make_subject, make_data):
+    """Of the queries in the picture some are drawn of each class; who is near to them is a matter of features alone."""
+    clean, moved = (
+        run(neighbours, make_subject(), make_data(change=change), queries=30)["shown"][TRAINED]
+        for change in (lambda samples: samples, permuted)
+    )
+    assert {one["query"]: one["neighbours"] for one in clean} == {one["query"]: one["neighbours"] for one in moved}
+    assert all(all(one["right"]) for one in clean) and not any(any(one["right"]) for one in moved)
+
+
+def test_label_fraction_counts_and_draws(run, make_subject, make_data):
+    found = run(label_fraction, make_subject(), make_data())
+    assert found["labels"] == {"1 a class": 3, "25 %": 9, "100 %": 36}
+    assert found["accuracy_by_labels"]["linear"][TRAINED]["100 %"]["mean"] == 1  # any encoder tells the colours apart
+    by_budget = found["accuracy_by_labels"]["knn"][UNTRAINED]
+    assert [len(by_budget[name]["top1"]) for name in by_budget] == [2, 2, 1]
+    assert by_budget["100 %"]["std"] is None
+
+
+@pytest.mark.parametrize("task", [label_fraction, finetune])
+def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, make_subject, make_data):
+    with pytest.raises(UserError, match="2 of 36 labels are fewer than the 3 classes"):
+        task.check(make_subject(), make_data(), **SETTINGS[task] | {"fractions": (0.05,)})
+
+
+@pytest.mark.parametrize("task", [task for task in SETTINGS if task is not pose])
+def test_unlabelled_data_is_refused(task, make_subject, make_data):
+    data = make_data()
+    data.info.splits["test"].unlabelled = 3
+    with pytest.raises(UserError, match=r"3 of 30 samples without a label: --task=\w+ needs labels"):
+        task.check(make_subject(), data, **SETTINGS[task])
+
+
+def test_pose_needs_recordings(run, make_subject, make_data):
+    with pytest.raises(UserError, match="no recording of 8 frames or more"):
+        run(pose, make_subject(), make_data(train=9, test=9))
+
+
+def test_pose_is_learnt_across_the_splits(run, make_subject, make_data):
+    found = run(pose, make_subject(), make_data())
+    assert found["recordings"] == [f"{name}_1_{video}" for name in ("apple", "leaf", "plum") for video in (1, 2)]
+    assert found["errors"]["within"][TRAINED]["predictions"] == 66
+    assert found["errors"]["across"][TRAINED]["predictions"] == 66
+    assert found["difference"]["within"]["verdict"] in ("tie", "differs")
+
+
+def test_robustness_leaves_out_what_an_encoder_cannot_see(run, make_subject, make_data):
+    assert robustness.conditions("rgb") == [name for name in robustness.conditions("rgbd") if "depth" not in name]
+    assert robustness.conditions("hha") == ["clean", "depth −25 %", "depth −50 %"]
+    found = run(robustness, make_subject("rgbd"), make_data(train=9, test=6, depth=True))
+    assert len(found["conditions"]) == 9
+    clean = found["accuracy_by_condition"]["linear"][TRAINED]["clean"]["top1"]
+    assert clean == 1  # the colours are told apart by any encoder
+
+
+def test_a_map_needs_three_frames(run, make_subject, make_data):
+    run(embedding_map, make_subject(), make_data(test=3))
+    with pytest.raises(UserError, match="has 2 frames"):
+        run(embedding_map, make_subject(), make_data(test=2))
+
+
+def test_neighbours_show_depth_where_there_is_some(run, make_subject, make_data, output):
+    heights = []
+    for depth in (False, True):
+        run(neighbours, make_subject(), make_data(depth=depth))
+        heights.append(imread(output / "neighbours.png").shape[0])
+    assert heights[1] > 1.5 * heights[0]
