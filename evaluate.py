@@ -124,7 +124,6 @@ TASKS = {
     # pictures of the embedding
     "neighbours": (neighbours, lambda given: {"queries": given.neighbour_queries, "seed": given.seed}),
     "embedding_map": (embedding_map, lambda given: {"seed": given.seed}),
-    # what it keeps, and what it stands
     "pose": (pose, lambda given: {"seed": given.seed}),
     "robustness": (robustness, lambda given: {"k": given.knn_k, "temperature": given.knn_temperature}),
     # depth
@@ -295,7 +294,6 @@ def define_flags():
     flags.DEFINE_float("cache_gb", 8.0, "Most memory for the frames that are fine-tuned on, in units of 10⁹ bytes.")
     # pictures of the embedding
     flags.DEFINE_integer("neighbour_queries", 8, "Test frames in the picture of nearest neighbours.")
-    # what it keeps, and what it stands
     # depth
     flags.DEFINE_list("depth_strategy", ["probe"], "What learns depth, of probe (the decoder), finetune, switch.")
     flags.DEFINE_enum("depth_decoder", "blocks", list(decoder.DECODERS), "Of the last map alone, or of all stages.")

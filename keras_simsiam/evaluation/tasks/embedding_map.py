@@ -51,7 +51,7 @@ def run(subject, data, output, seed):
     places = np.sort(np.random.default_rng(seed).permutation(len(labels))[:FRAMES])
     maps = {name: _maps(test[name].embeddings[places], seed) for name in subject.names}
     _draw(maps, labels[places], data.info.classes, output / "embedding_map.png")
-    _write_projector(subject, data, test[subject.names[0]], places, output / "projector")
+    _write_projector(data, test[subject.names[0]], places, output / "projector")
     trust = {name: {kind: kept for kind, (_, _, kept) in by_kind.items()} for name, by_kind in maps.items()}
     return {
         "protocol": (
@@ -95,10 +95,11 @@ def _maps(embeddings, seed):
     }
 
 
-def _write_projector(subject, data, found, places, folder):
+def _write_projector(data, found, places, folder):
     wanted = tf.constant(places)
     chosen = data.read(data.test).enumerate().filter(lambda place, _: tf.reduce_any(place == wanted))
-    batches = pipeline.clean_batches(chosen.map(lambda _, sample: sample), subject.preprocessing, data.batch_size)
+    seen = pipeline.Preprocessing("rgb", projector.THUMBNAIL)  # whatever the encoder sees: people know colours
+    batches = pipeline.clean_batches(chosen.map(lambda _, sample: sample), seen, data.batch_size)
     thumbnails = []
     for _ in projector.with_thumbnails(batches, thumbnails):
         pass

@@ -33,7 +33,7 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
 
     Raises:
         UserError: fewer labels than classes at a fraction; a value out of range; there are no labels, or fewer than two a
-            class.
+            class; the encoder is an export.
     """
     data.require_labels("finetune")
     draws.check(fractions, (), number, data, "--finetune_fractions")
@@ -44,6 +44,7 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
             f"split {data.train} of {data.info.path} has fewer than two frames a class: --task=finetune needs some of each to "
             "learn from and some to validate by"
         )
+    _ = subject.encoders  # an export has none that could be trained, and says so
 
 
 def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed):

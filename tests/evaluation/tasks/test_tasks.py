@@ -36,6 +36,7 @@ def run(output):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SETTINGS)
 def test_results_are_json_and_files_are_there(task, run, make_subject, make_data, output):
     found = run(task, make_subject(), make_data())
@@ -46,6 +47,7 @@ def test_results_are_json_and_files_are_there(task, run, make_subject, make_data
     assert all(isinstance(cell, str) for row in found["table"] for cell in row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [label_fraction, finetune, robustness])
 def test_predictions_do_not_depend_on_the_test_labels(task, run, make_subject, make_data, output):
     kept = []
@@ -57,6 +59,7 @@ def test_predictions_do_not_depend_on_the_test_labels(task, run, make_subject, m
         np.testing.assert_array_equal(kept[0][name], kept[1][name])
 
 
+@pytest.mark.slow
 def test_neighbours_do_not_depend_on_the_test_labels(run, make_subject, make_data):
     """Of the queries in the picture some are drawn of each class; who is near to them is a matter of features alone."""
     clean, moved = (
@@ -103,13 +106,10 @@ def test_pose_is_learnt_across_the_splits(run, make_subject, make_data):
     assert found["difference"]["within"]["verdict"] in ("tie", "differs")
 
 
-def test_robustness_leaves_out_what_an_encoder_cannot_see(run, make_subject, make_data):
+def test_robustness_leaves_out_what_an_encoder_cannot_see():
     assert robustness.conditions("rgb") == [name for name in robustness.conditions("rgbd") if "depth" not in name]
     assert robustness.conditions("hha") == ["clean", "depth −25 %", "depth −50 %"]
-    found = run(robustness, make_subject("rgbd"), make_data(train=9, test=6, depth=True))
-    assert len(found["conditions"]) == 9
-    clean = found["accuracy_by_condition"]["linear"][TRAINED]["clean"]["top1"]
-    assert clean == 1  # the colours are told apart by any encoder
+    assert len(robustness.conditions("rgbd")) == 9
 
 
 def test_a_map_needs_three_frames(run, make_subject, make_data):
@@ -118,6 +118,7 @@ def test_a_map_needs_three_frames(run, make_subject, make_data):
         run(embedding_map, make_subject(), make_data(test=2))
 
 
+@pytest.mark.slow
 def test_neighbours_show_depth_where_there_is_some(run, make_subject, make_data, output):
     heights = []
     for depth in (False, True):
