@@ -63,9 +63,9 @@ def import_encoder(settings):
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         architecture = torch_names.recognise(shapes)
         heads = torch_names.check(shapes, architecture)
-        weights = _weights(tensors, architecture)
     except UserError as error:
         raise UserError(f"--checkpoint={path}: {error}") from error
+    weights = _weights(path, tensors, architecture)
     size = settings.image_size or _SIZES[architecture.stem]
     encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
     fill(encoder, weights, architecture, settings.mean, settings.std)
@@ -117,14 +117,14 @@ def _made(layer):
     return int(number) if number.isdecimal() else 0
 
 
-def _weights(tensors, architecture):
+def _weights(path, tensors, architecture):
     """The encoder's arrays, float32, by their names."""
     names = [f"{name}.weight" for name, _, _ in torch_names.layers(architecture)]
     names += [f"{norm}.{weight}" for _, norm, _ in torch_names.layers(architecture) for weight in torch_names.NORM]
     weights = {name: np.asarray(tensors[name].load(), np.float32) for name in names}
     wrong = [name for name, array in weights.items() if not np.all(np.isfinite(array))]
     if wrong:
-        raise UserError(f"{wrong[0]} has numbers that are not finite: its training has diverged, give an earlier one")
+        raise UserError(f"{path}: {wrong[0]} has numbers that are not finite: its training has diverged, give another")
     return weights
 
 

@@ -63,7 +63,9 @@ def read(path):
             Python's own dicts, lists, tuples, numbers and strings. `Tensor.load` raises it where the numbers are damaged.
     """
     with refusing(path):
-        return _flattened((_zipped if zipfile.is_zipfile(path) else _legacy)(path))
+        with open(path, "rb") as stream:
+            zip_format = stream.read(2) == b"PK"
+        return _flattened((_zipped if zip_format else _legacy)(path))
 
 
 @contextlib.contextmanager

@@ -164,7 +164,8 @@ def test_nested_dicts_end(tmp_path):
 
 def test_refuses_what_torch_save_did_not_write(tmp_path):
     path = tmp_path / "file.pth"
-    for content in (b"", b"text", bytes(1000), np.random.default_rng(0).bytes(1000), pickle.dumps({"weight": 1})):
+    cut = (GOLDEN / FILES[0]).read_bytes()[:3000]
+    for content in (b"", b"text", cut, bytes(1000), np.random.default_rng(0).bytes(1000), pickle.dumps({"weight": 1})):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"file\.pth: damaged"):
             read(str(path))
