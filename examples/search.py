@@ -1,0 +1,192 @@
+"""Finds the frames of a folder that look most like some of them, by the embeddings of an exported encoder.
+
+python -m examples.search --model=serving/rgb/1 --input=rgbd-dataset --rgb='*/*/*_crop.png' --depth= --index=index.npz \\
+  --query=apple/apple_1/apple_1_2_1 --output=neighbours.png
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+
+import fnmatch
+import typing
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from tfrecords.sources import folder
+
+
+class Index(typing.NamedTuple):
+    """The embeddings of a folder's frames."""
+
+    names: np.ndarray  # str [N]
+    pictures: np.ndarray  # str [N], paths of the colour images
+    vectors: np.ndarray  # float32 [N,D], of length 1
+
+
+def build(model, plan):
+    """Embeds every frame of a plan.
+
+    Args:
+        model: folder of one version of an exported encoder.
+        plan: what `tfrecords.sources.folder.plan` found.
+
+    Returns:
+        An `Index`.
+
+    Raises:
+        UserError: `model` is no SavedModel, it needs depth and there is none, or a file cannot be read.
+    """
+    try:
+        loaded = tf.saved_model.load(model)
+    except OSError as error:
+        raise UserError(f"--model={model} is no SavedModel: give a version's folder, such as serving/rgb/1") from error
+    embed = loaded.signatures["serving_default"]
+    references = plan.splits["train"]
+    vectors = [_embedding(embed, plan.load(reference)) for reference in references]
+    paths = [os.path.abspath(reference.color_path) for reference in references]
+    return Index(np.array([reference.name for reference in references]), np.array(paths), np.array(vectors))
+
+
+def _embedding(embed, frame):
+    """A frame's embedding, float32 [D] of length 1; the model takes the files as they are."""
+    parts = {
+        "image": frame.rgb,
+        "depth": frame.depth,
+        "units_per_metre": frame.units_per_metre,
+        "intrinsics": frame.intrinsics,
+        "gravity": frame.gravity,
+    }
+    specs = embed.structured_input_signature[1]
+    if "depth" in specs and frame.depth is None:
+        raise UserError("--depth is empty, but the model looks at depth: give the pattern of the depth images")
+    found = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})["embedding"][0]
+    return tf.math.l2_normalize(found).numpy()
+
+
+def neighbours(index, query, count, among="*"):
+    """The frames nearest to one of the index by cosine, nearest first; itself left out.
+
+    Args:
+        index: an `Index`.
+        query: the frame's name.
+        count: how many, at most.
+        among: pattern of the names that may be found, with `*`, `?` and `[…]` (fnmatch; `*` matches `/` too).
+
+    Returns:
+        (places in the index, cosines), each [count] or shorter.
+
+    Raises:
+        UserError: there is no frame of that name, or none to be found.
+    """
+    if query not in index.names:
+        raise UserError(f"--query={query}: no frame of that name; they are called {', '.join(index.names[:3])}, …")
+    kept = [place for place, name in enumerate(index.names) if name != query and fnmatch.fnmatchcase(name, among)]
+    if not kept:
+        raise UserError(f"--among={among} matches no frame; they are called {', '.join(index.names[:3])}, …")
+    cosines = index.vectors[kept] @ index.vectors[list(index.names).index(query)]
+    nearest = np.argsort(-cosines, kind="stable")[:count]
+    return np.array(kept)[nearest], cosines[nearest]
+
+
+def draw(index, found, path):
+    """Draws a row for each query: the frame, and its neighbours with their names and cosines.
+
+    Args:
+        index: an `Index`.
+        found: dict from a query's name to what `neighbours` gave.
+        path: the PNG file to write.
+    """
+    columns = 1 + max(len(nearest) for nearest, _ in found.values())
+    figure = Figure(figsize=(1.5 * columns, 1.8 * len(found)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(found), columns, squeeze=False)
+    for row, (query, (nearest, cosines)) in zip(grid, found.items(), strict=True):
+        titles = ["query", *(f"{cosine:.3f}" for cosine in cosines)]
+        places = [list(index.names).index(query), *nearest]
+        for axes in row:
+            axes.set_axis_off()
+        for axes, title, place in zip(row, titles, places, strict=False):
+            axes.imshow(tf.io.decode_image(tf.io.read_file(index.pictures[place]), 3, expand_animations=False))
+            axes.set_title(f"{os.path.basename(index.names[place])}\n{title}", fontsize=7)
+    figure.savefig(path)
+
+
+def opened(path, model, plan):
+    """The index in a file; built and written there where there is none.
+
+    Args:
+        path: the .npz file.
+        model: as for `build`.
+        plan: as for `build`.
+
+    Returns:
+        An `Index`.
+
+    Raises:
+        UserError: the file is no index, or is of another model or of other frames; as for `build`.
+    """
+    names = [reference.name for reference in plan.splits["train"]]
+    if not os.path.exists(path):
+        print(f"embedding {len(names)} frames", flush=True)
+        index = build(model, plan)
+        partial = path.removesuffix(".npz") + ".partial.npz"
+        np.savez_compressed(partial, model=os.path.abspath(model), **index._asdict())
+        os.replace(partial, path)
+        return index
+    try:
+        with np.load(path) as arrays:
+            made_with, index = str(arrays["model"]), Index(**{field: arrays[field] for field in Index._fields})
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"--index={path} is no index of this command: give another file's name") from error
+    if made_with != os.path.abspath(model) or index.names.tolist() != names:
+        raise UserError(f"--index={path} is of another model or other frames: delete it, or give another")
+    return index
+
+
+def define_flags():
+    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    flags.DEFINE_string("model", None, "A version's folder of an exported encoder, serving/rgb/1.", required=True)
+    flags.DEFINE_string("input", None, "The folder to search.", required=True)
+    flags.DEFINE_string("rgb", "rgb/*", "Pattern of its colour images; a frame's name is what the wildcards match.")
+    flags.DEFINE_string("depth", "depth/*", "Pattern of its depth images; empty for a model of colour alone.")
+    flags.DEFINE_string("camera", None, "fx,fy,cx,cy; by default from the camera.json beside or above the images.")
+    flags.DEFINE_float("units_per_metre", None, "Depth value of one metre, where no camera.json tells it.")
+    flags.DEFINE_string("index", None, "File of the embeddings, .npz; made if it is not there.", required=True)
+    flags.DEFINE_list("query", None, "Names of frames to look for, separated by commas.", required=True)
+    flags.DEFINE_integer("count", 6, "Neighbours of each.", lower_bound=1)
+    flags.DEFINE_string("among", "*", "Pattern of the names to find: frames of one video are nearly the same picture.")
+    flags.DEFINE_string("output", None, "Picture to write, .png.", required=True)
+
+
+@exit_on_user_error
+def main(argv):
+    """The command."""
+    if len(argv) > 1:
+        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
+    values = flags.FLAGS
+    for name, ending in (("index", ".npz"), ("output", ".png")):
+        if not values[name].value.endswith(ending):
+            raise UserError(f"--{name}={values[name].value}: give a file's name that ends in {ending}")
+        if not os.path.isdir(os.path.dirname(values[name].value) or "."):
+            raise UserError(f"--{name}={values[name].value}: there is no such folder; make it first")
+    camera = {"camera": values.camera, "units_per_metre": values.units_per_metre}
+    plan = folder.plan(values.input, values.rgb, values.depth, **camera)
+    index = opened(values.index, values.model, plan)
+    found = {name: neighbours(index, name, values.count, values.among) for name in values.query}
+    for name, (nearest, cosines) in found.items():
+        listed = (f"{index.names[place]} ({cosine:.3f})" for place, cosine in zip(nearest, cosines, strict=True))
+        print(f"{name}: {', '.join(listed)}")
+    draw(index, found, values.output)
+    print(f"written: {values.output}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main, flags_parser=parse_flags)

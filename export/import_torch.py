@@ -1,0 +1,197 @@
+"""Makes a run directory of a ResNet-18 or -50 that was trained in PyTorch. PyTorch itself is not needed.
+
+python -m export.import_torch --checkpoint=resnet50.pth --workdir=runs/torchvision
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+from tensorflow import keras
+
+from export import safetensors, torch_names, torch_pickle
+from keras_simsiam import disk
+from keras_simsiam.config import RunConfig, open_workdir
+from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.models.encoder import build_encoder
+
+_SIZES = {"imagenet": 224, "cifar": 32}  # what a stem was made for
+_COMMENT = """\
+# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, stem and width
+# describe it; the others are defaults, and say nothing of its training.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The command line; each field is the flag of its name."""
+
+    checkpoint: str
+    workdir: str
+    prefix: str | None
+    image_size: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def import_encoder(settings):
+    """Writes the run directory.
+
+    Args:
+        settings: `Settings`.
+
+    Returns:
+        The content of its imported.json: a dict of `checkpoint`, `sha256`, `architecture`, `prefix`, `left_out`, `mean`, `std`.
+
+    Raises:
+        UserError: a flag cannot be, the checkpoint cannot be read or is of another network, or the workdir is not empty.
+    """
+    _check(settings)
+    path = settings.checkpoint
+    found = (safetensors if path.endswith(".safetensors") else torch_pickle).read(path)
+    try:
+        prefix = torch_names.find_prefix(found, settings.prefix)
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        architecture = torch_names.recognise(shapes)
+        heads = torch_names.check(shapes, architecture)
+    except UserError as error:
+        raise UserError(f"--checkpoint={path}: {error}") from error
+    weights = _weights(path, tensors, architecture)
+    size = settings.image_size or _SIZES[architecture.stem]
+    encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
+    fill(encoder, weights, architecture, settings.mean, settings.std)
+    facts = {
+        "checkpoint": os.path.basename(path),
+        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "architecture": architecture._asdict(),
+        "prefix": prefix,
+        "left_out": sorted({name.split(".")[0] for name in heads}),
+        "mean": settings.mean,
+        "std": settings.std,
+    }
+    config = RunConfig("", settings.workdir, modality="rgb", image_size=size, **architecture._asdict())
+    _write(config, encoder, facts)
+    return facts
+
+
+def fill(encoder, weights, architecture, mean, std):
+    """Puts PyTorch's weights into an encoder.
+
+    Args:
+        encoder: what `build_encoder` makes of modality `rgb` and the architecture.
+        weights: dict from PyTorch's name to a float32 array, a kernel being [out, in, height, width].
+        architecture: `torch_names.Architecture`.
+        mean: of an input in 0..1, three numbers: what the network was trained with (torchvision's `Normalize`).
+        std: the same, above 0.
+    """
+    tower = encoder.get_layer("rgb_tower")
+    normalisation = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Rescaling))
+    normalisation.scale = [1 / s for s in std]
+    normalisation.offset = [-m / s for m, s in zip(mean, std, strict=True)]
+    network = tower.get_layer(architecture.backbone).layers
+    convolutions, norms = (
+        sorted((layer for layer in network if isinstance(layer, kind)), key=_made)
+        for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization)
+    )
+    names = torch_names.layers(architecture)
+    for convolution, norm, (name, norm_name, _) in zip(convolutions, norms, names, strict=True):
+        convolution.set_weights([weights[f"{name}.weight"].transpose(2, 3, 1, 0)])
+        norm.set_weights([weights[f"{norm_name}.{weight}"] for weight in torch_names.NORM])
+
+
+def _made(layer):
+    """When a layer was made among those of its kind, by the number that Keras puts behind its name.
+
+    models/resnet.py makes them in torchvision's order. A functional model lists them in another, where branches meet.
+    """
+    number = layer.name.rpartition("_")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _weights(path, tensors, architecture):
+    """The encoder's arrays, float32, by their names."""
+    names = [f"{name}.weight" for name, _, _ in torch_names.layers(architecture)]
+    names += [f"{norm}.{weight}" for _, norm, _ in torch_names.layers(architecture) for weight in torch_names.NORM]
+    weights = {name: np.asarray(tensors[name].load(), np.float32) for name in names}
+    wrong = [name for name, array in weights.items() if not np.all(np.isfinite(array))]
+    if wrong:
+        raise UserError(f"{path}: {wrong[0]} has numbers that are not finite: its training has diverged, give another")
+    return weights
+
+
+def _check(settings):
+    folder = Path(settings.workdir)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"--workdir={folder} is there already; give a new or an empty folder")
+    if settings.image_size is not None and settings.image_size < 1:
+        raise UserError(f"--image_size={settings.image_size}: must be at least 1")
+    for name, low in (("mean", -np.inf), ("std", 0)):
+        values = getattr(settings, name)
+        if len(values) != 3 or not all(low < value < np.inf for value in values):
+            raise UserError(
+                f"--{name}: give three numbers{' above 0' if low == 0 else ''}, of red, green and blue in 0..1"
+            )
+
+
+def _write(config, encoder, facts):
+    """Writes the folder; one that cannot be finished is taken away again."""
+    folder = Path(config.workdir)
+    try:
+        open_workdir(config)
+        with disk.writing(folder):
+            flagfile = folder / "flags.txt"
+            flagfile.write_text(_COMMENT + flagfile.read_text())
+            (folder / "imported.json").write_text(json.dumps(facts, indent=2) + "\n")
+            encoder.save(folder / "encoder.keras")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _numbers(name, values):
+    try:
+        return tuple(map(float, values))
+    except ValueError as error:
+        raise UserError(f"--{name}={','.join(values)}: give three numbers, of red, green and blue in 0..1") from error
+
+
+def define_flags():
+    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    flags.DEFINE_string("checkpoint", None, "What torch.save wrote, or a .safetensors file.", required=True)
+    flags.DEFINE_string("workdir", None, "Run directory to make.", required=True)
+    flags.DEFINE_string("prefix", None, "What stands before conv1.weight in the checkpoint's names; found if left out.")
+    flags.DEFINE_integer("image_size", None, "Side of an image in pixels; by default 224, and 32 with CIFAR's stem.")
+    flags.DEFINE_list(
+        "mean", ["0.485", "0.456", "0.406"], "Mean of RGB in 0..1 that it was trained with; 0,0,0 for none."
+    )
+    flags.DEFINE_list("std", ["0.229", "0.224", "0.225"], "Standard deviation, the same; 1,1,1 for none.")
+
+
+@exit_on_user_error
+def main(argv):
+    """The command."""
+    if len(argv) > 1:
+        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
+    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Settings)}
+    values |= {name: _numbers(name, values[name]) for name in ("mean", "std")}
+    settings = Settings(**values)
+    facts = import_encoder(settings)
+    print(" ".join(f"{name}={value}" for name, value in facts["architecture"].items()), f"prefix={facts['prefix']}")
+    print(f"left out: {', '.join(facts['left_out']) or 'nothing'}")
+    print(
+        f"written: {settings.workdir}; python evaluate.py --encoder={settings.workdir} --data_dir=… says what it is worth"
+    )
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main, flags_parser=parse_flags)

@@ -1,0 +1,146 @@
+"""What a ResNet's weights are called in PyTorch, and which ResNet the names and shapes of a checkpoint are of."""
+
+import re
+import typing
+
+from keras_simsiam.errors import UserError
+from keras_simsiam.models.resnet import BACKBONES
+
+NORM = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras's BatchNormalization
+_STEMS = {7: "imagenet", 3: "cifar"}  # by the side of the first convolution
+_MOVING_COPIES = ("encoder_k",)  # MoCo's keys, an average of the encoder that is meant
+
+
+class Architecture(typing.NamedTuple):
+    """A ResNet, by the arguments of keras_simsiam.models.resnet."""
+
+    backbone: str
+    stem: str
+    width: int
+
+
+def find_prefix(names, wanted=None):
+    """What stands before the names of the network: `state_dict.module.encoder.` in SimSiam's checkpoints.
+
+    Args:
+        names: the checkpoint's.
+        wanted: the prefix that the user gave, its last dot optional; None: the only one, MoCo's moving copy set aside.
+
+    Returns:
+        A prefix, empty or with a dot at its end.
+
+    Raises:
+        UserError: there is no ResNet, none of that prefix, or several to choose from.
+    """
+    firsts = [name for name in names if name == "conv1.weight" or name.endswith(".conv1.weight")]
+    prefixes = sorted(first.removesuffix("conv1.weight") for first in firsts)
+    prefixes = [prefix for prefix in prefixes if f"{prefix}layer1.0.conv1.weight" in names]
+    if not prefixes:
+        raise UserError(
+            "no ResNet with the names of torchvision (conv1.weight, layer1.0.conv1.weight, …): give another"
+        )
+    listed = ", ".join(f"--prefix={prefix}" for prefix in prefixes)
+    if wanted is not None:
+        wanted = wanted if wanted.endswith(".") or not wanted else f"{wanted}."
+        if wanted not in prefixes:
+            raise UserError(f"no ResNet of that prefix: there is {listed}")
+        return wanted
+    originals = [prefix for prefix in prefixes if not set(prefix.split(".")) & set(_MOVING_COPIES)]
+    if len(originals) != 1:
+        raise UserError(f"several networks: choose {listed}")
+    return originals[0]
+
+
+def recognise(shapes):
+    """The ResNet that a checkpoint holds.
+
+    Args:
+        shapes: dict from name, without its prefix, to shape.
+
+    Returns:
+        An `Architecture`; whether every weight is there and fits, `check` says.
+
+    Raises:
+        UserError: it is no ResNet that keras_simsiam.models.resnet can build.
+    """
+    first = tuple(shapes["conv1.weight"])
+    if len(first) != 4 or first[1] != 3 or first[2] not in _STEMS or first[2] != first[3]:
+        raise UserError(
+            f"conv1.weight has shape {list(first)}: only [N,3,7,7] and [N,3,3,3], of RGB images, can be taken"
+        )
+    matches = filter(None, map(re.compile(r"layer([1-4])\.(\d+)\.conv1\.weight").fullmatch, shapes))
+    stages = [match[1] for match in matches]
+    blocks = tuple(stages.count(stage) for stage in "1234")
+    bottleneck = "layer1.0.conv3.weight" in shapes
+    for name, built in BACKBONES.items():
+        if built == (blocks, bottleneck):
+            return Architecture(name, _STEMS[first[2]], first[0])
+    kind = "bottlenecks" if bottleneck else "blocks of two convolutions"
+    raise UserError(f"a ResNet of {'+'.join(map(str, blocks))} {kind}: only {' and '.join(BACKBONES)} can be taken")
+
+
+def layers(architecture):
+    """The convolutions of a ResNet with the BatchNorm after each, in torchvision's order.
+
+    Args:
+        architecture: an `Architecture`.
+
+    Returns:
+        A list of (name of the convolution, name of the BatchNorm, the kernel's shape [out, in, height, width]).
+    """
+    blocks, bottleneck = BACKBONES[architecture.backbone]
+    side = next(side for side, stem in _STEMS.items() if stem == architecture.stem)
+    found = [("conv1", "bn1", (architecture.width, 3, side, side))]
+    channels = architecture.width
+    for stage, count in enumerate(blocks):
+        width = architecture.width * 2**stage
+        for block in range(count):
+            name, out = f"layer{stage + 1}.{block}", width * 4 if bottleneck else width
+            sides, widths = ((1, 3, 1), (width, width, out)) if bottleneck else ((3, 3), (width, out))
+            inputs = (channels, *widths)
+            for place, (side, filters) in enumerate(zip(sides, widths, strict=True)):
+                kernel = (filters, inputs[place], side, side)
+                found.append((f"{name}.conv{place + 1}", f"{name}.bn{place + 1}", kernel))
+            if block == 0 and (stage > 0 or channels != out):
+                found.append((f"{name}.downsample.0", f"{name}.downsample.1", (out, channels, 1, 1)))
+            channels = out
+    return found
+
+
+def check(shapes, architecture):
+    """Refuses a checkpoint whose network is not the recognised one, weight for weight.
+
+    Args:
+        shapes: dict from name, without its prefix, to shape.
+        architecture: an `Architecture`.
+
+    Returns:
+        The names that are no part of the encoder, sorted: the classifier or projector, and what else is no convolution,
+        BatchNorm or stage.
+
+    Raises:
+        UserError: weights are missing, have another shape, or have no place in the network; the first few are named.
+    """
+    expected = {}
+    for convolution, norm, kernel in layers(architecture):
+        expected[f"{convolution}.weight"] = kernel
+        expected |= {f"{norm}.{weight}": kernel[:1] for weight in NORM}
+    kind = f"a {architecture.backbone} of width {architecture.width}"
+    _refuse(f"of {kind} there is no", [name for name in expected if name not in shapes])
+    _refuse(
+        f"not {kind}: of another shape",
+        [
+            f"{name} {list(shapes[name])}, not {list(shape)}"
+            for name, shape in expected.items()
+            if shapes[name] != shape
+        ],
+    )
+    others = sorted(name for name in shapes if name not in expected and not name.endswith(".num_batches_tracked"))
+    _refuse(f"{kind} has no", [name for name in others if re.match(r"(conv|bn|layer|downsample)\d*\.", name)])
+    return others
+
+
+def _refuse(what, names):
+    if names:
+        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise UserError(f"{what} {', '.join(names[:3])}{rest}: give the checkpoint of a plain ResNet, as it was saved")
