@@ -68,7 +68,7 @@ def _size(folder):
 
 
 def _print_ratio(model, frame):
-    """In turns, and by the lower quartile: what else the machine does burdens the longest calls most."""
+    """In turns. What else a machine does burdens the longest calls most, and the least of many calls the least."""
     whole = client.tensors([frame])
     ways = {"bytes to embedding": lambda: model.run("serving_default", whole), **_parts(frame)}
     times = {name: [] for name in ways}
@@ -78,13 +78,12 @@ def _print_ratio(model, frame):
             call()
             if repeat >= 3:
                 times[name].append(1000 * (time.perf_counter() - start))
-    quartiles = {name: np.percentile(values, 25) for name, values in times.items()}
-    for name, quartile in quartiles.items():
-        print(
-            f"{name}: {quartile:.1f} ms (lower quartile of {flags.FLAGS.repeats}; median {np.median(times[name]):.1f})"
-        )
-    total = quartiles.pop("bytes to embedding")
-    print(f"bytes to embedding / sum of the parts: {total / sum(quartiles.values()):.2f}")
+    print("| | " + " | ".join(times) + " | bytes to embedding / sum of the parts |")
+    print("|---|" + "---|" * (len(times) + 1))
+    for name, percentile in (("least, ms", 0), ("lower quartile, ms", 25), ("median, ms", 50)):
+        total, *parts = (np.percentile(values, percentile) for values in times.values())
+        cells = [f"{value:.1f}" for value in (total, *parts)]
+        print(f"| {name} | {' | '.join(cells)} | {total / sum(parts):.2f} |")
 
 
 def _parts(frame):
@@ -119,6 +118,7 @@ def _parts(frame):
 
 
 def _print_clients(address, frame):
+    _ask(address, frame, 1)  # the first request takes seconds
     print("| clients | p50, ms | p99, ms | frames a second |")
     print("|---|---|---|---|")
     for clients in CLIENTS:
