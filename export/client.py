@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: i
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from export import transport
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
@@ -137,6 +137,7 @@ def define_flags():
 @exit_on_user_error
 def main(argv):
     """The command."""
+    logging.set_verbosity(logging.ERROR)  # each attempt at a server that is not there would warn
     values = flags.FLAGS
     camera = camera_file.given(values.camera, values.camera_file)
     gravity = camera_file.parse_gravity(values.gravity, "estimate")

@@ -141,7 +141,7 @@ def _mistake(server, timeout, code, message):
         return UserError(f"--server={server} did not answer within {timeout:g} s: give it more with --timeout")
     if code == "UNAVAILABLE":
         return UserError(
-            f"--server={server} cannot be reached: or has too much to do: is it running, and is this its address?"
+            f"--server={server} cannot be reached or has too much to do: is it running, and is this its address?"
         )
     return UserError(f"--server={server} answers {code}: {sentence(message)}")
 
