@@ -13,18 +13,21 @@ from pathlib import Path
 import tensorflow as tf
 from absl import app, flags, logging
 
-from export import serving
+from export import card, graph, signatures, warmup
 from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 
 
-def export(encoder, preprocessing, output):
+def export(encoder, preprocessing, output, batching=None, origin=None):
     """Writes the next version of a model folder, all at once: a server that watches it never sees half of one.
 
     Args:
-        encoder: a functional model from a view to a dict with `embedding`.
+        encoder: a functional model from a view to a dict with `embedding` and feature maps.
         preprocessing: the `Preprocessing` that the encoder was trained for.
-        output: the model folder, `<output>/<version>/saved_model.pb`; made if there is none.
+        output: the model folder, `<output>/<version>/saved_model.pb`; made if there is none. Beside the graph a version has
+            requests to warm up with and a model card, in assets.extra.
+        batching: a `graph.Batching`; None: its defaults.
+        origin: what the model card says of the encoder, as `card.of_run` returns it; None: nothing.
 
     Returns:
         The Path of the version's folder, 1 in a new model folder.
@@ -38,10 +41,12 @@ def export(encoder, preprocessing, output):
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output={output} cannot be made ({error.strerror}): choose another") from error
-    module, signatures = serving.servable(encoder, preprocessing)
+    module, functions = graph.servable(encoder, preprocessing, batching)
     partial = output / f".{version.name}-{os.getpid()}"  # a server looks at whole numbers only
     try:
-        tf.saved_model.save(module, str(partial), signatures)
+        tf.saved_model.save(module, str(partial), functions)
+        warmup.write(partial, preprocessing.modality)
+        card.write(partial, output.name, origin or {}, preprocessing.modality)
         partial.rename(version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -63,14 +68,21 @@ def next_version(output):
     return 1 + max((int(entry.name) for entry in entries), default=0)
 
 
+_OUTPUTS = {
+    "serving_default": "embedding float32 [B,D]",
+    "tensors": "embedding float32 [B,D]",
+    "features_map": "c2 … c5, map float32 [B,h,w,C]",
+}
+
+
 def summary(version, modality):
     """What the command prints: where the model is, its signatures, and five lines of Python that call it."""
-    lines = [f"SavedModel: {version}", "output: embedding float32 [B,D]; inputs, B samples along the first axis:"]
-    for signature in serving.INPUTS:
-        lines.append(f"  signature {signature}")
-        for name, shape, dtype, description in serving.inputs(signature, modality):
-            sizes = "".join(f",{size or '*'}" for size in shape[1:])
-            lines.append(f"    {name:16}{dtype.name:8} {'[B' + sizes + ']':10} {description}")
+    lines = [f"SavedModel: {version}", f"model card: {version / card.PLACES[1]}", "signatures, of B samples each:"]
+    for signature in signatures.SIGNATURES:
+        lines.append(f"  {signature} → {_OUTPUTS[signature]}")
+        for row in signatures.inputs(signature, modality):
+            sizes = "".join(f",{size or '*'}" for size in row.shape[1:])
+            lines.append(f"    {row.name:16}{row.dtype.name:8} {'[B' + sizes + ']':10} {row.description}")
     return "\n".join([*lines, "", "to call it, in Python:", "", snippet(version, modality)])
 
 
@@ -83,7 +95,7 @@ def snippet(version, modality):
         "intrinsics": "[[570.3, 570.3, 319.0, 239.0]]",
         "gravity": "[[0.0, 0.0, 0.0]]",
     }
-    frame = ", ".join(f"{name}={values[name]}" for name, *_ in serving.inputs("serving_default", modality))
+    frame = ", ".join(f"{name}={values[name]}" for name, *_ in signatures.inputs("serving_default", modality))
     return "\n".join(
         [
             "import tensorflow as tf",
@@ -99,6 +111,14 @@ def define_flags():
     """Called by the command alone, so that a program can import this module beside others that have the same flags."""
     flags.DEFINE_string("workdir", None, "Run directory of the encoder, or a .keras file in it.", required=True)
     flags.DEFINE_string("output", None, "Model folder, in which the next version is written.", required=True)
+    defaults = graph.Batching()
+    flags.DEFINE_integer(
+        "max_batch_size",
+        defaults.max_batch_size,
+        "Samples of several requests in one run of the network.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("batch_threads", defaults.threads, "Runs of the network at a time.", lower_bound=1)
 
 
 @exit_on_user_error
@@ -111,7 +131,8 @@ def main(argv):
     workdir, output = flags.FLAGS.workdir, flags.FLAGS.output
     config = run.load_config(run.encoder_file(workdir)[0])
     next_version(Path(output))  # refuses a wrong --output before the minute that building the graph takes
-    version = export(run.load_encoder(workdir), config.preprocessing, output)
+    batching = graph.Batching(flags.FLAGS.max_batch_size, flags.FLAGS.batch_threads)
+    version = export(run.load_encoder(workdir), config.preprocessing, output, batching, card.of_run(workdir))
     print(summary(version, config.modality))
 
 

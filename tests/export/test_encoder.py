@@ -36,7 +36,7 @@ def test_versions_count_up_and_load(tiny_encoder, tmp_path):
     assert sorted(path.name for path in output.iterdir()) == ["1", "7", "8"]  # nothing half-written is left
 
     model = tf.saved_model.load(str(version))
-    assert set(model.signatures) == {"tensors", "serving_default"}
+    assert set(model.signatures) == {"tensors", "serving_default", "features_map"}
     images = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
     views = tf.stack([pipeline.clean_view({"rgb": image}, PREPROCESSING)["rgb"] for image in images])
     found = model.signatures["tensors"](rgb=tf.constant(images))["embedding"]

@@ -1,12 +1,12 @@
-import struct
+import concurrent.futures
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from export.serving import MAX_PIXELS, inputs, servable
+from export.graph import Batching, servable
+from export.signatures import inputs
 from keras_simsiam.models import resnet
 from keras_simsiam.models.encoder import MODALITIES, build_encoder
 from keras_simsiam.pipeline import Preprocessing, clean_view
@@ -49,10 +49,6 @@ def expected(encoder, preprocessing, *samples):
     return encoder({part: tf.stack([view[part] for view in views]) for part in views[0]}, training=False)["embedding"]
 
 
-def _constant_png(image):
-    return tf.constant(cv2.imencode(".png", image)[1].tobytes())
-
-
 @pytest.mark.parametrize("modality", ["rgb", "hha", "rgbd"])
 def test_both_signatures_give_the_embeddings_of_the_library(modality):
     encoder, preprocessing = tiny_encoder(modality), Preprocessing(modality, SIZE)
@@ -86,29 +82,45 @@ def test_jpeg_and_unknown_gravity():
     np.testing.assert_allclose(found, expected(encoder, preprocessing, sample), atol=1e-4)
 
 
-def test_refuses_what_a_stranger_may_send():
-    _, signatures = servable(tiny_encoder("rgbd"), Preprocessing("rgbd", SIZE))
-    sample, files = frame(8, 8)
-    side = int(MAX_PIXELS**0.5)
-    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", side, side + 1)
-    for key, value, message in [
-        ("image", tf.constant(bomb), "too many pixels"),
-        ("image", frame(8, 9)[1]["image"], "same size"),
-        ("image", tf.constant(b"text"), "Invalid|JPEG"),
-        ("units_per_metre", tf.constant(0.0), "units_per_metre must be positive"),
-        (
-            "depth",
-            _constant_png(np.ones((7, 9), np.uint8)),
-            "depth must be a 16-bit PNG of one channel",
-        ),
-        (
-            "depth",
-            _constant_png(np.ones((7, 9, 3), np.uint16)),
-            "depth must be a 16-bit PNG of one channel",
-        ),
-    ]:
-        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            call(signatures["serving_default"], "rgbd", "serving_default", sample | files | {key: value})
+def test_the_stage_maps_of_files():
+    encoder, preprocessing = tiny_encoder("rgbd"), Preprocessing("rgbd", SIZE)
+    _, signatures = servable(encoder, preprocessing)
+    samples = [frame(40, 48, 0), frame(30, 26, 1)]
+    found = call(signatures["features_map"], "rgbd", "features_map", *(sample | files for sample, files in samples))
+    assert set(found) == {"map"}
+    views = [clean_view(sample, preprocessing) for sample, _ in samples]
+    maps = encoder({part: tf.stack([view[part] for view in views]) for part in views[0]}, training=False)["map"]
+    np.testing.assert_allclose(found["map"], maps, atol=1e-4)
+
+
+def test_models_of_one_process_do_not_share_a_batch(tmp_path):
+    """Asked at once, with a thread each and a batch that has room: each answers with its own weights."""
+    preprocessing = Preprocessing("rgb", SIZE)
+    encoders = [tiny_encoder("rgb") for _ in range(2)]
+    models = []
+    for index, encoder in enumerate(encoders):
+        module, signatures = servable(encoder, preprocessing, Batching(max_batch_size=8, threads=1))
+        tf.saved_model.save(module, str(tmp_path / str(index)), signatures)
+        models.append(tf.saved_model.load(str(tmp_path / str(index))))
+    samples = [frame(40, 48, seed)[0] for seed in range(8)]
+
+    def ask(index):
+        signature = models[index % 2].signatures["tensors"]
+        return call(signature, "rgb", "tensors", samples[index % 8])["embedding"]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(64)))
+    for index, answer in enumerate(answers):
+        right = expected(encoders[index % 2], preprocessing, samples[index % 8])
+        np.testing.assert_allclose(answer, right, atol=1e-4)
+
+
+def test_a_request_larger_than_a_batch_is_split():
+    encoder, preprocessing = tiny_encoder("rgb"), Preprocessing("rgb", SIZE)
+    _, signatures = servable(encoder, preprocessing, Batching(max_batch_size=2))
+    samples = [frame(40, 48, seed)[0] for seed in range(5)]
+    found = call(signatures["tensors"], "rgb", "tensors", *samples)["embedding"]
+    np.testing.assert_allclose(found, expected(encoder, preprocessing, *samples), atol=1e-4)
 
 
 @pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])

@@ -1,0 +1,145 @@
+"""The model card inside an exported version: what it was trained on and how, its scores, versions and checksums."""
+
+import datetime
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+import keras_simsiam
+from export import signatures
+from keras_simsiam import run
+
+PLACES = Path("assets.extra") / "model_card.json", Path("assets.extra") / "model_card.md"
+
+_PATHS = ("data_dir", "workdir", "knn_data_dir")
+
+
+def of_run(encoder_flag):
+    """What a run directory says of its encoder.
+
+    Args:
+        encoder_flag: as for `run.encoder_file`: a run's folder, or a .keras file in it.
+
+    Returns:
+        A dict: `encoder` (file, sha256), `data` (name, and what its dataset.json says where it is still there), `recipe` (the
+        flags; of paths their last part), `training` (the last epoch's metrics) and `scores` (those of evaluate.py that were
+        measured on this very file, by folder; not those of each class).
+    """
+    workdir, path = run.encoder_file(encoder_flag)
+    checksum = _sha256(Path(path))
+    recipe = _recipe(Path(workdir) / "flags.txt")
+    return {
+        "encoder": {"file": os.path.basename(path), "sha256": checksum},
+        "data": _data(Path(run.load_config(workdir).data_dir)),
+        "recipe": recipe,
+        "training": _last_epoch(Path(workdir) / "metrics.jsonl"),
+        "scores": _scores(Path(workdir), checksum),
+    }
+
+
+def write(version, name, content, modality):
+    """Writes the card, JSON and Markdown, into a version's folder, complete but for the card.
+
+    Args:
+        version: the folder, a Path.
+        name: the model's.
+        content: a dict as `of_run` returns it; empty where nothing is known of the encoder.
+        modality: of the encoder.
+    """
+    files = sorted(path for path in version.rglob("*") if path.is_file())
+    card = {
+        "name": name,
+        "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "signatures": {key: [row.name for row in signatures.inputs(key, modality)] for key in signatures.SIGNATURES},
+        **content,
+        "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np)},
+        "sha256": {str(path.relative_to(version)): _sha256(path) for path in files},
+    }
+    for place, text in zip(PLACES, (json.dumps(card, indent=2) + "\n", markdown(card)), strict=True):
+        (version / place).write_text(text)
+
+
+def markdown(card):
+    """The card for a reader: a heading a part, a list or a table each."""
+    parts = [f"# {card['name']}", f"Exported {card['exported']}."]
+    parts += [_section(title, card[key]) for key, title in _TITLES.items() if key in card]
+    return "\n\n".join(parts) + "\n"
+
+
+_TITLES = {
+    "encoder": "Encoder",
+    "data": "Trained on",
+    "recipe": "Recipe",
+    "training": "Last epoch of training",
+    "scores": "Scores",
+    "signatures": "Signatures and their inputs",
+    "versions": "Versions",
+    "sha256": "Checksums (SHA-256)",
+}
+
+
+def _section(title, content):
+    if not content:
+        return f"## {title}\n\nNot known when this was exported."
+    rows = [f"| {name} | {value} |" for name, value in _flat(content)]
+    return "\n".join([f"## {title}", "", "| | |", "|---|---|", *rows])
+
+
+def _flat(content, prefix=""):
+    """(name, text) of all values of nested dicts."""
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}, ")
+        else:
+            yield name, _text(value)
+
+
+def _text(value):
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _recipe(path):
+    """The flags of flags.txt, dict of strings."""
+    lines = [line.strip().removeprefix("--").split("=", 1) for line in path.read_text().splitlines() if "=" in line]
+    return {name: os.path.basename(value.rstrip("/")) if name in _PATHS else value for name, value in lines}
+
+
+def _data(folder):
+    data = {"name": folder.name}
+    info = folder / "dataset.json"
+    if info.exists():
+        splits = json.loads(info.read_text())["splits"]
+        data |= {"frames": {split: values["count"] for split, values in splits.items()}, "sha256": _sha256(info)}
+    return data
+
+
+def _last_epoch(path):
+    lines = path.read_text().splitlines() if path.exists() else []
+    return json.loads(lines[-1]) if lines else {}
+
+
+def _scores(workdir, checksum):
+    found = {}
+    for path in sorted(workdir.glob("evaluation*/results.json")):
+        results = json.loads(path.read_text())
+        if results.get("encoder", {}).get("sha256") == checksum:
+            kept = ("accuracy", "chance", "protocol", "samples")
+            found[path.parent.name] = _without_classes({key: results[key] for key in kept if key in results})
+    return found
+
+
+def _without_classes(results):
+    if not isinstance(results, dict):
+        return results
+    return {key: _without_classes(value) for key, value in results.items() if key != "per_class"}

@@ -1,0 +1,147 @@
+"""An encoder with all its preprocessing as one TensorFlow graph, with a signature for each way to call it."""
+
+import dataclasses
+import inspect
+import uuid
+
+import tensorflow as tf
+
+from export import checks
+from export.signatures import SIGNATURES, inputs
+from keras_simsiam.pipeline import clean_view
+
+
+@dataclasses.dataclass(frozen=True)
+class Batching:
+    """How requests that come at once share a run of the network (docs/serving.md).
+
+    Attributes:
+        max_batch_size: samples in one run; a larger request is split.
+        threads: runs at a time. A request waits only where all of them are busy, and then joins others that wait.
+    """
+
+    max_batch_size: int = 32
+    threads: int = 2
+
+
+# Runs that may wait for a thread. More are refused with UNAVAILABLE, on which a client tries again.
+_WAITING_RUNS = 64
+
+
+def servable(encoder, preprocessing, batching=None):
+    """Builds the graph.
+
+    Args:
+        encoder: a functional model from a view to a dict with `embedding` and feature maps.
+        preprocessing: the `Preprocessing` that the encoder was trained for.
+        batching: a `Batching`, by default the one of its defaults.
+
+    Returns:
+        (module, signatures) for `tf.saved_model.save`. The signatures, those of SIGNATURES, take what `inputs` lists, B
+        samples along the first axis. `serving_default` and `tensors` return {"embedding": float32 [B,D]}: pooled features,
+        not normalised; `features_map` returns the encoder's maps, float32 [B,h,w,C]. They refuse a request with
+        InvalidArgumentError as `checks` and `depth.camera.checked` do.
+    """
+    module = tf.Module()
+    # The variables alone: the layers would be saved with a function each, which nobody calls.
+    module.encoder_variables = encoder.variables
+    views = {given: _views(sample, preprocessing) for given, sample in _SAMPLES.items()}
+    signatures = {}
+    for name, (given, chosen) in SIGNATURES.items():
+        network = _network(encoder, chosen, preprocessing, batching or Batching())
+        signatures[name] = _signature(inputs(name, preprocessing.modality), views[given], network)
+    return module, signatures
+
+
+def _views(sample, preprocessing):
+    """A function from samples, B along the first axis, to a view of B images."""
+    view_spec = _view_spec(preprocessing)
+
+    def view(given):
+        return clean_view(sample(given), preprocessing)
+
+    # One after the other: images of a batch may differ in size, and HHA is computed before they are resized. A function of
+    # its own, so that signatures share its graph.
+    return tf.function(lambda samples: tf.map_fn(view, samples, fn_output_signature=view_spec), autograph=False)
+
+
+def _signature(rows, views, network):
+    """A function of the named inputs, with their defaults."""
+
+    def serve(*args, **kwargs):
+        return network(views(checks.batch(signature.bind(*args, **kwargs).arguments, rows)))
+
+    # the names and defaults of the inputs, which saving reads as if they stood in the definition above
+    signature = serve.__signature__ = inspect.Signature([_parameter(row) for row in rows])
+    specs = [tf.TensorSpec(row.shape, row.dtype, row.name) for row in rows]
+    return tf.function(serve, input_signature=specs, autograph=False)
+
+
+def _parameter(row):
+    default = inspect.Parameter.empty if row.default is None else tf.constant(row.default, row.dtype)
+    return inspect.Parameter(row.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+
+
+def _network(encoder, chosen, preprocessing, batching):
+    """A function from views to chosen features, in which views of several requests are run as one batch.
+
+    Here and not by the server's own batching: a server joins whole requests, so that one which is refused fails all those
+    it was joined with, and images of different sizes cannot be joined at all.
+    """
+    parts = list(_view_spec(preprocessing))
+
+    @tf.nondifferentiable_batch_function(
+        num_batch_threads=batching.threads,
+        # of one request, however large; what is run at a time are the allowed sizes, all of them, so that nothing is padded
+        max_batch_size=_WAITING_RUNS * batching.max_batch_size,
+        allowed_batch_sizes=list(range(1, batching.max_batch_size + 1)),
+        batch_timeout_micros=0,
+        max_enqueued_batches=_WAITING_RUNS,
+        enable_large_batch_splitting=True,
+        autograph=False,
+    )
+    def batched(*images):
+        features = chosen(encoder(dict(zip(parts, images, strict=True)), training=False))
+        return {name: tf.cast(feature, tf.float32) for name, feature in features.items()}
+
+    shapes = chosen(encoder.output_shape)
+
+    def network(views):
+        with tf.name_scope(f"network_{uuid.uuid4().hex}"):  # of one name, two models in one process would share a queue
+            features = batched(*(views[part] for part in parts))
+        return {name: tf.ensure_shape(features[name], shapes[name]) for name in features}
+
+    return network
+
+
+def _view_spec(preprocessing):
+    size = preprocessing.image_size
+    return {
+        part: tf.TensorSpec([size, size, channels], tf.float32) for part, channels in preprocessing.channels.items()
+    }
+
+
+def _from_tensors(sample):
+    """A sample of tensors as it is, once colour and depth are of one size."""
+    return _one_size(sample, "rgb")
+
+
+def _from_files(files):
+    """A sample of encoded images as a sample of tensors."""
+    sample = {key: files[key] for key in ("intrinsics", "gravity") if key in files}
+    if "image" in files:
+        sample["rgb"] = checks.image(files["image"])
+    if "depth" in files:
+        sample["depth"] = tf.cast(checks.depth(files["depth"]), tf.float32) / files["units_per_metre"]
+    return _one_size(sample, "image")
+
+
+_SAMPLES = {"tensors": _from_tensors, "files": _from_files}
+
+
+def _one_size(sample, image_name):
+    if not {"rgb", "depth"} <= set(sample):
+        return sample
+    same_size = checks.same_size(sample["rgb"], sample["depth"], image_name)
+    with tf.control_dependencies([same_size]):  # or joining them may fail first, with a sentence of its own
+        return sample | {"rgb": tf.identity(sample["rgb"])}

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export import warmup
+from export.signatures import SIGNATURES, inputs
+from tests.serving_session import Model
+
+
+def test_a_request_of_each_signature_is_answered(version):
+    model = Model(version)
+    for signature in SIGNATURES:
+        answer = model.run(signature, warmup.request(signature, "rgbd"))
+        assert all(np.isfinite(array).all() and len(array) == 1 for array in answer.values())
+
+
+@pytest.mark.parametrize("modality", ["rgb", "hha", "rgbd"])
+def test_tensorflow_serving_can_read_them(tmp_path, modality):
+    log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2", reason="needs requirements-serving.txt")
+    warmup.write(tmp_path, modality)
+    records = list(tf.data.TFRecordDataset(str(tmp_path / "assets.extra" / "tf_serving_warmup_requests")))
+    requests = [log.PredictionLog.FromString(record.numpy()).predict_log.request for record in records]
+    assert [request.model_spec.signature_name for request in requests] == list(SIGNATURES)
+    for request in requests:
+        signature = request.model_spec.signature_name
+        assert set(request.inputs) == {row.name for row in inputs(signature, modality)}
+        for name, array in warmup.request(signature, modality).items():
+            np.testing.assert_array_equal(tf.make_ndarray(request.inputs[name]), array)
