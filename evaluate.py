@@ -273,42 +273,54 @@ def define_flags():
         "Folder of the results; by default evaluation in the run directory, evaluation_<file> beside a .keras file. Needed "
         "where --encoder is something else.",
     )
-    flags.DEFINE_integer("seed", 0, "Seed of what a task draws, and of --encoder=random.")
-    flags.DEFINE_enum("modality", "rgb", sorted(MODALITIES), "Of --encoder=random.")
-    flags.DEFINE_string("backbone", "resnet18", "Of --encoder=random: resnet18 or resnet50.")
-    flags.DEFINE_integer("image_size", 224, "Side of a view in pixels, of --encoder=random and imagenet.")
-    flags.DEFINE_string(
-        "feature_cache", None, "Folder in which features are kept for the next command; by default in the user's cache."
+    _define(flags.DEFINE_integer, "seed", help="Seed of what a task draws, and of --encoder=random.")
+    _define(flags.DEFINE_enum, "modality", sorted(MODALITIES), help="Of --encoder=random.")
+    _define(flags.DEFINE_string, "backbone", help="Of --encoder=random: resnet18 or resnet50.")
+    _define(flags.DEFINE_integer, "image_size", help="Side of a view in pixels, of --encoder=random and imagenet.")
+    _define(
+        flags.DEFINE_string,
+        "feature_cache",
+        help="Folder in which features are kept for the next command; by default in the user's cache.",
     )
-    flags.DEFINE_float("feature_cache_gb", 20, "What it may take, in GB; what was used least recently makes room.")
+    _define(
+        flags.DEFINE_float, "feature_cache_gb", help="What it may take, in GB; what was used least recently makes room."
+    )
     # of --task=knn
-    flags.DEFINE_integer("knn_k", 20, "Number of neighbours that vote in kNN.")
-    flags.DEFINE_float("knn_temperature", 0.1, "Temperature T of the kNN votes, exp(cosine / T).")
+    _define(flags.DEFINE_integer, "knn_k", help="Number of neighbours that vote in kNN.")
+    _define(flags.DEFINE_float, "knn_temperature", help="Temperature T of the kNN votes, exp(cosine / T).")
     # few labels
-    _define_numbers("label_fractions", (0.01, 0.1, 0.2, 0.5, 1.0), float, "Shares of the training labels, 0 to 1.")
-    _define_numbers("labels_per_class", (1, 5, 10), int, "Numbers of labels of each class; may be empty.")
-    flags.DEFINE_integer("draws", 3, "Draws of which frames have labels; the mean and deviation are of them.")
-    _define_numbers("finetune_fractions", (0.1,), float, "Shares of the training labels, 0 to 1, to fine-tune on.")
-    flags.DEFINE_integer("finetune_epochs", 60, "Epochs of each fine-tuning.")
-    _define_numbers("finetune_lr", (0.05, 0.5), float, "Base learning rates, of a batch of 256, to choose from.")
-    flags.DEFINE_float("cache_gb", 8.0, "Most memory for the frames that are fine-tuned on, in units of 10⁹ bytes.")
+    _define(_several(float), "label_fractions", help="Shares of the training labels, 0 to 1.")
+    _define(_several(int), "labels_per_class", help="Numbers of labels of each class; may be empty.")
+    _define(
+        flags.DEFINE_integer, "draws", help="Draws of which frames have labels; the mean and deviation are of them."
+    )
+    _define(_several(float), "finetune_fractions", help="Shares of the training labels, 0 to 1, to fine-tune on.")
+    _define(flags.DEFINE_integer, "finetune_epochs", help="Epochs of each fine-tuning.")
+    _define(_several(float), "finetune_lr", help="Base learning rates, of a batch of 256, to choose from.")
+    _define(
+        flags.DEFINE_float, "cache_gb", help="Most memory for the frames that are fine-tuned on, in units of 10⁹ bytes."
+    )
     # pictures of the embedding
-    flags.DEFINE_integer("neighbour_queries", 8, "Test frames in the picture of nearest neighbours.")
+    _define(flags.DEFINE_integer, "neighbour_queries", help="Test frames in the picture of nearest neighbours.")
     # depth
-    flags.DEFINE_list("depth_strategy", ["probe"], "What learns depth, of probe (the decoder), finetune, switch.")
-    flags.DEFINE_enum("depth_decoder", "blocks", list(decoder.DECODERS), "Of the last map alone, or of all stages.")
-    flags.DEFINE_integer("depth_trials", 5, "Decoders trained of each configuration, from --seed on.")
-    flags.DEFINE_integer("depth_epochs", 70, "Epochs of each.")
-    flags.DEFINE_integer("depth_batch_size", 64, "Frames of a step, at most all.")
-    flags.DEFINE_float("depth_lr", 1e-4, "Learning rate of Adam.")
+    _define(_several(str), "depth_strategy", help="What learns depth, of probe (the decoder), finetune, switch.")
+    _define(flags.DEFINE_enum, "depth_decoder", list(decoder.DECODERS), help="Of the last map alone, or of all stages.")
+    _define(flags.DEFINE_integer, "depth_trials", help="Decoders trained of each configuration, from --seed on.")
+    _define(flags.DEFINE_integer, "depth_epochs", help="Epochs of each.")
+    _define(flags.DEFINE_integer, "depth_batch_size", help="Frames of a step, at most all.")
+    _define(flags.DEFINE_float, "depth_lr", help="Learning rate of Adam.")
 
 
-def _define_numbers(name, default, kind, text):
-    """A flag of numbers separated by commas."""
-    flags.DEFINE(_Numbers(kind), name, default, text)
+def _define(kind, name, *values, help):
+    kind(name, getattr(Settings, name), *values, help)
 
 
-class _Numbers(flags.ArgumentParser):
+def _several(kind):
+    """What defines a flag of values separated by commas."""
+    return functools.partial(flags.DEFINE, _Several(kind), serializer=_Joined())
+
+
+class _Several(flags.ArgumentParser):
     def __init__(self, kind):
         self.kind = kind
 
@@ -318,10 +330,15 @@ class _Numbers(flags.ArgumentParser):
         try:
             return tuple(self.kind(part) for part in argument.split(",") if part)
         except ValueError:
-            raise ValueError(f"expected numbers separated by commas, got {argument!r}") from None
+            raise ValueError(f"expected values separated by commas, got {argument!r}") from None
 
     def flag_type(self):
-        return "numbers separated by commas"
+        return "values separated by commas"
+
+
+class _Joined(flags.ArgumentSerializer):
+    def serialize(self, value):
+        return ",".join(map(str, value))
 
 
 @exit_on_user_error
@@ -332,7 +349,7 @@ def main(argv):
     values = flags.FLAGS
     given = {field.name: values[field.name].value for field in dataclasses.fields(Settings)}
     given["output"] = given["output"] or _default_output(given["encoder"])
-    evaluate(Settings(**given | {name: tuple(given[name]) for name in ("task", "depth_strategy")}))
+    evaluate(Settings(**given | {"task": tuple(given["task"])}))
 
 
 if __name__ == "__main__":
