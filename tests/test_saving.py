@@ -100,6 +100,15 @@ def test_stopped_anywhere_it_ends_as_if_it_had_not_been(config, data, changes):
     runs.assert_same_encoders(whole.workdir, broken.workdir)
 
 
+@pytest.fixture
+def _interruptible():
+    """Ctrl-C as a terminal's process has it: one that a script starts in the background ignores it from birth."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_a_second_signal_is_not_waited_on(config, data):
     def interrupt_twice(_model):
         noting = signal.getsignal(signal.SIGINT)
