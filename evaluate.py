@@ -37,6 +37,7 @@ from keras_simsiam.evaluation.tasks import (
     robustness,
 )
 from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.models.resnet import BACKBONES
 from tfrecords import faults, reader
 
 
@@ -145,10 +146,11 @@ def evaluate(settings):
     """
     if not settings.task or not set(settings.task) <= set(TASKS):
         raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(TASKS)}")
-    splits = (settings.train_split, settings.split)
     info = reader.load(settings.data_dir)
     subject = sources.subject(settings.encoder, settings.network)
-    info = faults.leave_out(info, splits) if settings.on_corrupt == "skip" else info
+    chooses = (monodepth.VALIDATION,) if "monodepth" in settings.task else ()
+    read = (settings.train_split, settings.split, *chooses)
+    info = faults.leave_out(info, read) if settings.on_corrupt == "skip" else info
     _check(settings, subject, info)
     data = _data(settings, info)
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
@@ -157,7 +159,7 @@ def evaluate(settings):
     output = _make_folder(settings.output)
     # what fails half-way must not leave its figures beside the numbers of another command
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as partial:
-        with faults.named(info, splits):
+        with faults.named(info, read):
             found = {name: task.run(subject, data, Path(partial), **given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
         results = found | _provenance(settings, subject, data)
@@ -216,10 +218,15 @@ def _provenance(settings, subject, data):
         "settings": dataclasses.asdict(settings),
         "encoder": {"source": subject.source, "sha256": subject.sha256, "seed": subject.seed}
         | dataclasses.asdict(subject.preprocessing),
-        "data": {"path": data.info.path, "sha256": data.checksum, "classes": list(data.info.classes)},
+        "data": {"path": data.info.path, "sha256": reader.checksum(data.info), "classes": list(data.info.classes)},
         "samples": {split: data.info.splits[split].count for split in (data.train, data.test)},
-        "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)},
+        "versions": versions(),
     }
+
+
+def versions():
+    """The versions that a number depends on, by package."""
+    return {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)}
 
 
 def _print(found, subject, data):
@@ -275,7 +282,7 @@ def define_flags():
     )
     _define(flags.DEFINE_integer, "seed", help="Seed of what a task draws, and of --encoder=random.")
     _define(flags.DEFINE_enum, "modality", sorted(MODALITIES), help="Of --encoder=random.")
-    _define(flags.DEFINE_string, "backbone", help="Of --encoder=random: resnet18 or resnet50.")
+    _define(flags.DEFINE_enum, "backbone", list(BACKBONES), help="Of --encoder=random.")
     _define(flags.DEFINE_integer, "image_size", help="Side of a view in pixels, of --encoder=random and imagenet.")
     _define(
         flags.DEFINE_string,

@@ -156,7 +156,7 @@ class Runs:
     def _check_data(self, config):
         there = load_config(config.workdir).data_dir
         try:
-            same = there == config.data_dir or measure.checksum(reader.load(there)) == measure.checksum(self.info)
+            same = there == config.data_dir or reader.checksum(reader.load(there)) == reader.checksum(self.info)
         except UserError:
             same = True  # its data set has moved: there is nothing to compare
         if not same:

@@ -3,6 +3,7 @@
 import dataclasses
 
 from experiments import common, output
+from keras_simsiam.evaluation import panels
 
 HEADER = ("run", "parameters", "kNN", "untrained", "linear", "untrained", "last loss", "std · √d")
 
@@ -45,7 +46,7 @@ class Comparison:
 
     def report(self, runs):
         """Writes NAME.md, .png and .json of what is there."""
-        figure, axes = output.figure(2, 4.6, 1.6 + 0.26 * max(6, len(runs.measured)))
+        figure, axes = panels.make(2, 4.6, 1.6 + 0.26 * max(6, len(runs.measured)))
         for one, (task, title) in zip(axes, {"knn": "kNN, %", "linear": "linear, %"}.items(), strict=True):
             output.ladder(one, runs.measured, task)
             one.set_xlabel(title)

@@ -8,11 +8,11 @@ The first seed trains every variant; the others only RGB, its control, and the f
 import numpy as np
 
 from experiments import common, output
-from keras_simsiam.evaluation import bootstrap, robustness
+from keras_simsiam.evaluation import bootstrap, panels, robustness
 
 NAME = "depth_help"
 # 1,260 steps in minutes: small batches for more of them, the learning rate of a step kept, and a predictor that keeps up.
-# Chosen on colour alone, seed 0: kNN ended at 62 % with 600 steps of 64 frames (docs/depth_help.md).
+# Chosen on colour alone, seed 0: kNN ended at 62 % with 600 steps of 64 frames (docs/results.md).
 SMALL = (
     *("--flagfile=recipes/washington_small.flags", "--batch_size=32", "--base_lr=0.1", "--predictor_lr=10"),
     *("--epochs=60", "--knn_every=20"),
@@ -161,7 +161,7 @@ def _explanation():
 
 def _figure(runs):
     conditions = runs.conditions
-    figure, axes = output.figure(2, 5.6, 1.6 + 0.26 * max(8, len(runs.measured)))
+    figure, axes = panels.make(2, 5.6, 1.6 + 0.26 * max(8, len(runs.measured)))
     output.ladder(axes[0], runs.measured, "knn")
     axes[0].set_xlabel("kNN on clean test frames, %")
     shown = [name for name, measured in runs.measured.items() if len(measured) > 1] or list(runs.measured)[:6]

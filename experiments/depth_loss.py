@@ -6,6 +6,7 @@ python -m experiments.depth_loss --data_dir=data/washington --depth_data_dir=dat
 import numpy as np
 
 from experiments import depth_table, output
+from keras_simsiam.evaluation import panels
 
 NAME, TITLE = "depth_loss", "Loss of learning depth"
 SPLITS = {"train": "training loss, m²", "validation": "validation loss, m²"}
@@ -42,7 +43,7 @@ def _ends(trials):
 
 
 def _figure(measured, splits):
-    figure, axes = output.figure(max(1, len(splits)), 6.0, 3.8)
+    figure, axes = panels.make(max(1, len(splits)), 6.0, 3.8)
     for one, split in zip(axes, splits, strict=False):
         for name, found in measured.items():
             losses = np.array(found["histories"][split])

@@ -6,6 +6,7 @@ python -m experiments.depth_suspects --data_dir=data/washington --workdir=runs/w
 import numpy as np
 
 from experiments import common, comparison, depth_help, output
+from keras_simsiam.evaluation import panels
 
 BATCHES = (32, 64, 128, 256)
 OWN_BATCH = {"smoke": 32, "small": 32, "paper": 64}  # of the runs that are those of the other experiments
@@ -54,7 +55,7 @@ def main(settings):
 def report(runs):
     """Writes depth_suspects.md, .png and .json of what is there."""
     made, scale = experiment(runs.settings.scale), runs.settings.scale
-    figure, axes = output.figure(2, 4.6, 3.6)
+    figure, axes = panels.make(2, 4.6, 3.6)
     for arm, colour in {"rgb": "black", "rgbd": output.TRAINED_COLOUR}.items():
         of_batch = {batch: runs.measured.get(_run(arm, batch, scale), {}) for batch in BATCHES}
         _line(axes[0], of_batch, color=colour, label=arm)

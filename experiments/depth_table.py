@@ -10,8 +10,9 @@ import os
 
 from absl import flags
 
-from experiments import common, measure, output, tasks
+from experiments import common, output, tasks
 from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import panels
 from tfrecords import reader
 
 NAME, TITLE = "depth_table", "Depth from one image"
@@ -71,11 +72,7 @@ def wanted(scale):
 
 def evaluated(runs, info):
     """The results of --task=monodepth of all runs that are measured: a dict from a variant to a dict from a seed."""
-    given = GIVEN[runs.settings.scale]
-    return {
-        variant: {seed: tasks.evaluated(runs.folder(variant, seed), info, "monodepth", given) for seed in seeds}
-        for variant, seeds in runs.measured.items()
-    }
+    return tasks.of_runs(runs, "monodepth", GIVEN[runs.settings.scale], info)
 
 
 def configurations(found):
@@ -138,7 +135,7 @@ def protocol(found, info):
 
 def raw(found, info):
     """The JSON values beside the measurements."""
-    return {"depth_data": {"folder": info.path, "sha256": measure.checksum(info)}, "monodepth": found}
+    return {"depth_data": {"folder": info.path, "sha256": reader.checksum(info)}, "monodepth": found}
 
 
 def _ranked(measured):
@@ -159,7 +156,7 @@ def _published(name):
 
 def _figure(measured):
     """Each trial's rel and δ, the configurations from the worst to the best."""
-    figure, axes = output.figure(2, 4.4, 1.2 + 0.3 * max(4, len(measured)))
+    figure, axes = panels.make(2, 4.4, 1.2 + 0.3 * max(4, len(measured)))
     for one, metric in zip(axes, ("rel", "delta1"), strict=True):
         for place, (name, found) in enumerate(_ranked(measured)):
             values = found["pooled"][metric]

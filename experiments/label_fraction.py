@@ -4,7 +4,7 @@ python -m experiments.label_fraction --data_dir=data/cifar10_fifth --workdir=run
 """
 
 from experiments import common, output, tasks
-from keras_simsiam.evaluation import draws
+from keras_simsiam.evaluation import draws, panels
 from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
 
 NAME = "label_fraction"
@@ -64,7 +64,7 @@ def _protocol(found):
 
 
 def _figure(found, budgets):
-    figure, axes = output.figure(2, 4.6, 3.6)
+    figure, axes = panels.make(2, 4.6, 3.6)
     for one, (probe, title) in zip(axes, PROBES.items(), strict=True):
         for name, colour in COLOURS.items() if found else ():
             summaries = [_summaries(found, probe, name, budget) for budget in budgets]

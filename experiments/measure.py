@@ -6,15 +6,14 @@ import json
 import os
 
 import numpy as np
-import sklearn
 import tensorflow as tf
 from tensorflow import keras
 
-import keras_simsiam
+import evaluate
 from keras_simsiam import pipeline, recordings, run
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import features, knn, probes, robustness, scores
-from tfrecords import reader
+from tfrecords import dataset, reader
 
 K, TEMPERATURE = 20, 0.1
 BATCH = 64
@@ -31,17 +30,6 @@ def require(info):
         reader.get_split(info, split)
     if not info.classes:
         raise UserError(f"{info.path} has no classes: the experiments need a labelled data set")
-
-
-def checksum(info):
-    """A SHA-256 of a data set's shards, in hexadecimal digits: of their checksums."""
-    shards = {name: list(split.checksums) for name, split in sorted(info.splits.items())}
-    return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
-
-
-def versions():
-    """The versions that a number depends on, by package."""
-    return {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)}
 
 
 def measure(workdir, info, conditions=("clean",), validate=False):
@@ -83,9 +71,7 @@ def measure(workdir, info, conditions=("clean",), validate=False):
 def write(path, found):
     """Writes JSON that appears whole, with its folder."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path + ".partial", "w") as file:
-        json.dump(found, file)
-    os.replace(path + ".partial", path)
+    dataset.write(path, json.dumps(found))
 
 
 def read(path):
@@ -108,10 +94,10 @@ def identity(workdir, info):
         encoder = hashlib.sha256(file.read()).hexdigest()
     return {
         "encoder": encoder,
-        "data": checksum(info),
+        "data": reader.checksum(info),
         "k": K,
         "temperature": TEMPERATURE,
-        "versions": versions(),
+        "versions": evaluate.versions(),
     }
 
 

@@ -7,12 +7,18 @@ import shutil
 import sys
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from experiments import measure
+import evaluate
+from keras_simsiam.evaluation import panels
+from tfrecords import dataset, reader
 
-TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = "#1f5fa8", "#c0392b", "#e08a1e"
+TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = panels.COLOURS
+CURVES = {  # of metrics.jsonl, by what they are called
+    "loss": "loss (−1 is its minimum)",
+    "std_projection": "std · √d of the projection",
+    "knn": "kNN, % (while training)",
+}
 
 
 def write(runs, name, title, text, figure, more=None):
@@ -52,15 +58,15 @@ def save(settings, info, name, title, text, pictures, raw, tail=()):
         _picture(picture, os.path.join(settings.workdir, file))
         shown.append(f"![{caption}]({file})")
     blocks = [f"# {title}", *text, *shown, *tail]
-    _replace(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
+    dataset.write(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
     head = {
         "experiment": name,
         "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
         "scale": settings.scale,
-        "data": {"folder": info.path, "sha256": measure.checksum(info)},
-        "versions": measure.versions(),
+        "data": {"folder": info.path, "sha256": reader.checksum(info)},
+        "versions": evaluate.versions(),
     }
-    _replace(base + ".json", json.dumps(head | raw, indent=1) + "\n")
+    dataset.write(base + ".json", json.dumps(head | raw, indent=1) + "\n")
     print(f"written: {base}.md, .png, .json", flush=True)
 
 
@@ -108,17 +114,6 @@ def last(measured, key):
     """The last value of a number of metrics.jsonl of each seed that has it: a list."""
     series = ([line[key] for line in found["history"] if line.get(key) is not None] for found in measured.values())
     return [values[-1] for values in series if values]
-
-
-def figure(columns, width=4.2, height=3.2):
-    """A matplotlib figure without global state, and the list of its axes, side by side."""
-    made = Figure(figsize=(width * columns, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(made)
-    axes = list(made.subplots(1, columns, squeeze=False)[0])
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
-        one.grid(alpha=0.3)
-    return made, axes
 
 
 def ladder(axes, rows, task):
@@ -201,7 +196,7 @@ def _missing(runs):
 
 def _provenance(runs):
     commands = "\n".join(runs.commands.values())
-    return f"Data: SHA-256 `{measure.checksum(runs.info)[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
+    return f"Data: SHA-256 `{reader.checksum(runs.info)[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
 
 
 def _raw(runs):
@@ -225,9 +220,3 @@ def _picture(picture, path):
     else:
         shutil.copyfile(picture, path + ".partial.png")
     os.replace(path + ".partial.png", path)
-
-
-def _replace(path, text):
-    with open(path + ".partial", "w") as file:
-        file.write(text)
-    os.replace(path + ".partial", path)

@@ -4,15 +4,11 @@ python -m experiments.pretrain_loss --data_dir=data/washington --workdir=runs/wa
 """
 
 from experiments import common, output, table1
+from keras_simsiam.evaluation import panels
 
 NAME = "pretrain_loss"
 # what Zhu, section 5, says of Figure 4; it has no numbers beside these
 PUBLISHED = {"rgb": "falls slowly to the end", "all_transforms": "about −0.95 within 50 epochs"}
-CURVES = {
-    "loss": "loss (−1 is its minimum)",
-    "std_projection": "std · √d of the projection",
-    "knn": "kNN, % (while training)",
-}
 COLOURS = {"rgb": "black", "all_transforms": output.OTHER_COLOUR, "rgbd": output.TRAINED_COLOUR}
 
 
@@ -45,8 +41,8 @@ def _row(name, measured):
 
 
 def _figure(runs):
-    figure, axes = output.figure(len(CURVES), 3.6)
-    for one, (key, title) in zip(axes, CURVES.items(), strict=True):
+    figure, axes = panels.make(len(output.CURVES), 3.6)
+    for one, (key, title) in zip(axes, output.CURVES.items(), strict=True):
         for name, measured in runs.measured.items():
             output.curves(one, measured, key, 100 if key == "knn" else 1, color=COLOURS[name], label=name)
         one.set(xlabel="epoch", title=title)

@@ -4,18 +4,13 @@ python -m experiments.stop_gradient --data_dir=data/cifar10 --workdir=runs/cifar
 """
 
 from experiments import common, output
+from keras_simsiam.evaluation import panels
 
 NAME = "stop_gradient"
 CHANGES = {"stop_gradient_on": (), "stop_gradient_off": ("--stop_gradient=false",)}
 SMALL = ("--flagfile=recipes/cifar10_narrow.flags",)
 PAPER = (*common.CIFAR10_PAPER, "--projector_layers=2")
 PUBLISHED = {"stop_gradient_on": "67.7 ± 0.1", "stop_gradient_off": "0.1"}  # ImageNet linear, 100 epochs
-
-CURVES = {
-    "loss": "loss (−1 is its minimum)",
-    "std_projection": "std · √d of the projection",
-    "knn": "kNN, % (while training)",
-}
 
 
 def main(settings):
@@ -49,9 +44,9 @@ def _row(name, measured):
 
 
 def _figure(runs):
-    figure, axes = output.figure(len(CURVES), 3.6)
+    figure, axes = panels.make(len(output.CURVES), 3.6)
     colours = {"stop_gradient_on": output.TRAINED_COLOUR, "stop_gradient_off": output.BASELINE_COLOUR}
-    for one, (key, title) in zip(axes, CURVES.items(), strict=True):
+    for one, (key, title) in zip(axes, output.CURVES.items(), strict=True):
         for name, measured in runs.measured.items():
             style = "-" if name == "stop_gradient_on" else "--"
             output.curves(one, measured, key, 100 if key == "knn" else 1, linestyle=style, color=colours[name])

@@ -3,6 +3,7 @@
 import dataclasses
 
 from experiments import common, output
+from keras_simsiam.evaluation import panels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sweep:
         for measured in list(points.values())[:1]:  # the same for all: one encoder, one seed
             before = [output.accuracy(measured, task, "untrained") for task in ("knn", "linear")]
             rows.append(["untrained encoder (random baseline)", *before, "–", "–"])
-        figure, axes = output.figure(1, 5.2)
+        figure, axes = panels.make(1, 5.2)
         output.sweep(axes[0], points, {"knn": "kNN", "linear": "linear"})
         axes[0].set_xlabel(self.axis)
         header = [self.axis, "kNN", "linear", "last loss", "std · √d"]

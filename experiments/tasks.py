@@ -33,17 +33,18 @@ def evaluated(workdir, info, task, given):
     return found["found"]
 
 
-def of_runs(runs, task, given):
+def of_runs(runs, task, given, info=None):
     """`evaluated` of all runs that are measured.
 
     Args:
         runs: the `common.Runs`.
         task, given: as `evaluated` takes them.
+        info: of another data set than the runs'.
 
     Returns:
         A dict from a variant to a dict from a seed to the task's results.
     """
     return {
-        variant: {seed: evaluated(runs.folder(variant, seed), runs.info, task, given) for seed in seeds}
+        variant: {seed: evaluated(runs.folder(variant, seed), info or runs.info, task, given) for seed in seeds}
         for variant, seeds in runs.measured.items()
     }

@@ -26,16 +26,16 @@ def of_run(encoder_flag):
 
     Returns:
         A dict: `encoder` (file, sha256), `data` (name, and what its dataset.json says where it is still there), `recipe` (the
-        flags; of paths their last part), `training` (the last epoch's metrics) and `scores` (those of evaluate.py that were
-        measured on this very file, by folder; not those of each class).
+        flags, of paths their last part; of an encoder that export.import_torch made, what it was made of instead),
+        `training` (the last epoch's metrics) and `scores` (the accuracies by evaluate.py that were measured on this very
+        file, by folder, and how; not those of each class).
     """
     workdir, path = run.encoder_file(encoder_flag)
     checksum = _sha256(Path(path))
-    recipe = _recipe(Path(workdir) / "flags.txt")
     return {
         "encoder": {"file": os.path.basename(path), "sha256": checksum},
         "data": _data(Path(run.load_config(workdir).data_dir)),
-        "recipe": recipe,
+        "recipe": _recipe(Path(workdir)),
         "training": _last_epoch(Path(workdir) / "metrics.jsonl"),
         "scores": _scores(Path(workdir), checksum),
     }
@@ -109,10 +109,14 @@ def _sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _recipe(path):
-    """The flags of flags.txt, dict of strings."""
-    lines = [line.strip().removeprefix("--").split("=", 1) for line in path.read_text().splitlines() if "=" in line]
-    return {name: os.path.basename(value.rstrip("/")) if name in _PATHS else value for name, value in lines}
+def _recipe(workdir):
+    """The flags of flags.txt, dict of strings; of an imported encoder imported.json, as most flags say nothing of it."""
+    imported = workdir / "imported.json"
+    if imported.exists():
+        return json.loads(imported.read_text())
+    lines = [line.strip() for line in (workdir / "flags.txt").read_text().splitlines() if line.startswith("--")]
+    flags = (line.removeprefix("--").split("=", 1) for line in lines)
+    return {name: os.path.basename(value.rstrip("/")) if name in _PATHS else value for name, value in flags}
 
 
 def _data(folder):
@@ -134,12 +138,16 @@ def _scores(workdir, checksum):
     for path in sorted(workdir.glob("evaluation*/results.json")):
         results = json.loads(path.read_text())
         if results.get("encoder", {}).get("sha256") == checksum:
-            kept = ("accuracy", "chance", "protocol", "samples")
-            found[path.parent.name] = _without_classes({key: results[key] for key in kept if key in results})
+            found[path.parent.name] = _accuracies(results)
     return found
 
 
-def _without_classes(results):
-    if not isinstance(results, dict):
-        return results
-    return {key: _without_classes(value) for key, value in results.items() if key != "per_class"}
+def _accuracies(results):
+    """Of a results.json: `accuracy` by encoder and task, and `protocol` by task, of the tasks that classify."""
+    tasks = {name: found for name, found in results.items() if isinstance(found, dict) and "accuracy" in found}
+    accuracy = {}
+    for task, found in tasks.items():
+        for encoder, summary in found["accuracy"].items():
+            of_all = {key: value for key, value in summary.items() if key != "per_class"}
+            accuracy.setdefault(encoder, {})[task] = of_all
+    return {"accuracy": accuracy, "protocol": {task: found["protocol"] for task, found in tasks.items()}}

@@ -60,6 +60,10 @@ def test_from_frames_to_a_savedmodel(data_dir, tmp_path):
     exported = _run("-m", "export.encoder", f"--workdir={workdir}", f"--output={tmp_path / 'serving'}")
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "serving" / "1" / "saved_model.pb").exists()
+    card = json.loads((tmp_path / "serving" / "1" / "assets.extra" / "model_card.json").read_text())
+    scores = card["scores"]["evaluation"]["accuracy"]["trained encoder"]
+    for task in ("knn", "linear"):
+        assert scores[task]["top1"] == results[task]["accuracy"]["trained encoder"]["top1"]
 
     again = _train(data_dir, workdir)
     assert again.returncode == 0 and "trained: 2 epochs" in again.stdout

@@ -206,6 +206,12 @@ def identity(info: Info, split: str) -> str:
     return repr((relative, info.has_depth, times, code))
 
 
+def checksum(info: Info) -> str:
+    """A SHA-256 of all shards, in hexadecimal digits: of their checksums."""
+    shards = {name: list(split.checksums) for name, split in sorted(info.splits.items())}
+    return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
+
+
 def get_split(info: Info, name: str) -> Split:
     """A split by its name.
 

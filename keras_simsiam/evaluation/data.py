@@ -1,8 +1,6 @@
 """The data set that an encoder is evaluated on."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -31,12 +29,6 @@ class Data:
     identity: Callable
     store: store.Store
     batch_size: int = 64
-
-    @property
-    def checksum(self):
-        """A SHA-256 of the shards, in hexadecimal digits: of their checksums."""
-        shards = {name: list(split.checksums) for name, split in sorted(self.info.splits.items())}
-        return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
 
     def features(self, subject, split, condition="clean"):
         """The frozen features of a split, extracted once and kept on disk, for other tasks and commands too.

@@ -1,4 +1,4 @@
-"""Panels side by side: what the figures of several tasks have in common."""
+"""Panels side by side: what the figures of tasks and experiments have in common."""
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 COLOURS = ("#1f5fa8", "#c0392b", "#e08a1e")
 
 
-def make(columns, rows=1, width=4.4, height=3.4):
+def make(columns, width=4.4, height=3.4, rows=1):
     """A figure without global state, and its axes.
 
     Args:
-        columns, rows: how many panels.
+        columns: panels side by side.
         width, height: of each, in inches.
+        rows: of panels.
 
     Returns:
         (figure, a list of rows·columns axes, row by row).

@@ -1,4 +1,4 @@
-"""Nearest training frames of test frames, and pictures of them."""
+"""Pictures of frames, and of the nearest frames beside them."""
 
 import cv2
 import numpy as np
@@ -6,29 +6,10 @@ import tensorflow as tf
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
 
 THUMBNAIL = 96  # pixels
 RIGHT, WRONG, QUERY = "#2a8f4c", "#c0392b", "0.25"
 _INCHES = 0.95  # a picture with its margin
-
-
-def nearest(bank, queries, k):
-    """The rows of a bank that are nearest to each query by cosine.
-
-    Args:
-        bank: float [N,D].
-        queries: float [M,D].
-        k: ≥ 1, capped at N.
-
-    Returns:
-        (rows, cosines): int64 and float64 [M,K], nearest first.
-    """
-    # of unit vectors, whose Euclidean order is that of the cosine; a zero row is as far from everything
-    index = NearestNeighbors(n_neighbors=min(k, len(bank)), algorithm="brute").fit(normalize(bank))
-    distances, rows = index.kneighbors(normalize(queries))
-    return rows, 1 - distances**2 / 2
 
 
 def pictures(samples, places):

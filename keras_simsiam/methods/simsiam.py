@@ -20,7 +20,7 @@ class SimSiam(Method):
             projector: the MLP f's head, [B,D] to [B,d].
             predictor: the MLP h, [B,d] to [B,d].
             stop_gradient: False shows the collapse of the paper's Figure 2.
-            symmetric: False predicts the second view from the first alone (the paper's Table 5).
+            symmetric: False predicts the second view from the first alone (the paper's section 4.6).
             name: the method's name.
         """
         super().__init__(encoder, ("projection", "prediction"), name)

@@ -1,42 +1,33 @@
-"""What the alarms share: each speaks once, also across a resume."""
+"""What the alarms share: a line that is said once, also across a resume."""
 
 import sys
 
-from tensorflow import keras
 from tqdm import tqdm
 
 
-class Alarm(keras.callbacks.Callback):
-    """Says once, loudly, what `finding` first finds in an epoch's logs.
+class Alarm:
+    """Says loudly what is first found in an epoch's logs, and then no more.
 
     Example:
-        >>> class Slow(Alarm):
-        ...     happening, causes = "slow", "a machine that others use"
-        ...
-        ...     def finding(self, logs):
-        ...         return "below 1 image/s" if logs.get("images_per_second", 1) < 1 else ""
+        >>> alarm = Alarm("slow", "a machine that others use")
+        >>> alarm(4, "below 1 image/s")
+        WARNING: slow in epoch 5 (below 1 image/s). Likely causes: a machine that others use.
     """
 
-    happening = ""  # what an epoch is said to be
-    causes = ""  # the likely ones, with their flags
-
-    def __init__(self, earlier=()):
+    def __init__(self, happening, causes, earlier=()):
         """
         Args:
-            earlier: the logs of the run's epochs before this start, so that a resumed run goes on from them.
+            happening: what an epoch is said to be.
+            causes: the likely ones, with their flags.
+            earlier: what was found in the epochs before this start, in words or empty: a resumed run does not say it again.
         """
-        super().__init__()
-        self.warned = False
-        for logs in earlier:
-            self.warned |= bool(self.finding(logs))
+        self.happening = happening
+        self.causes = causes
+        self.said = any(list(earlier))  # all of them: to find may be to keep count
 
-    def finding(self, logs):
-        """What is wrong in an epoch's logs, in words; an empty text where nothing is. Called once an epoch, in their order."""
-        raise NotImplementedError
-
-    def on_epoch_end(self, epoch, logs=None):
-        finding = self.finding(logs)
-        if finding and not self.warned:
-            self.warned = True
+    def __call__(self, epoch, finding):
+        """Args: the epoch, from 0; and what is wrong in it, in words, an empty text where nothing is."""
+        if finding and not self.said:
+            self.said = True
             text = f"WARNING: {self.happening} in epoch {epoch + 1} ({finding}). Likely causes: {self.causes}."
             tqdm.write(text, file=sys.stderr)

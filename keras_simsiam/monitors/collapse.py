@@ -1,32 +1,36 @@
 """The alarm for collapse, total and dimensional: the loss alone shows neither."""
 
+from tensorflow import keras
+
 from keras_simsiam.monitors.alarm import Alarm
 
 # below this share of an isotropic output's spread a run counts as collapsed (Chen & He, Figure 2: 0 without stop-gradient)
 COLLAPSED = 0.05
 # dimensional collapse (Jing et al., ICLR 2022) leaves the spread alone: the rank has fallen to this share of its highest
 RANK_FALLEN = 0.1
+CAUSES = (
+    "--stop_gradient=false, a --base_lr or --weight_decay too large, heads without BatchNorm, augmentation too weak "
+    "(--min_crop near 1)"
+)
 
 
-class CollapseWarning(Alarm):
+class CollapseWarning(keras.callbacks.Callback):
     """Says once, loudly, that a run has collapsed: its outputs are all the same, or have kept only a few dimensions."""
-
-    happening = "collapsed"
-    causes = (
-        "--stop_gradient=false, a --base_lr or --weight_decay too large, heads without BatchNorm, augmentation too weak "
-        "(--min_crop near 1)"
-    )
 
     def __init__(self, earlier=()):
         """
         Args:
             earlier: the logs of the run's epochs before this start, so that a resumed run does not say it again.
         """
+        super().__init__()
         self.highest = {}
-        super().__init__(earlier)
+        self.alarm = Alarm("collapsed", CAUSES, map(self.finding, earlier))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.alarm(epoch, self.finding(logs))
 
     def finding(self, logs):
-        """What has collapsed, in words; an empty text where nothing has."""
+        """What has collapsed, in words; an empty text where nothing has. Called once an epoch, in their order."""
         spreads = [
             f"{name}={value:.3f}" for name, value in logs.items() if name.startswith("std_") and value < COLLAPSED
         ]

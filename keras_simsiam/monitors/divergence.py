@@ -4,6 +4,8 @@ import collections
 import math
 import statistics
 
+from tensorflow import keras
+
 from keras_simsiam.monitors.alarm import Alarm
 
 EXPLODED = 10  # times the median gradient norm of the epochs before
@@ -12,20 +14,18 @@ FEWEST = 3  # epochs without which there is no median to speak of
 # Above the untrained loss by this much, in nats or cosines, for so many epochs in a row: the first loss is of one batch, and
 # falls slowly where the rate is small.
 RISEN, EPOCHS_RISEN = 0.1, 2
+CAUSES = (
+    "a --base_lr too large for this --batch_size, a --predictor_lr factor too large, heads without BatchNorm, damaged or "
+    "constant images"
+)
 
 
-class DivergenceWarning(Alarm):
+class DivergenceWarning(keras.callbacks.Callback):
     """Says once, loudly, that a run diverges: loss not finite or above where it began, or gradients many times what they were.
 
     Adds `first_loss`, that of the first step, to the first epoch's logs: the loss of the untrained network. A loss that has
     fallen and rises again, as SimSiam's and BYOL's do, is not divergence before it passes that.
     """
-
-    happening = "diverging"
-    causes = (
-        "a --base_lr too large for this --batch_size, a --predictor_lr factor too large, heads without BatchNorm, damaged or "
-        "constant images"
-    )
 
     def __init__(self, position, earlier=(), judges_loss=True):
         """
@@ -34,12 +34,13 @@ class DivergenceWarning(Alarm):
             earlier: the logs of the run's epochs before this start, so that a resumed run goes on from them.
             judges_loss: False for a method whose loss begins lower than chance, as MoCo's does on a queue of random keys.
         """
+        super().__init__()
+        self._supports_tf_logs = True  # a step's logs stay on the device until they are read: here once a run
         self.judges_loss = judges_loss
         self.position = position
         self.above = 0
         self.norms = collections.deque(maxlen=MEDIAN_OF)
-        super().__init__(earlier)
-        self._supports_tf_logs = True  # a step's logs stay on the device until they are read: here once a run
+        self.alarm = Alarm("diverging", CAUSES, map(self.finding, earlier))
 
     def on_train_batch_end(self, batch, logs=None):
         if self.position.first_loss is None:
@@ -48,10 +49,10 @@ class DivergenceWarning(Alarm):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 0:
             logs["first_loss"] = self.position.first_loss
-        super().on_epoch_end(epoch, logs)
+        self.alarm(epoch, self.finding(logs))
 
     def finding(self, logs):
-        """What is wrong, in words; an empty text where nothing is."""
+        """What is wrong, in words; an empty text where nothing is. Called once an epoch, in their order."""
         findings = (self._loss_not_finite(logs["loss"]), self._exploded(logs), self._risen(logs["loss"]))
         return "; ".join(finding for finding in findings if finding)
 

@@ -116,3 +116,14 @@ def test_refuses_unlabelled_rows_and_senseless_settings(features):
     for k, temperature in [(0, 0.1), (20, 0), (20, float("nan"))]:
         with pytest.raises(ValueError, match="at least 1"):
             knn.classify(bank, labels, queries, k, temperature, 7)
+
+
+@pytest.mark.parametrize("k", [1, 5, 100])
+def test_nearest_by_cosine_as_numpy_sorts_it(k):
+    random = np.random.default_rng(0)
+    bank, queries = random.normal(size=(37, 6)), random.normal(size=(9, 6)) * 50
+    cosines = (queries / np.linalg.norm(queries, axis=1)[:, None]) @ (bank / np.linalg.norm(bank, axis=1)[:, None]).T
+    found, rows = knn.nearest(bank, queries, k)
+    assert rows.shape == (9, min(k, 37))
+    np.testing.assert_array_equal(rows, np.argsort(-cosines, axis=1)[:, :k])
+    np.testing.assert_allclose(found, np.take_along_axis(cosines, rows, 1), atol=1e-6)

@@ -6,17 +6,6 @@ import tensorflow as tf
 from keras_simsiam.evaluation import retrieval
 
 
-@pytest.mark.parametrize("k", [1, 5, 100])
-def test_nearest_by_cosine_as_numpy_sorts_it(k):
-    random = np.random.default_rng(0)
-    bank, queries = random.normal(size=(37, 6)), random.normal(size=(9, 6)) * 50
-    cosines = (queries / np.linalg.norm(queries, axis=1)[:, None]) @ (bank / np.linalg.norm(bank, axis=1)[:, None]).T
-    rows, found = retrieval.nearest(bank, queries, k)
-    assert rows.shape == (9, min(k, 37))
-    np.testing.assert_array_equal(rows, np.argsort(-cosines, axis=1)[:, :k])
-    np.testing.assert_allclose(found, np.take_along_axis(cosines, rows, 1), atol=1e-6)
-
-
 def test_depth_is_black_where_it_is_missing_and_yellow_where_it_is_near():
     depth = np.linspace(0.5, 2, 400, dtype=np.float32).reshape(20, 20)
     depth[3] = 0

@@ -26,10 +26,12 @@ def workdir(tmp_path):
 
 def evaluated(workdir, folder, weights, top1):
     (workdir / folder).mkdir()
+    accuracy = {"trained encoder": {"top1": top1, "per_class": [1.0] * 300}}
     content = {
-        "accuracy": {"trained encoder": {"knn": {"top1": top1, "per_class": [1.0] * 300}}},
+        "knn": {"accuracy": accuracy, "protocol": "k nearest", "samples_per_class": [3] * 300},
+        "pose": {"protocol": "angles", "errors": {}},
         "encoder": {"sha256": hashlib.sha256(weights).hexdigest()},
-        "classes": ["bowl"] * 300,
+        "data": {"classes": ["bowl"] * 300},
     }
     (workdir / folder / "results.json").write_text(json.dumps(content))
 
@@ -49,10 +51,16 @@ def test_scores_are_those_of_this_very_encoder(workdir):
     evaluated(workdir, "evaluation_encoder_best", b"better", 0.9)
     evaluated(workdir, "evaluation_old", b"what was here before it was trained again", 0.99)
     assert card.of_run(str(workdir))["scores"] == {
-        "evaluation": {"accuracy": {"trained encoder": {"knn": {"top1": 0.5}}}}
+        "evaluation": {"accuracy": {"trained encoder": {"knn": {"top1": 0.5}}}, "protocol": {"knn": "k nearest"}}
     }
     best = card.of_run(str(workdir / "encoder_best.keras"))
     assert list(best["scores"]) == ["evaluation_encoder_best"]
+
+
+def test_the_recipe_of_an_imported_encoder_is_where_it_comes_from(workdir):
+    imported = {"checkpoint": "simsiam.pth", "left_out": ["fc"]}
+    (workdir / "imported.json").write_text(json.dumps(imported))
+    assert card.of_run(str(workdir))["recipe"] == imported
 
 
 def test_without_data_or_metrics(workdir):

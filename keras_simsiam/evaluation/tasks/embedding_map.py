@@ -109,7 +109,7 @@ def _write_projector(data, found, places, folder):
 
 
 def _draw(maps, labels, classes, path):
-    figure, places = panels.make(2, len(maps), width=4.6, height=4.0)
+    figure, places = panels.make(2, 4.6, 4.0, len(maps))
     cells = [(name, kind, found) for name, by_kind in maps.items() for kind, found in by_kind.items()]
     for axes, (name, kind, (points, labelled, kept)) in zip(places, cells, strict=True):
         for label in np.unique(labels):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import draws, retrieval, scores
+from keras_simsiam.evaluation import draws, knn, retrieval, scores
 
 SHOWN = 8  # neighbours of a query in the picture
 
@@ -42,15 +42,15 @@ def run(subject, data, output, queries, seed):
         scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
     places = np.sort(draws.order(labels, seed)[:queries])
     places = places[np.argsort(labels[places], kind="stable")]
-    nearest = {name: retrieval.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
-    right = {name: train[name].labels[rows] == labels[:, None] for name, (rows, _) in nearest.items()}
+    nearest = {name: knn.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
+    right = {name: train[name].labels[rows] == labels[:, None] for name, (_, rows) in nearest.items()}
     query_pictures = retrieval.pictures(data.read(data.test), places)
     bank_pictures = retrieval.pictures(
-        data.read(data.train), np.concatenate([rows[places].ravel() for rows, _ in nearest.values()])
+        data.read(data.train), np.concatenate([rows[places].ravel() for _, rows in nearest.values()])
     )
     files = []
     for number, name in enumerate(subject.names, 1):
-        rows, cosines = nearest[name]
+        cosines, rows = nearest[name]
         files.append("neighbours.png" if number == 1 else f"neighbours_{number}.png")
         cells = [
             [
@@ -94,7 +94,7 @@ def _table(right):
     ]
 
 
-def _facts(places, rows, cosines, right, train, test):
+def _facts(places, cosines, rows, right, train, test):
     return [
         {
             "query": str(test.frames[place]),
