@@ -1,8 +1,12 @@
+import functools
+import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -10,6 +14,21 @@ from keras_simsiam.errors import UserError
 from tfrecords.processes import Pool
 
 pytestmark = pytest.mark.slow
+
+
+def alone(test):
+    """Runs a test in a new process: the pool forks, and the one of pytest may have used TensorFlow in earlier tests."""
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            process.submit(_run, test.__module__, test.__name__, args, kwargs).result(timeout=120)
+
+    return run
+
+
+def _run(module, name, args, kwargs):
+    getattr(importlib.import_module(module), name).__wrapped__(*args, **kwargs)
 
 
 def square(number, progress):
@@ -36,6 +55,7 @@ def meet(folder, progress):
     return len(os.listdir(folder))
 
 
+@alone
 def test_all_tasks_are_done_by_other_processes():
     reported = []
     with Pool(3) as pool:
@@ -47,17 +67,20 @@ def test_all_tasks_are_done_by_other_processes():
     assert os.getpid() not in {process for _, process in results}
 
 
+@alone
 def test_workers_work_side_by_side(tmp_path):
     with Pool(2) as pool:
         assert list(pool.run(meet, [str(tmp_path)] * 2)) == [2, 2]
 
 
+@alone
 def test_a_killed_worker_is_one_line():
     with pytest.raises(UserError, match=r"^a worker process was killed .exit status -9") as error, Pool(2) as pool:
         list(pool.run(misbehave, ["sleep", "killed"]))
     assert "\n" not in str(error.value)
 
 
+@alone
 def test_errors_come_through():
     with pytest.raises(UserError, match=r"^one line$"), Pool(2) as pool:
         list(pool.run(misbehave, ["sleep", "unusable"]))
