@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 import keras_simsiam
-from export import signatures
 from keras_simsiam import run
 
 PLACES = Path("assets.extra") / "model_card.json", Path("assets.extra") / "model_card.md"
@@ -41,20 +40,42 @@ def of_run(encoder_flag):
     }
 
 
-def write(version, name, content, modality):
+def of_depth_network(path):
+    """What is known of a depth network that evaluate.py has kept.
+
+    Args:
+        path: of the .keras file.
+
+    Returns:
+        A dict: `file`, `sha256`, and from the results.json beside it, where that names the file, the `configuration`, its
+        `protocol`, and `pooled`, the metrics of this network on the test split.
+    """
+    path = Path(path)
+    known = {"file": path.name, "sha256": _sha256(path)}
+    results = path.parent / "results.json"
+    task = json.loads(results.read_text()).get("monodepth", {}) if results.exists() else {}
+    for configuration, file in task.get("networks", {}).items():
+        if file == path.name:
+            pooled = task["configurations"][configuration]["pooled"]
+            known |= {"configuration": configuration, "protocol": task["protocol"]}
+            known["pooled"] = {metric: trials[0] for metric, trials in pooled.items()}
+    return known
+
+
+def write(version, name, content, inputs):
     """Writes the card, JSON and Markdown, into a version's folder, complete but for the card.
 
     Args:
         version: the folder, a Path.
         name: the model's.
         content: a dict as `of_run` returns it; empty where nothing is known of the encoder.
-        modality: of the encoder.
+        inputs: of its signatures (`signatures.inputs`).
     """
     files = sorted(path for path in version.rglob("*") if path.is_file())
     card = {
         "name": name,
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "signatures": {key: [row.name for row in signatures.inputs(key, modality)] for key in signatures.SIGNATURES},
+        "signatures": {signature: [row.name for row in rows] for signature, rows in inputs.items()},
         **content,
         "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np)},
         "sha256": {str(path.relative_to(version)): _sha256(path) for path in files},
@@ -76,6 +97,7 @@ _TITLES = {
     "recipe": "Recipe",
     "training": "Last epoch of training",
     "scores": "Scores",
+    "depth_network": "Depth network",
     "signatures": "Signatures and their inputs",
     "versions": "Versions",
     "sha256": "Checksums (SHA-256)",

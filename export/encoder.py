@@ -1,6 +1,8 @@
 """Writes a run's encoder as a SavedModel for TensorFlow Serving, its preprocessing (HHA, crop, resize) inside.
 
 python -m export.encoder --workdir=runs/rgbd --output=serving/rgbd_encoder
+python -m export.encoder --workdir=runs/rgbd --output=serving/rgbd_encoder \\
+    --depth_network=runs/rgbd/evaluation/depth_network_probe.keras
 """
 
 import os
@@ -16,9 +18,10 @@ from absl import app, flags, logging
 from export import card, graph, signatures, warmup
 from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.evaluation.monodepth import network
 
 
-def export(encoder, preprocessing, output, batching=None, origin=None):
+def export(encoder, preprocessing, output, batching=None, origin=None, depth_network=None):
     """Writes the next version of a model folder, all at once: a server that watches it never sees half of one.
 
     Args:
@@ -28,6 +31,7 @@ def export(encoder, preprocessing, output, batching=None, origin=None):
             requests to warm up with and a model card, in assets.extra.
         batching: a `graph.Batching`; None: its defaults.
         origin: what the model card says of the encoder, as `card.of_run` returns it; None: nothing.
+        depth_network: as for `graph.servable`; None: there is no signature `depth`.
 
     Returns:
         The Path of the version's folder, 1 in a new model folder.
@@ -41,12 +45,13 @@ def export(encoder, preprocessing, output, batching=None, origin=None):
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output={output} cannot be made ({error.strerror}): choose another") from error
-    module, functions = graph.servable(encoder, preprocessing, batching)
+    module, functions = graph.servable(encoder, preprocessing, batching, depth_network)
+    inputs = signatures.inputs(preprocessing.modality, depth_network is not None)
     partial = output / f".{version.name}-{os.getpid()}"  # a server looks at whole numbers only
     try:
         tf.saved_model.save(module, str(partial), functions)
-        warmup.write(partial, preprocessing.modality)
-        card.write(partial, output.name, origin or {}, preprocessing.modality)
+        warmup.write(partial, inputs)
+        card.write(partial, output.name, origin or {}, inputs)
         partial.rename(version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -68,25 +73,18 @@ def next_version(output):
     return 1 + max((int(entry.name) for entry in entries), default=0)
 
 
-_OUTPUTS = {
-    "serving_default": "embedding float32 [B,D]",
-    "tensors": "embedding float32 [B,D]",
-    "features_map": "c2 … c5, map float32 [B,h,w,C]",
-}
-
-
-def summary(version, modality):
+def summary(version, inputs):
     """What the command prints: where the model is, its signatures, and five lines of Python that call it."""
     lines = [f"SavedModel: {version}", f"model card: {version / card.PLACES[1]}", "signatures, of B samples each:"]
-    for signature in signatures.SIGNATURES:
-        lines.append(f"  {signature} → {_OUTPUTS[signature]}")
-        for row in signatures.inputs(signature, modality):
+    for signature, rows in inputs.items():
+        lines.append(f"  {signature} → {signatures.SIGNATURES[signature].returns}")
+        for row in rows:
             sizes = "".join(f",{size or '*'}" for size in row.shape[1:])
             lines.append(f"    {row.name:16}{row.dtype.name:8} {'[B' + sizes + ']':10} {row.description}")
-    return "\n".join([*lines, "", "to call it, in Python:", "", snippet(version, modality)])
+    return "\n".join([*lines, "", "to call it, in Python:", "", snippet(version, inputs["serving_default"])])
 
 
-def snippet(version, modality):
+def snippet(version, rows):
     """Five lines of Python that load the model and embed one frame from files."""
     values = {
         "image": "[open('rgb.png', 'rb').read()]",
@@ -95,7 +93,7 @@ def snippet(version, modality):
         "intrinsics": "[[570.3, 570.3, 319.0, 239.0]]",
         "gravity": "[[0.0, 0.0, 0.0]]",
     }
-    frame = ", ".join(f"{name}={values[name]}" for name, *_ in signatures.inputs("serving_default", modality))
+    frame = ", ".join(f"{name}={values[name]}" for name, *_ in rows)
     return "\n".join(
         [
             "import tensorflow as tf",
@@ -111,6 +109,11 @@ def define_flags():
     """Called by the command alone, so that a program can import this module beside others that have the same flags."""
     flags.DEFINE_string("workdir", None, "Run directory of the encoder, or a .keras file in it.", required=True)
     flags.DEFINE_string("output", None, "Model folder, in which the next version is written.", required=True)
+    flags.DEFINE_string(
+        "depth_network",
+        None,
+        "A depth_network_*.keras that evaluate.py --task=monodepth has written: served as signature `depth`.",
+    )
     defaults = graph.Batching()
     flags.DEFINE_integer(
         "max_batch_size",
@@ -128,12 +131,16 @@ def main(argv):
         raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     logging.set_verbosity(logging.WARNING)
     tf.get_logger().setLevel("WARNING")  # the saver's notes on its temporary folder
-    workdir, output = flags.FLAGS.workdir, flags.FLAGS.output
+    workdir, output, depth_file = flags.FLAGS.workdir, flags.FLAGS.output, flags.FLAGS.depth_network
     config = run.load_config(run.encoder_file(workdir)[0])
     next_version(Path(output))  # refuses a wrong --output before the minute that building the graph takes
     batching = graph.Batching(flags.FLAGS.max_batch_size, flags.FLAGS.batch_threads)
-    version = export(run.load_encoder(workdir), config.preprocessing, output, batching, card.of_run(workdir))
-    print(summary(version, config.modality))
+    depth_network, origin = None, card.of_run(workdir)
+    if depth_file:
+        depth_network = network.load(depth_file)
+        origin["depth_network"] = card.of_depth_network(depth_file)
+    version = export(run.load_encoder(workdir), config.preprocessing, output, batching, origin, depth_network)
+    print(summary(version, signatures.inputs(config.modality, depth_network is not None)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from export import checks
 from export.signatures import SIGNATURES, inputs
+from keras_simsiam.evaluation.monodepth import frames, metrics
 from keras_simsiam.pipeline import clean_view
 
 
@@ -28,41 +29,80 @@ class Batching:
 _WAITING_RUNS = 64
 
 
-def servable(encoder, preprocessing, batching=None):
+def servable(encoder, preprocessing, batching=None, depth_network=None):
     """Builds the graph.
 
     Args:
         encoder: a functional model from a view to a dict with `embedding` and feature maps.
         preprocessing: the `Preprocessing` that the encoder was trained for.
         batching: a `Batching`, by default the one of its defaults.
+        depth_network: a model from rgb float32 [B,S,S,3] to depth [B,S,S], metres (evaluation.monodepth.network), or None.
 
     Returns:
         (module, signatures) for `tf.saved_model.save`. The signatures, those of SIGNATURES, take what `inputs` lists, B
         samples along the first axis. `serving_default` and `tensors` return {"embedding": float32 [B,D]}: pooled features,
-        not normalised; `features_map` returns the encoder's maps, float32 [B,h,w,C]. They refuse a request with
+        not normalised; `features_map` returns the encoder's maps, float32 [B,h,w,C]; `depth`, where there is a network for
+        it, {"depth": float32 [B,S,S]} in metres, clipped as evaluation does. They refuse a request with
         InvalidArgumentError as `checks` and `depth.camera.checked` do.
     """
-    module = tf.Module()
+    module, batching = tf.Module(), batching or Batching()
     # The variables alone: the layers would be saved with a function each, which nobody calls.
     module.encoder_variables = encoder.variables
-    views = {given: _views(sample, preprocessing) for given, sample in _SAMPLES.items()}
-    signatures = {}
-    for name, (given, chosen) in SIGNATURES.items():
-        network = _network(encoder, chosen, preprocessing, batching or Batching())
-        signatures[name] = _signature(inputs(name, preprocessing.modality), views[given], network)
-    return module, signatures
+    calls = _encoder_calls(encoder, preprocessing, batching)
+    if depth_network is not None:
+        module.depth_variables = depth_network.variables
+        calls["depth"] = _depth_call(depth_network, batching)
+    rows = inputs(preprocessing.modality, depth_network is not None)
+    return module, {name: _signature(rows[name], *calls[name]) for name in rows}
 
 
-def _views(sample, preprocessing):
+def _encoder_calls(encoder, preprocessing, batching):
+    """By signature: a function from samples to views, and one from views to what of the encoder's features it returns."""
+    size = preprocessing.image_size
+    spec = {part: tf.TensorSpec([size, size, count], tf.float32) for part, count in preprocessing.channels.items()}
+    views = {
+        given: _mapped(lambda files, sample=sample: clean_view(sample(files), preprocessing), spec)
+        for given, sample in _SAMPLES.items()
+    }
+    calls = {}
+    for name, chosen in _CHOSEN.items():
+        shapes = chosen(encoder.output_shape)
+        network = _network(lambda view, chosen=chosen: chosen(encoder(view, training=False)), shapes, spec, batching)
+        calls[name] = views[SIGNATURES[name].given], network
+    return calls
+
+
+def _embedding(features):
+    return {"embedding": features["embedding"]}
+
+
+def _maps(features):
+    return {name: feature for name, feature in features.items() if name != "embedding"}
+
+
+_CHOSEN = {"serving_default": _embedding, "tensors": _embedding, "features_map": _maps}
+
+
+def _depth_call(depth_network, batching):
+    """The same two functions, of colour at the depth network's own size."""
+    size = depth_network.input_shape[1]
+    spec = {"rgb": tf.TensorSpec([size, size, 3], tf.float32)}
+
+    def view(files):
+        return {"rgb": frames.centre_image(checks.image(files["image"]), size)}
+
+    def predicted(view):
+        depth = depth_network(view["rgb"], training=False)
+        return {"depth": tf.clip_by_value(depth, metrics.NEAREST, metrics.FARTHEST)}
+
+    return _mapped(view, spec), _network(predicted, {"depth": depth_network.output_shape}, spec, batching)
+
+
+def _mapped(view, spec):
     """A function from samples, B along the first axis, to a view of B images."""
-    view_spec = _view_spec(preprocessing)
-
-    def view(given):
-        return clean_view(sample(given), preprocessing)
-
     # One after the other: images of a batch may differ in size, and HHA is computed before they are resized. A function of
     # its own, so that signatures share its graph.
-    return tf.function(lambda samples: tf.map_fn(view, samples, fn_output_signature=view_spec), autograph=False)
+    return tf.function(lambda samples: tf.map_fn(view, samples, fn_output_signature=spec), autograph=False)
 
 
 def _signature(rows, views, network):
@@ -82,13 +122,12 @@ def _parameter(row):
     return inspect.Parameter(row.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
-def _network(encoder, chosen, preprocessing, batching):
-    """A function from views to chosen features, in which views of several requests are run as one batch.
+def _network(compute, shapes, spec, batching):
+    """`compute`, from views to a dict of tensors of known shapes, by which views of several requests are run as one batch.
 
     Here and not by the server's own batching: a server joins whole requests, so that one which is refused fails all those
     it was joined with, and images of different sizes cannot be joined at all.
     """
-    parts = list(_view_spec(preprocessing))
 
     @tf.nondifferentiable_batch_function(
         num_batch_threads=batching.threads,
@@ -101,24 +140,15 @@ def _network(encoder, chosen, preprocessing, batching):
         autograph=False,
     )
     def batched(*images):
-        features = chosen(encoder(dict(zip(parts, images, strict=True)), training=False))
-        return {name: tf.cast(feature, tf.float32) for name, feature in features.items()}
-
-    shapes = chosen(encoder.output_shape)
+        found = compute(dict(zip(spec, images, strict=True)))
+        return {name: tf.cast(tensor, tf.float32) for name, tensor in found.items()}
 
     def network(views):
         with tf.name_scope(f"network_{uuid.uuid4().hex}"):  # of one name, two models in one process would share a queue
-            features = batched(*(views[part] for part in parts))
-        return {name: tf.ensure_shape(features[name], shapes[name]) for name in features}
+            found = batched(*(views[part] for part in spec))
+        return {name: tf.ensure_shape(found[name], shapes[name]) for name in found}
 
     return network
-
-
-def _view_spec(preprocessing):
-    size = preprocessing.image_size
-    return {
-        part: tf.TensorSpec([size, size, channels], tf.float32) for part, channels in preprocessing.channels.items()
-    }
 
 
 def _from_tensors(sample):

@@ -51,23 +51,39 @@ _INPUTS = {
 }
 
 
-def _embedding(features):
-    return {"embedding": features["embedding"]}
+class Signature(NamedTuple):
+    """A way to call an exported model.
+
+    Attributes:
+        given: how samples are given, `files` or `tensors`.
+        returns: what it returns, for a reader.
+    """
+
+    given: str
+    returns: str
 
 
-def _maps(features):
-    return {name: feature for name, feature in features.items() if name != "embedding"}
-
-
-# How a signature's samples are given, and what it returns of the encoder's features. A head on the maps, as one that
-# predicts depth, is a row more.
 SIGNATURES = {
-    "serving_default": ("files", _embedding),
-    "tensors": ("tensors", _embedding),
-    "features_map": ("files", _maps),
+    "serving_default": Signature("files", "embedding float32 [B,D]"),
+    "tensors": Signature("tensors", "embedding float32 [B,D]"),
+    "features_map": Signature("files", "c2 … c5, map float32 [B,h,w,C]"),
+    "depth": Signature("files", "depth float32 [B,S,S] in metres, of the centre of the image"),
 }
 
 
-def inputs(signature, modality):
-    """The inputs of a signature: a list of `Input`."""
-    return [row for part in MODALITIES[modality] for row in _INPUTS[SIGNATURES[signature][0]][part]]
+def inputs(modality, depth=False):
+    """The signatures of an export, and what each takes.
+
+    Args:
+        modality: of the encoder.
+        depth: whether a depth network goes with it, which sees colour alone.
+
+    Returns:
+        A dict from a name of SIGNATURES to a list of `Input`.
+    """
+    found = {name: _rows(signature.given, modality) for name, signature in SIGNATURES.items() if name != "depth"}
+    return found | ({"depth": _rows("files", "rgb")} if depth else {})
+
+
+def _rows(given, modality):
+    return [row for part in MODALITIES[modality] for row in _INPUTS[given][part]]

@@ -5,28 +5,26 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from export import signatures
-
 PLACE = Path("assets.extra") / "tf_serving_warmup_requests"  # TensorFlow Serving's name
 
 _HEIGHT, _WIDTH = 120, 160
 
 
-def write(version, modality):
-    """Writes a request of each signature, one sample each, into a version's folder (a Path)."""
+def write(version, inputs):
+    """Writes a request of each signature, one sample each, into a version's folder (a Path); `inputs`: of `signatures`."""
     path = version / PLACE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature in signatures.SIGNATURES:
-            writer.write(_prediction_log(signature, request(signature, modality)))
+        for signature, rows in inputs.items():
+            writer.write(_prediction_log(signature, request(rows)))
 
 
-def request(signature, modality):
-    """The inputs of a signature, dict of arrays, for one frame: a floor, whose gravity is to be estimated."""
+def request(rows):
+    """A dict of arrays for the inputs of a signature, `signatures.Input`: a frame of a floor, whose gravity is unknown."""
     millimetres = np.tile(np.linspace(3000, 1000, _HEIGHT)[:, np.newaxis], (1, _WIDTH))
     rgb = np.zeros((_HEIGHT, _WIDTH, 3), np.uint8)
     png = tf.io.encode_png(millimetres[..., np.newaxis].astype(np.uint16)).numpy()
-    files = signatures.SIGNATURES[signature][0] == "files"
+    files = "units_per_metre" in {row.name for row in rows}
     values = {
         "rgb": rgb,
         "image": tf.io.encode_jpeg(rgb).numpy(),
@@ -35,10 +33,7 @@ def request(signature, modality):
         "intrinsics": (_WIDTH, _WIDTH, _WIDTH / 2, _HEIGHT / 2),
         "gravity": (0, 0, 0),
     }
-    return {
-        row.name: np.array([values[row.name]], row.dtype.as_numpy_dtype)
-        for row in signatures.inputs(signature, modality)
-    }
+    return {row.name: np.array([values[row.name]], row.dtype.as_numpy_dtype) for row in rows}
 
 
 def _prediction_log(signature, tensors):

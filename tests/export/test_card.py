@@ -88,3 +88,17 @@ def test_the_card_in_words(workdir):
     assert text.startswith("# rgbd\n") and text.count("\n## ") == 5
     assert "| evaluation, accuracy, trained encoder, knn, top1 | 0.5123 |" in text
     assert f"| sha256 | {SHA} |" in text and "| frames, train | 640 |" in text
+
+
+def test_what_is_known_of_a_depth_network(tmp_path):
+    (tmp_path / "depth_network_probe.keras").write_bytes(b"weights")
+    alone = {"file": "depth_network_probe.keras", "sha256": hashlib.sha256(b"weights").hexdigest()}
+    assert card.of_depth_network(tmp_path / "depth_network_probe.keras") == alone
+    monodepth = {
+        "protocol": "5 trials",
+        "networks": {"contrastive probe": "depth_network_probe.keras", "contrastive switch": "another.keras"},
+        "configurations": {"contrastive probe": {"pooled": {"rel": [0.25, 0.5]}}},
+    }
+    (tmp_path / "results.json").write_text(json.dumps({"monodepth": monodepth}))
+    known = {"configuration": "contrastive probe", "protocol": "5 trials", "pooled": {"rel": 0.25}}
+    assert card.of_depth_network(tmp_path / "depth_network_probe.keras") == alone | known

@@ -9,10 +9,13 @@ import tensorflow as tf
 from tensorflow import keras
 
 from export import encoder as command
+from export.signatures import inputs
 from keras_simsiam import pipeline, run
 from keras_simsiam.config import RunConfig, open_workdir
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation.features import extract
+from keras_simsiam.evaluation.monodepth import frames as depth_frames
+from keras_simsiam.evaluation.monodepth import network
 from tfrecords import reader
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
@@ -64,13 +67,14 @@ def test_refuses_what_is_no_model_folder(tmp_path):
 
 
 def test_the_summary_names_what_to_send(tmp_path):
-    summary = command.summary(tmp_path / "1", "hha")
+    summary = command.summary(tmp_path / "1", inputs("hha"))
     assert "depth           string" in summary and "depth           float32" in summary
     assert "image" not in summary.split("to call it")[1]
-    assert len(command.snippet(tmp_path / "1", "rgbd").splitlines()) == 5
+    assert len(command.snippet(tmp_path / "1", inputs("rgbd")["serving_default"]).splitlines()) == 5
+    assert "  depth → depth float32" in command.summary(tmp_path / "1", inputs("hha", depth=True))
 
 
-def depth_frames(count):
+def encoded_frames(count):
     """Encoded frames of different sizes, every other one with unknown gravity."""
     random = np.random.default_rng(0)
     for index in range(count):
@@ -82,9 +86,9 @@ def depth_frames(count):
         yield Frame(f"f{index}", rgb, depth, (60.0, 60.0, width / 2 - 0.5, height / 2 - 0.5), gravity)
 
 
-def call_command(workdir, output):
+def call_command(workdir, output, *more):
     """As a user calls it, without the log level that the tests set."""
-    arguments = [sys.executable, "-m", "export.encoder", f"--workdir={workdir}", f"--output={output}"]
+    arguments = [sys.executable, "-m", "export.encoder", f"--workdir={workdir}", f"--output={output}", *more]
     env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(arguments, capture_output=True, text=True, cwd=Path(command.__file__).parents[1], env=env)
 
@@ -104,7 +108,7 @@ numpy.save("found.npy", model.signatures["serving_default"](**inputs)["embedding
 @pytest.mark.slow
 def test_the_command_and_its_model_alone_in_a_fresh_process(tmp_path):
     """From a run directory and shards to the same embeddings without this package."""
-    frames = list(depth_frames(3))
+    frames = list(encoded_frames(3))
     with Writer(str(tmp_path / "data")) as writer:
         for frame in frames:
             writer.add("test", frame)
@@ -116,7 +120,10 @@ def test_the_command_and_its_model_alone_in_a_fresh_process(tmp_path):
     expected = extract(run.load_encoder(config.workdir), pipeline.clean_batches(samples, config.preprocessing, 2))
 
     output = tmp_path / "serving"
-    done = call_command(config.workdir, output)
+    colour, _ = network.colour_encoder(run.load_encoder(config.workdir))
+    depth_network = network.build(colour, "blocks", 32, depth_frames.Scale(2.0, 0.5, 3)).model
+    depth_network.save(tmp_path / "depth.keras")
+    done = call_command(config.workdir, output, f"--depth_network={tmp_path / 'depth.keras'}")
     assert done.returncode == 0, done.stderr
 
     alone = tmp_path / "alone"
@@ -130,6 +137,12 @@ def test_the_command_and_its_model_alone_in_a_fresh_process(tmp_path):
     isolated = [sys.executable, "-I", "-c", ALONE, str(output / "1")]
     subprocess.run(isolated, check=True, cwd=alone)
     np.testing.assert_allclose(np.load(alone / "found.npy"), expected.embeddings, atol=1e-4)
+
+    depth = tf.saved_model.load(str(output / "1")).signatures["depth"](
+        image=tf.constant([frame.rgb for frame in frames])
+    )
+    crops = depth_frames.centre_crops(depth_frames.prepared(samples, 32), 32)
+    np.testing.assert_allclose(depth["depth"], depth_network(crops.rgb).numpy().clip(0.001, 10), atol=1e-4)
 
     # the lines that the command prints, as they are
     (alone / "rgb.png").write_bytes(frames[0].rgb)

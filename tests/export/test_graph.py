@@ -7,6 +7,7 @@ from tensorflow import keras
 
 from export.graph import Batching, servable
 from export.signatures import inputs
+from keras_simsiam.evaluation.monodepth import frames
 from keras_simsiam.models import resnet
 from keras_simsiam.models.encoder import MODALITIES, build_encoder
 from keras_simsiam.pipeline import Preprocessing, clean_view
@@ -41,7 +42,8 @@ def frame(height, width, seed=0):
 
 
 def call(signature, modality, name, *samples):
-    return signature(**{key: tf.stack([sample[key] for sample in samples]) for key, *_ in inputs(name, modality)})
+    names = [row.name for row in inputs(modality, depth=True)[name]]
+    return signature(**{key: tf.stack([sample[key] for sample in samples]) for key in names})
 
 
 def expected(encoder, preprocessing, *samples):
@@ -62,14 +64,13 @@ def test_both_signatures_give_the_embeddings_of_the_library(modality):
 
 
 def test_a_modality_asks_for_its_own_inputs_only():
-    assert [name for name, *_ in inputs("tensors", "rgb")] == ["rgb"]
-    assert [name for name, *_ in inputs("serving_default", "hha")] == [
-        "depth",
-        "units_per_metre",
-        "intrinsics",
-        "gravity",
-    ]
-    assert [name for name, *_ in inputs("tensors", "rgbd")] == ["rgb", "depth", "intrinsics", "gravity"]
+    def names(signature, modality, depth=False):
+        return [row.name for row in inputs(modality, depth)[signature]]
+
+    assert names("tensors", "rgb") == ["rgb"]
+    assert names("serving_default", "hha") == ["depth", "units_per_metre", "intrinsics", "gravity"]
+    assert names("tensors", "rgbd") == ["rgb", "depth", "intrinsics", "gravity"]
+    assert names("depth", "rgbd", depth=True) == ["image"] and "depth" not in inputs("rgbd")
 
 
 def test_jpeg_and_unknown_gravity():
@@ -91,6 +92,26 @@ def test_the_stage_maps_of_files():
     views = [clean_view(sample, preprocessing) for sample, _ in samples]
     maps = encoder({part: tf.stack([view[part] for view in views]) for part in views[0]}, training=False)["map"]
     np.testing.assert_allclose(found["map"], maps, atol=1e-4)
+
+
+def test_depth_is_that_of_the_network_that_was_judged(tmp_path):
+    """Of images of two sizes, at the network's own size, the bits of what evaluation looks at; clipped as it clips."""
+    size = 24
+    images = keras.Input((size, size, 3))
+    depth = keras.layers.Reshape((size, size))(keras.layers.Conv2D(1, 3, padding="same")(images))
+    network = keras.Model(images, keras.layers.Rescaling(5.0, 1.0)(depth))
+    module, signatures = servable(tiny_encoder("hha"), Preprocessing("hha", SIZE), depth_network=network)
+    tf.saved_model.save(module, str(tmp_path), signatures)
+    frames_of_both = [frame(40, 48, 0), frame(30, 26, 1)]
+    loaded = tf.saved_model.load(str(tmp_path)).signatures["depth"]
+    found = call(loaded, "hha", "depth", *(files for _, files in frames_of_both))["depth"].numpy()
+    samples = [sample | {"frame": ""} for sample, _ in frames_of_both]
+    crops = [
+        frames.centre_crops(frames.prepared(tf.data.Dataset.from_tensors(sample), size), size) for sample in samples
+    ]
+    raw = network(np.concatenate([crop.rgb for crop in crops])).numpy()
+    assert found.shape == (2, size, size) and raw.min() < 0 < raw.max() < 10
+    np.testing.assert_allclose(found, np.maximum(raw, 0.001), atol=1e-5)
 
 
 def test_models_of_one_process_do_not_share_a_batch(tmp_path):

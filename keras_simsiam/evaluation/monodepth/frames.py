@@ -26,21 +26,40 @@ def resized(sample, image_size):
     Returns:
         A dict: `rgb` uint8 [h,w,3]; `depth` float32 [h,w], metres, 0 = missing; `frame` string.
     """
-    native = tf.cast(tf.shape(sample["depth"]), tf.float32)
-    size = tf.cast(tf.round(native * _short_side(image_size) / tf.reduce_min(native)), tf.int32)
+    size = _resized_size(sample["depth"], image_size)
     measured = tf.cast(sample["depth"] > 0, tf.float32)
     weighted = tf.image.resize(tf.stack([sample["depth"] * measured, measured], -1), size, antialias=True)
     total, weight = tf.unstack(weighted, axis=-1)
-    rgb = tf.image.resize(tf.cast(sample["rgb"], tf.float32), size, antialias=True)
     return {
-        "rgb": tf.cast(tf.round(rgb), tf.uint8),
+        "rgb": _resized_colour(sample["rgb"], size),
         "depth": tf.where(weight >= _LEAST_MEASURED, tf.math.divide_no_nan(total, weight), 0.0),
         "frame": sample["frame"],
     }
 
 
-def _short_side(image_size):
-    return round(image_size * _SHORT_SIDE)
+def _resized_size(image, image_size):
+    """int32 [2], height and width, of an image [H,W,…] once its short side is S · 240/224."""
+    native = tf.cast(tf.shape(image)[:2], tf.float32)
+    return tf.cast(tf.round(native * round(image_size * _SHORT_SIDE) / tf.reduce_min(native)), tf.int32)
+
+
+def _resized_colour(rgb, size):
+    """uint8 [h,w,3]"""
+    return tf.cast(tf.round(tf.image.resize(tf.cast(rgb, tf.float32), size, antialias=True)), tf.uint8)
+
+
+def centre_image(rgb, image_size):
+    """What a depth network is judged on, of colour alone: resized, its centre crop.
+
+    Args:
+        rgb: uint8 [H,W,3].
+        image_size: S.
+
+    Returns:
+        float32 [S,S,3] in 0..1: of the same bits as `centre_crops` has them.
+    """
+    resized_rgb = _resized_colour(rgb, _resized_size(rgb, image_size))
+    return _cut(resized_rgb, _centre_corner(resized_rgb, image_size), image_size)
 
 
 def prepared(samples, image_size):
@@ -138,14 +157,21 @@ def mean_of_each_pixel(frames, image_size, otherwise):
 
 
 def _centre(frame, image_size):
-    corner = (tf.shape(frame["depth"]) - image_size) // 2
-    return *_crop(frame, corner, image_size), frame["frame"]
+    return *_crop(frame, _centre_corner(frame["depth"], image_size), image_size), frame["frame"]
+
+
+def _centre_corner(image, image_size):
+    return (tf.shape(image)[:2] - image_size) // 2
 
 
 def _crop(frame, corner, image_size):
     """(rgb float32 [S,S,3] in 0..1, depth [S,S]) of a frame, from a corner int32 [2], top and left."""
-    rgb = tf.slice(frame["rgb"], tf.concat([corner, [0]], 0), [image_size, image_size, 3])
-    return tf.cast(rgb, tf.float32) / 255, tf.slice(frame["depth"], corner, [image_size, image_size])
+    return _cut(frame["rgb"], corner, image_size), tf.slice(frame["depth"], corner, [image_size, image_size])
+
+
+def _cut(rgb, corner, image_size):
+    rgb = tf.slice(rgb, tf.concat([corner, [0]], 0), [image_size, image_size, 3])
+    return tf.cast(rgb, tf.float32) / 255
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,8 @@ from keras_simsiam.models.encoder import NORMALISATION
 from keras_simsiam.models.resnet import batch_norm
 
 TOWER = "rgb_tower"
+_NAME = "depth_network"
+_REMEDY = "give a depth_network_*.keras that --task=monodepth of evaluate.py has written"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,4 +77,27 @@ def build(encoder, decoder, image_size, scale):
     standardised = DECODERS[decoder](features, image_size)
     depth = keras.layers.Rescaling(scale.std, scale.mean, dtype="float32")(standardised)
     depth = keras.layers.Reshape((image_size, image_size), name="depth", dtype="float32")(depth)
-    return Network(keras.Model(images, depth, name="depth_network"), copy)
+    return Network(keras.Model(images, depth, name=_NAME), copy)
+
+
+def load(path):
+    """A depth network that --task=monodepth has kept.
+
+    Args:
+        path: a .keras file.
+
+    Returns:
+        The `model` of a `Network`.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+    """
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read as a depth network ({str(error).splitlines()[0]}): {_REMEDY}"
+        ) from error
+    if model.name != _NAME:
+        raise UserError(f"{path} holds {model.name}, which predicts no depth: {_REMEDY}")
+    return model

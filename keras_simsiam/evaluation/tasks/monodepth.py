@@ -17,6 +17,7 @@ VALIDATION = "val"
 _RANDOM = "random"
 _SHOWN = 6  # frames in the figure
 _MEAN, _PIXEL_MEAN = "no image: mean depth", "no image: mean depth of each pixel"
+NETWORK = "depth_network_{strategy}.keras"
 _PREDICTIONS, _PICTURE, _CURVES = "predictions_monodepth.npz", "monodepth_predictions.png", "monodepth_curves.png"
 
 
@@ -51,7 +52,8 @@ def run(subject, data, output, strategies, trials, seed, settings):
     Args:
         subject: a `Subject`.
         data: a `Data` with depth; its classes take no part.
-        output: Path of the folder for the predictions of all trials and the two figures.
+        output: Path of the folder for the predictions of all trials, the two figures, and the depth network that the first
+            trial of each strategy has made of the trained encoder.
         strategies: names of `training.STRATEGIES`.
         trials: how many decoders are trained of each configuration, from different seeds.
         seed: of the first trial; the next has one more.
@@ -61,6 +63,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
         A task's results (keras_simsiam.evaluation.tasks): `configurations`, by names such as `contrastive probe`: what
         `summary.summarise` gives; `histories` and `epochs` as `training.Trained` has them, a list a trial; `against` the
         untrained encoder and no image, what `summary.difference` says of rel. `baselines`: predictions that take no image.
+        `networks`: the file of each depth network, by its configuration.
 
     Raises:
         UserError: a split has no frames or no depth; the error is no longer finite.
@@ -73,10 +76,13 @@ def run(subject, data, output, strategies, trials, seed, settings):
     # before any training, as it refuses a test split without depth
     baselines = {name: summary.summarise(depths, test) for name, depths in predicted.items()}
 
-    found, others = {}, {}
+    found, others, kept = {}, {}, {}
     for name, untrained, encoder, strategy in _configurations(subject, strategies):
         trained = functools.partial(training.train, encoder, strategy, material, settings)
-        predicted[name], course = _trials(name, trained, range(seed, seed + trials), test.rgb)
+        if name != untrained:
+            kept[name] = NETWORK.format(strategy=strategy)
+        keep = output / kept[name] if name in kept else None
+        predicted[name], course = _trials(name, trained, range(seed, seed + trials), test.rgb, keep)
         found[name] = summary.summarise(predicted[name], test) | course
         others[name] = {_RANDOM: untrained, "no image": _PIXEL_MEAN}
     for name in found:
@@ -89,7 +95,8 @@ def run(subject, data, output, strategies, trials, seed, settings):
         "baselines": baselines,
         "train_depth": dataclasses.asdict(material.scale),
         "validation_frames": 0 if material.validation is None else len(material.validation.frames),
-        "files": [_PREDICTIONS, _PICTURE, _CURVES],
+        "networks": kept,
+        "files": [_PREDICTIONS, _PICTURE, _CURVES, *kept.values()],
     }
 
 
@@ -134,13 +141,18 @@ def _kind(subject, encoder_name):
     return "classification" if method == "supervised" else "contrastive"
 
 
-def _trials(name, train, seeds, rgb):
-    """Trains once a seed: predictions of images, float32 [T,N,S,S], and what happened, as JSON can hold it."""
+def _trials(name, train, seeds, rgb, keep):
+    """Trains once a seed: predictions of images, float32 [T,N,S,S], and what happened, as JSON can hold it.
+
+    The first network is written to the path `keep`, unless that is None.
+    """
     predicted, courses = [], []
     for trial, seed in enumerate(seeds, start=1):
         trained = train(seed)
         error = f"{trained.train[-1]:.4f} m² on the training frames"
         print(f"monodepth: {name}, trial {trial} of {len(seeds)}: {error}", flush=True)
+        if keep and trial == 1:
+            trained.model.save(keep)
         predicted.append(training.predict(trained.model, rgb))
         courses.append((trained.epoch, trained.train, trained.validation))
     epochs, train_errors, validation_errors = (list(values) for values in zip(*courses, strict=True))

@@ -68,3 +68,17 @@ def test_the_first_batch_norm_gives_the_encoder_colours_of_imagenet(tiny):
     given = first(dark, training=True)
     np.testing.assert_allclose(np.mean(given, axis=(0, 1, 2)), (0.485, 0.456, 0.406), atol=1e-3)
     np.testing.assert_allclose(np.std(given, axis=(0, 1, 2)), (0.229, 0.224, 0.225), rtol=0.02)
+
+
+def test_what_is_kept_is_read_again_and_nothing_else(tmp_path):
+    built = network.build(encoder_of("rgb"), "skip", 16, SCALE)
+    built.model.save(tmp_path / "depth_network_probe.keras")
+    images = tf.random.stateless_uniform((2, 16, 16, 3), [0, 1])
+    loaded = network.load(tmp_path / "depth_network_probe.keras")
+    np.testing.assert_allclose(loaded(images), built.model(images), atol=1e-6)
+    encoder_of("rgb").save(tmp_path / "encoder.keras")
+    (tmp_path / "broken.keras").write_bytes(b"broken")
+    for name in ("encoder.keras", "broken.keras", "none.keras"):
+        with pytest.raises(UserError, match=f"{name} .*give a depth_network_") as error:
+            network.load(tmp_path / name)
+        assert "\n" not in str(error.value)

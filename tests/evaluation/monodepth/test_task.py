@@ -12,7 +12,7 @@ from keras_simsiam import run
 from keras_simsiam.config import RunConfig, open_workdir
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.monodepth import metrics, training
+from keras_simsiam.evaluation.monodepth import frames, metrics, network, training
 from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED, Subject
 from keras_simsiam.evaluation.tasks import monodepth
 from keras_simsiam.pipeline import Preprocessing
@@ -104,6 +104,14 @@ def test_the_metrics_can_be_had_from_what_is_kept(output, results):
     truth, mean = arrays["depth"], results["train_depth"]["mean"]
     expected = metrics.pooled(np.full_like(truth, mean), truth)["mse"]
     assert results["baselines"]["no image: mean depth"]["pooled"]["mse"] == pytest.approx([expected])
+
+
+def test_the_network_of_the_trained_encoder_is_kept(data_dir, output, results):
+    assert results["networks"] == {"trained encoder probe": "depth_network_probe.keras"}
+    samples = reader.samples(reader.load(data_dir), "test")
+    test = frames.centre_crops(frames.prepared(samples, 16), 16)
+    predicted = training.predict(network.load(output / "depth_network_probe.keras"), test.rgb)
+    np.testing.assert_allclose(predicted, kept(output)["trained encoder probe"][0], atol=1e-6)
 
 
 def test_test_depth_reaches_nothing_but_scores(subject, data_dir, output, results, tmp_path):
