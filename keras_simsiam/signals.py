@@ -26,7 +26,8 @@ class Stopped(Exception):
 def noted():
     """A context in which the first SIGTERM or Ctrl-C ends nothing, and the next one does what it always did.
 
-    Only a process's main thread may say what signals do: elsewhere nothing changes and none is noted.
+    Only a process's main thread may say what signals do: elsewhere nothing changes and none is noted. A signal that the process
+    ignores stays ignored: the shell asks that of what a script starts in the background.
 
     Yields:
         A list, to which the number of the signal is appended when it comes.
@@ -35,7 +36,8 @@ def noted():
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
 
     def restore():
         for number, handler in before.items():

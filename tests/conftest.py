@@ -1,6 +1,7 @@
 """What every test module shares: a small synthetic sample and data set."""
 
 import os
+import signal
 import tarfile
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+
+# Tests send Ctrl-C to themselves and to processes they start, which ignore it where `make test &` in a script did so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two devices, so that what happens across replicas can be tested in the process itself.
 tf.config.set_logical_device_configuration(

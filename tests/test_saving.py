@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import run
+from keras_simsiam import run, signals
 from keras_simsiam.checkpoints import Position
 from keras_simsiam.config import RunConfig
 from keras_simsiam.errors import UserError
@@ -100,15 +100,16 @@ def test_stopped_anywhere_it_ends_as_if_it_had_not_been(config, data, changes):
     runs.assert_same_encoders(whole.workdir, broken.workdir)
 
 
-@pytest.fixture
-def _interruptible():
-    """Ctrl-C as a terminal's process has it: one that a script starts in the background ignores it from birth."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with signals.noted() as received:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not received:
+            time.sleep(0.01)
+    assert received == [signal.SIGTERM] and signal.signal(signal.SIGINT, before) == signal.SIG_IGN
 
 
-@pytest.mark.usefixtures("_interruptible")
 def test_a_second_signal_is_not_waited_on(config, data):
     def interrupt_twice(_model):
         noting = signal.getsignal(signal.SIGINT)
