@@ -26,6 +26,7 @@ from tfrecords import reader
 
 flags.DEFINE_string("encoder", None, "As for evaluate.py.", required=True)
 flags.DEFINE_string("data_dir", None, "Data set, whose split test is embedded.", required=True)
+flags.DEFINE_integer("copies", 8, "How often the split is read in a pass: building the graphs takes seconds of each.")
 flags.DEFINE_integer("rounds", 5, "Turns of each of the three.")
 flags.DEFINE_bool("busy", False, "Counts the seconds of the processor's cores, on a machine that others use too.")
 flags.DEFINE_integer("batch_size", 64, "Images embedded at a time.")
@@ -38,11 +39,12 @@ def main(argv):
     settings = flags.FLAGS
     print(machine.describe())
     subject, info = sources.subject(settings.encoder), reader.load(settings.data_dir)
-    name, count = subject.names[0], info.splits["test"].count
-    samples = reader.samples(info, "test")
+    name, count = subject.names[0], settings.copies * info.splits["test"].count
+    samples = reader.samples(info, "test").repeat(settings.copies)
     batches = pipeline.clean_batches(samples, subject.preprocessing, settings.batch_size)
     held = list(batches.take(HELD))
-    network = tf.function(lambda view: subject.encoders[name](view, training=False)["embedding"], reduce_retracing=True)
+    encoder = subject.encoders[name]  # read from its file here, not in the graph function below
+    network = tf.function(lambda view: encoder(view, training=False)["embedding"], reduce_retracing=True)
 
     def encode():
         for batch in itertools.islice(itertools.cycle(held), -(-count // settings.batch_size)):
