@@ -45,5 +45,8 @@ class KNN(keras.callbacks.Callback):
         logs["effective_rank"] = effective_rank(queries.embeddings)
         projector = getattr(self.model, "projector", None)
         if projector is not None:
-            projections = np.asarray(projector(queries.embeddings, training=False), np.float32)
-            logs["effective_rank_projection"] = effective_rank(projections)
+            # of pairs across modalities the projector takes half an embedding: a row for each half
+            halves = queries.embeddings.reshape(-1, projector.input_shape[-1])
+            logs["effective_rank_projection"] = effective_rank(
+                np.asarray(projector(halves, training=False), np.float32)
+            )

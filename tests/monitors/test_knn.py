@@ -45,8 +45,8 @@ def test_the_rank_of_the_projection_is_that_of_inference():
     points = np.random.default_rng(0).normal(size=(40, 2))
     model = _identity()
     # in training the dropout would leave other numbers, and BatchNorm another scale
-    projector = keras.Sequential([keras.layers.Dropout(0.9), keras.layers.BatchNormalization()])
-    projector(points)
+    layers = keras.Input((2,)), keras.layers.Dropout(0.9), keras.layers.BatchNormalization()
+    projector = keras.Sequential(layers)
     projector.layers[1].set_weights([np.ones(2), np.zeros(2), np.zeros(2), np.array([1.0, 10_000.0])])
     model.projector = projector
     (logs,) = _measured(model, points, [0] * 40, epochs=1)
@@ -54,3 +54,12 @@ def test_the_rank_of_the_projection_is_that_of_inference():
     assert logs["effective_rank_projection"] == pytest.approx(expected, rel=1e-2) and expected < 1.1
     assert logs["effective_rank"] > 1.9
     assert projector.layers[1].get_weights()[2].tolist() == [0, 0]  # the moving mean has not moved
+
+
+def test_a_projector_of_one_modality_sees_each_half_of_an_embedding():
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    model = _identity()
+    model.projector = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3)])
+    (logs,) = _measured(model, points, [0] * 40, epochs=1)
+    expected = effective_rank(model.projector(points.reshape(80, 1)).numpy())
+    assert logs["effective_rank_projection"] == pytest.approx(expected)
