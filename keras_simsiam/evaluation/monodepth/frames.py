@@ -12,6 +12,7 @@ from keras_simsiam.errors import UserError
 _SHORT_SIDE = 240 / 224
 # A pixel that depth was measured on less than half of counts as missing.
 _LEAST_MEASURED = 0.5
+_LONGEST = 4  # short sides: of a longer image only the middle is resized, as a crop sees no more of it
 
 
 def resized(sample, image_size):
@@ -56,8 +57,12 @@ def centre_image(rgb, image_size):
         image_size: S.
 
     Returns:
-        float32 [S,S,3] in 0..1: of the same bits as `centre_crops` has them.
+        float32 [S,S,3] in 0..1: of the same bits as `centre_crops` has them, unless one side is four times the other.
     """
+    # resized as a whole, a row of 2²⁴ pixels would be S times as many times S
+    size = tf.shape(rgb)[:2]
+    kept = tf.minimum(size, _LONGEST * tf.reduce_min(size))
+    rgb = tf.slice(rgb, tf.concat([(size - kept) // 2, [0]], 0), tf.concat([kept, [3]], 0))
     resized_rgb = _resized_colour(rgb, _resized_size(rgb, image_size))
     return _cut(resized_rgb, _centre_corner(resized_rgb, image_size), image_size)
 

@@ -121,3 +121,12 @@ def test_scale_and_mean_of_what_was_measured():
 def test_nothing_to_learn(depth):
     with pytest.raises(UserError, match="nothing to learn depth from"):
         frames.scale_of(frames.prepared(dataset([sample(depth)]), SIZE))
+
+
+def test_the_centre_of_a_very_long_image_takes_no_more_than_that_of_a_short_one():
+    row = np.zeros((1, 1 << 22, 3), np.uint8)
+    row[:, (1 << 21) - 2 : (1 << 21) + 2] = 200
+    for image in (row, row.transpose(1, 0, 2)):
+        found = frames.centre_image(tf.constant(image), 16).numpy()  # resized as a whole it would have 800 GB
+        assert found.shape == (16, 16, 3)
+        np.testing.assert_allclose(found[8, 8], 200 / 255, atol=1e-6)
