@@ -46,6 +46,7 @@ PUBLISHED = {"rgb": "70.62", "rgbd": "67.12", "all_transforms": "66.38"}  # Zhu,
 SMOKE_CONDITIONS = ("clean", "dark 1/16", "depth −50 %")
 CONTROLS = ("rgb", "rgb_wide")
 FINALISTS = 4
+SHOWN = 6  # variants in the figure of conditions
 BLOCK = 10  # consecutive frames that are drawn together
 
 
@@ -164,7 +165,7 @@ def _figure(runs):
     figure, axes = panels.make(2, 5.6, 1.6 + 0.26 * max(8, len(runs.measured)))
     output.ladder(axes[0], runs.measured, "knn")
     axes[0].set_xlabel("kNN on clean test frames, %")
-    shown = [name for name, measured in runs.measured.items() if len(measured) > 1] or list(runs.measured)[:6]
+    shown = sorted(runs.measured, key=lambda name: -len(runs.measured[name]))[:SHOWN]  # those of most seeds first
     for name in shown:
         values = [np.mean(output.top1(runs.measured[name], "knn", condition=condition)) for condition in conditions]
         style = {"color": "black", "linewidth": 2} if name == "rgb" else {}

@@ -20,7 +20,7 @@ def batch(samples, rows):
 
     Args:
         samples: dict of tensors, B samples along the first axis.
-        rows: the signature's inputs (`graph.Input`).
+        rows: the signature's inputs (`signatures.Input`).
 
     Returns:
         The dict, an input that has a default for all samples repeated B times.

@@ -45,8 +45,6 @@ class KNN(keras.callbacks.Callback):
         logs["effective_rank"] = effective_rank(queries.embeddings)
         projector = getattr(self.model, "projector", None)
         if projector is not None:
-            # of pairs across modalities the projector takes half an embedding: a row for each half
-            halves = queries.embeddings.reshape(-1, projector.input_shape[-1])
-            logs["effective_rank_projection"] = effective_rank(
-                np.asarray(projector(halves, training=False), np.float32)
-            )
+            # the projector of pairs across modalities takes half an embedding: then each half is a row
+            rows = queries.embeddings.reshape(-1, projector.input_shape[-1])
+            logs["effective_rank_projection"] = effective_rank(np.asarray(projector(rows, training=False), np.float32))

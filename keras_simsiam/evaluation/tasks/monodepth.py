@@ -17,7 +17,7 @@ VALIDATION = "val"
 _RANDOM = "random"
 _SHOWN = 6  # frames in the figure
 _MEAN, _PIXEL_MEAN = "no image: mean depth", "no image: mean depth of each pixel"
-NETWORK = "depth_network_{strategy}.keras"
+_NETWORK = "depth_network_{strategy}.keras"
 _PREDICTIONS, _PICTURE, _CURVES = "predictions_monodepth.npz", "monodepth_predictions.png", "monodepth_curves.png"
 
 
@@ -80,7 +80,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
     for name, untrained, encoder, strategy in _configurations(subject, strategies):
         trained = functools.partial(training.train, encoder, strategy, material, settings)
         if name != untrained:
-            kept[name] = NETWORK.format(strategy=strategy)
+            kept[name] = _NETWORK.format(strategy=strategy)
         keep = output / kept[name] if name in kept else None
         predicted[name], course = _trials(name, trained, range(seed, seed + trials), test.rgb, keep)
         found[name] = summary.summarise(predicted[name], test) | course
