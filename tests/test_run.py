@@ -70,6 +70,7 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
             pytest.param(changes, marks=pytest.mark.slow)
             for changes in (
                 {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
+                {"modality": "rgbd", "positives": "cross_modal"},
                 {"method": "mocov2", "queue_size": 6},
                 {"method": "swav", "image_size": 20, "blur": 0.5, **LARGE_BATCH},
                 {"alternation": 3, "head_dropout": 0.2},
