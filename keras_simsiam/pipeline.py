@@ -10,8 +10,8 @@ from keras_simsiam.models.encoder import MODALITIES
 
 # What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
 _ELEMENT_BYTES = 1024
-# Graph operations throughout: without autograph's conversion tf.data traces them in half the time.
-_unconverted = tf.autograph.experimental.do_not_convert
+# Graph operations throughout: autograph has nothing to convert in them, and looking takes as long as tracing them.
+_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Preprocessing:
         return {name: 4 if name == "hha" and self.holes == "mask" else 3 for name in MODALITIES[self.modality]}
 
 
-@_unconverted
+@_without_autograph
 def encoded_images(sample, preprocessing):
     """The images of a sample at its own resolution: HHA depends on the whole frame, so it comes before any crop.
 
@@ -88,7 +88,7 @@ def _with_gravity(sample):
     return sample | {"gravity": known}
 
 
-@_unconverted
+@_without_autograph
 def _two_views(sample, partner, seed, preprocessing, augmentation):
     """Two views of a sample, or one of it and one of its partner; HHA once a sample unless it depends on the view."""
     if augmentation.before_hha:
