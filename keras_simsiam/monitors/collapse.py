@@ -9,8 +9,8 @@ COLLAPSED = 0.05
 # dimensional collapse (Jing et al., ICLR 2022) leaves the spread alone: the rank has fallen to this share of its highest
 RANK_FALLEN = 0.1
 CAUSES = (
-    "--stop_gradient=false, a --base_lr or --weight_decay too large, heads without BatchNorm, augmentation too weak "
-    "(--min_crop near 1)"
+    "--stop_gradient=false, a --predictor_lr below 1, a --base_lr or --weight_decay too large, heads without BatchNorm, "
+    "augmentation too weak (--min_crop near 1)"
 )
 
 
