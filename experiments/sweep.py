@@ -40,11 +40,11 @@ class Sweep:
         rows = [_row(value, measured) for value, measured in points.items()]
         for measured in list(points.values())[:1]:  # the same for all: one encoder, one seed
             before = [output.accuracy(measured, task, "untrained") for task in ("knn", "linear")]
-            rows.append(["untrained encoder (random baseline)", *before, "–", "–"])
+            rows.append(["untrained encoder (random baseline)", *before, *["–"] * 4])
         figure, axes = panels.make(1, 5.2)
         output.sweep(axes[0], points, {"knn": "kNN", "linear": "linear"})
         axes[0].set_xlabel(self.axis)
-        header = [self.axis, "kNN", "linear", "last loss", "std · √d"]
+        header = [self.axis, "kNN", "linear", "last loss", "std · √d", "effective rank, projection", "embedding"]
         text = [output.protocol(runs), output.table(header, rows), self.published]
         output.write(runs, self.name, self.title, text, figure)
 
@@ -56,4 +56,7 @@ def _row(value, measured):
         output.accuracy(measured, "linear"),
         output.spread(output.last(measured, "loss"), 3),
         output.spread(output.last(measured, "std_projection"), 2),
+        # a collapse to few dimensions leaves loss and spread alone
+        output.spread(output.last(measured, "effective_rank_projection")),
+        output.spread(output.last(measured, "effective_rank")),
     ]
