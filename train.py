@@ -54,7 +54,8 @@ _define(
     flags.DEFINE_enum,
     "positives",
     list(POSITIVES),
-    help="What is paired: two views of a frame; of it and the next of its recording; one's colour, the other's depth.",
+    help="What is paired: two views of a frame; of it and the next of its recording; one's colour, the other's depth; "
+    "the views' colours, and apart from them their depths.",
 )
 _define(flags.DEFINE_enum, "hha_encoding", list(ENCODINGS), help="Gupta's HHA, or the simpler one of the RGB-D paper.")
 _define(

@@ -37,6 +37,8 @@ CHANGES = {
     "faults": (*_JITTER, "--depth_faults=0.5"),
     "gravity_jitter": (*_JITTER, "--gravity_jitter=5"),
     "cross_modal": ("--hha_jitter=true", "--positives=cross_modal"),
+    "intra_modal": ("--positives=intra_modal",),
+    "intra_modal_jitter": ("--hha_jitter=true", "--positives=intra_modal"),
     "neighbour": (*_JITTER, "--positives=neighbour"),
     "rgb_neighbour": ("--modality=rgb", "--positives=neighbour"),
 }

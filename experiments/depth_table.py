@@ -22,7 +22,14 @@ AT_PAPER_SIZE = {name: (f"--flagfile=recipes/depth_{name}.flags",) for name in C
 STRATEGIES = ("probe", "switch", "finetune")
 GIVEN = {
     "smoke": {"depth_strategy": ("probe",), "depth_trials": 1, "depth_epochs": 2, "depth_batch_size": 16},
-    "small": {"depth_strategy": STRATEGIES, "depth_trials": 3},
+    # a few dozen frames are one batch of 64: smaller ones and ten times the rate, or the decoders hardly move in 70 epochs
+    "small": {
+        "depth_strategy": STRATEGIES,
+        "depth_trials": 3,
+        "depth_epochs": 100,
+        "depth_batch_size": 12,
+        "depth_lr": 1e-3,
+    },
     "paper": {"depth_strategy": STRATEGIES},
 }
 METRICS = {"mse": "loss, m²", "rel": "rel", "delta1": "δ < 1.25", "delta2": "δ < 1.25²", "delta3": "δ < 1.25³"}

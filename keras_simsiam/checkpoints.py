@@ -27,18 +27,22 @@ class Position(tf.train.experimental.PythonState):
         step: number of finished steps of the epoch begun after those, 0 where none is.
         best_knn: the kNN accuracy for which the best encoder was kept, 0 before the first.
         first_loss: the loss of the run's first step, of the untrained network; None before it.
+        untrained: dict of what the kNN monitor measured before the first step, None before that.
     """
 
+    _NAMES = ("epoch", "step", "best_knn", "first_loss", "untrained")
+
     def __init__(self):
-        self.epoch, self.step, self.best_knn, self.first_loss = 0, 0, 0.0, None
+        self.epoch, self.step, self.best_knn, self.first_loss, self.untrained = 0, 0, 0.0, None, None
 
     def serialize(self):
         """The attributes as JSON, for tf.train.Checkpoint."""
-        return json.dumps([self.epoch, self.step, self.best_knn, self.first_loss])
+        return json.dumps([getattr(self, name) for name in self._NAMES])
 
     def deserialize(self, string_value):
-        """Takes what `serialize` gave."""
-        self.epoch, self.step, self.best_knn, self.first_loss = json.loads(string_value)
+        """Takes what `serialize` gave; what an earlier version did not write stays as it is."""
+        for name, value in zip(self._NAMES, json.loads(string_value), strict=False):
+            setattr(self, name, value)
 
 
 class Store:

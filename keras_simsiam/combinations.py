@@ -9,7 +9,7 @@ from keras_simsiam.errors import UserError
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import FUSIONS
 
-POSITIVES = ("augment", "neighbour", "cross_modal")
+POSITIVES = ("augment", "neighbour", "cross_modal", "intra_modal")
 
 _CHOICES = {
     "holes": holes.CHOICES,
@@ -134,18 +134,19 @@ def _check_depth_augmentation(config):
 
 
 def _check_positives(config):
-    """Refuses neighbours that a cache does not keep, and cross-modal pairs without a modality on either side."""
+    """Refuses neighbours that a cache does not keep, and pairs of modalities where one is missing."""
     if config.positives == "neighbour" and config.cache != "none":
         raise UserError(f"--cache={config.cache} keeps no recordings: use --cache=none with --positives=neighbour")
-    if config.positives != "cross_modal":
+    if config.positives not in ("cross_modal", "intra_modal"):
         return
+    given = f"--positives={config.positives}"
     for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
         if getattr(config, name) != needed:
-            raise UserError(f"--positives=cross_modal: needs --{name}={needed}, not {getattr(config, name)}")
+            raise UserError(f"{given}: needs --{name}={needed}, not {getattr(config, name)}")
     if config.fusion == "early":
-        raise UserError("--positives=cross_modal compares colour to depth: use it without --fusion=early")
+        raise UserError(f"{given} needs features of colour and of depth: use it without --fusion=early")
     if config.hha_dropout:
-        raise UserError("--hha_dropout would leave nothing of a view to --positives=cross_modal: leave it out")
+        raise UserError(f"--hha_dropout would leave no depth of a view to {given}: leave it out")
 
 
 def _check_method(config):

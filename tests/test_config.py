@@ -172,11 +172,15 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
         ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
         ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
-        ({"positives": "twins"}, "--positives=twins: choose one of augment, neighbour, cross_modal"),
+        ({"positives": "twins"}, "--positives=twins: choose one of augment, neighbour, cross_modal, intra_modal$"),
         ({"positives": "cross_modal", "modality": "rgb"}, "--positives=cross_modal: needs --modality=rgbd, not rgb$"),
         ({"positives": "cross_modal", "method": "byol"}, "--positives=cross_modal: needs --method=simsiam, not byol$"),
         ({"positives": "cross_modal", "fusion": "early"}, "--positives=cross_modal .*without --fusion=early$"),
-        ({"positives": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave nothing"),
+        ({"positives": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave no depth of a view to --pos"),
+        ({"positives": "intra_modal", "modality": "hha"}, "--positives=intra_modal: needs --modality=rgbd, not hha$"),
+        ({"positives": "intra_modal", "alternation": 2}, "--positives=intra_modal: needs --alternation=1, not 2$"),
+        ({"positives": "intra_modal", "fusion": "early"}, "--positives=intra_modal .*without --fusion=early$"),
+        ({"positives": "intra_modal", "hha_dropout": 0.3}, "--hha_dropout .* to --positives=intra_modal: leave it"),
     ],
 )
 def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message):
@@ -189,6 +193,7 @@ def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message
     [
         {"fusion": "early", "holes": "mask", "hha_dropout": 0.3},
         {"fusion": "shared", "holes": "mask", "depth_gate": True, "positives": "cross_modal"},
+        {"fusion": "shared", "positives": "intra_modal"},
         {"fusion": "shared", "method": "supervised"},
     ],
 )

@@ -71,6 +71,7 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
             for changes in (
                 {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
                 {"modality": "rgbd", "positives": "cross_modal"},
+                {"modality": "rgbd", "positives": "intra_modal"},
                 {"method": "mocov2", "queue_size": 6},
                 {"method": "swav", "image_size": 20, "blur": 0.5, **LARGE_BATCH},
                 {"alternation": 3, "head_dropout": 0.2},
@@ -116,7 +117,8 @@ def test_the_folder_says_what_happened(config, data):
     last = run.train(settings, data)
     assert set(last) == {
         "loss", "first_loss", "gradient_norm", "std_projection", "std_prediction", "knn", "effective_rank",
-        "effective_rank_projection", "learning_rate", "images_per_second", "memory_mb",
+        "effective_rank_projection", "first_knn", "first_effective_rank", "first_effective_rank_projection",
+        "learning_rate", "images_per_second", "memory_mb",
     }  # fmt: skip
     assert sorted(os.listdir(settings.workdir)) == [
         "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",

@@ -110,10 +110,10 @@ def spread(outputs):
     Chen & He, section 4.1: 1/√d for outputs spread over the sphere, 0 for constant ones; times √d it does not depend on d.
 
     Args:
-        outputs: float [B,d].
+        outputs: float [B,d], or [B,n,d] of n outputs a sample: then the mean of their spreads.
 
     Returns:
         A float32 scalar, about 1 where the outputs are isotropic, 0 where all are the same.
     """
-    normalised = tf.math.l2_normalize(tf.cast(outputs, tf.float32), axis=1)
+    normalised = tf.math.l2_normalize(tf.cast(outputs, tf.float32), axis=-1)
     return tf.reduce_mean(tf.math.reduce_std(normalised, axis=0)) * float(outputs.shape[-1]) ** 0.5

@@ -9,13 +9,14 @@ from keras_simsiam.errors import UserError
 from keras_simsiam.methods.alternating import Alternating
 from keras_simsiam.methods.byol import BYOL
 from keras_simsiam.methods.cross_modal import CrossModal
+from keras_simsiam.methods.intra_modal import IntraModal
 from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.moving_average import MovingAverage
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
 from keras_simsiam.methods.swav import SwAV
-from keras_simsiam.models.heads import predictor, projector
+from keras_simsiam.models.heads import predictor, projector, side_by_side
 
 PROJECTION = 2048  # size of SimSiam's z and p, and of all hidden layers (Chen & He, section 3; Zhu, section 3.3)
 CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
@@ -31,9 +32,16 @@ class Sizes(typing.NamedTuple):
 
 def _simsiam(config, encoder, features, batch_norm, _sizes):
     heads = _simsiam_heads(config, batch_norm)
+
+    def two_heads(features):
+        return _simsiam_projector(config, features, heads), predictor(PROJECTION, **heads)
+
+    if config.positives == "intra_modal":
+        both = map(side_by_side, two_heads(features // 2), two_heads(features // 2))
+        return IntraModal(encoder, *both, config.stop_gradient, config.symmetric)
     cross_modal = config.positives == "cross_modal"
-    projected = features // 2 if cross_modal else features  # then the projector sees one modality at a time
-    networks = encoder, _simsiam_projector(config, projected, heads), predictor(PROJECTION, **heads)
+    # across modalities the projector sees one at a time
+    networks = encoder, *two_heads(features // 2 if cross_modal else features)
     if config.alternation > 1:
         return Alternating(*networks, config.alternation, config.symmetric)
     method = CrossModal if cross_modal else SimSiam

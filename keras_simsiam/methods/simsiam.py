@@ -59,11 +59,11 @@ def negative_cosine(p, z):
     """D(p, z) = −(p/‖p‖₂) · (z/‖z‖₂), the paper's Eq. 1, mean over the batch.
 
     Args:
-        p: float32 [B,d].
-        z: float32 [B,d].
+        p: float32 [...,d], commonly [B,d].
+        z: float32 [...,d].
 
     Returns:
         A float32 scalar in -1..1.
     """
-    p, z = tf.math.l2_normalize(p, axis=1), tf.math.l2_normalize(z, axis=1)
-    return -tf.reduce_mean(tf.reduce_sum(p * z, axis=1))
+    p, z = tf.math.l2_normalize(p, axis=-1), tf.math.l2_normalize(z, axis=-1)
+    return -tf.reduce_mean(tf.reduce_sum(p * z, axis=-1))

@@ -1,5 +1,6 @@
 """Projector and predictor: the two small MLPs that pre-training puts behind an encoder and throws away."""
 
+import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.models.dropout import ResumableDropout
@@ -60,6 +61,22 @@ def predictor(features=2048, hidden=512, batch_norms=True, dropout=0.0, synchron
     inputs = keras.Input((features,))
     x = _hidden(inputs, hidden, batch_norms, dropout, synchronized)
     return keras.Model(inputs, _float32(_dense(x, features)), name="predictor")
+
+
+def side_by_side(first, second):
+    """One head of two, each on its half: what the methods and monitors that know one head take for both.
+
+    Args:
+        first, second: heads of one kind, from float32 [B,n] to [B,m].
+
+    Returns:
+        A model from float32 [B,2n] to [B,2m], by the first head's name.
+    """
+    inputs = keras.Input((2 * first.input_shape[-1],))
+    # of one kind they have one name, which a model's layers must not
+    named = [keras.Model(head.input, head.output, name=f"{head.name}_{i}") for i, head in enumerate((first, second))]
+    halves = [head(half) for head, half in zip(named, tf.split(inputs, 2, axis=1), strict=True)]
+    return keras.Model(inputs, keras.layers.Concatenate(dtype="float32")(halves), name=first.name)
 
 
 def _hidden(x, units, batch_norms, dropout, synchronized):

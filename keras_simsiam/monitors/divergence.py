@@ -7,6 +7,7 @@ import statistics
 from tensorflow import keras
 
 from keras_simsiam.monitors.alarm import Alarm
+from keras_simsiam.monitors.log import FIRST
 
 EXPLODED = 10  # times the median gradient norm of the epochs before
 MEDIAN_OF = 10  # epochs
@@ -48,7 +49,7 @@ class DivergenceWarning(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 0:
-            logs["first_loss"] = self.position.first_loss
+            logs[FIRST + "loss"] = self.position.first_loss
         self.alarm(epoch, self.finding(logs))
 
     def finding(self, logs):

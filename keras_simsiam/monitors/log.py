@@ -8,10 +8,13 @@ from tensorflow import keras
 
 from keras_simsiam import disk
 
+FIRST = "first_"  # what the names of the untrained network's numbers, in the first epoch's logs, begin with
+
 
 class Log(keras.callbacks.Callback):
     """Writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
 
+    TensorBoard's curves begin with the untrained network's numbers, at step 0, where another monitor knows them.
     `predictor_learning_rate` stands beside `learning_rate` where the predictor has a rate of its own.
     """
 
@@ -40,9 +43,10 @@ class Log(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(self.rates)
-        with disk.writing("TensorBoard's events"), self.writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
+        with disk.writing("TensorBoard's events"), self.writer.as_default():
+            # those of step 0 first: TensorBoard's curves are in the order of writing
+            for name, value in sorted(logs.items(), key=lambda item: not item[0].startswith(FIRST)):
+                tf.summary.scalar(name.removeprefix(FIRST), value, 0 if name.startswith(FIRST) else epoch + 1)
             self.writer.flush()
         numbers = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
         with disk.writing(self.jsonl), open(self.jsonl, "a") as file:

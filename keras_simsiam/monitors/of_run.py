@@ -40,14 +40,14 @@ def of_run(config, data, steps_per_epoch, position, draw, writer):
         Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer),
         # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills
         DivergenceWarning(position, earlier, judges_loss=config.method != "mocov2"),
-        *_label_monitors(config, data),
+        *_label_monitors(config, data, position),
         CollapseWarning(earlier),
         HParams(writer, settings, config.workdir),
         Log(metrics, writer),
     ]
 
 
-def _label_monitors(config, data):
+def _label_monitors(config, data, position):
     """The monitors that need labels to judge by; none where the data has no labels."""
     if data.bank is None or data.queries is None:
         return []
@@ -57,6 +57,6 @@ def _label_monitors(config, data):
     )
     names = data.bank_classes or tuple(map(str, range(data.num_classes)))
     return [
-        KNN(bank, queries, len(names), config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs),
+        KNN(bank, queries, len(names), config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs, position),
         Embeddings(queries, names, os.path.join(config.workdir, "tensorboard"), config.epochs),
     ]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.models.heads import predictor, projector
+from keras_simsiam.models.heads import predictor, projector, side_by_side
 
 
 def _kinds(model):
@@ -50,3 +50,15 @@ def test_initialisers_are_pytorchs():
 def test_outputs_are_float32_in_every_precision():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     assert projector(16, 32, 24)(tf.zeros([2, 16])).dtype == tf.float32
+
+
+def test_side_by_side_each_head_has_its_half():
+    heads = projector(3, 8, 5), projector(3, 8, 5)
+    both, x = side_by_side(*heads), tf.random.stateless_normal([7, 6], [0, 1])
+    assert (both.name, both.input_shape, both.output_shape) == ("projector", (None, 6), (None, 10))
+    for training in (True, False):
+        alone = [head(half, training=training) for head, half in zip(heads, tf.split(x, 2, axis=1), strict=True)]
+        np.testing.assert_allclose(both(x, training=training), tf.concat(alone, 1), atol=1e-6)
+    assert not np.allclose(*alone)
+    names = [variable.ref() for variable in both.trainable_variables]
+    assert set(names) == {variable.ref() for head in heads for variable in head.trainable_variables}

@@ -30,6 +30,13 @@ def test_dimensional_collapse_is_a_rank_at_a_tenth_of_its_highest(name, capsys):
     assert not _said(epochs[:5], capsys)
 
 
+def test_a_rank_that_is_low_from_the_first_epoch_on_has_fallen_from_the_untrained_networks(capsys):
+    epochs = [{"first_effective_rank": 55.0, "effective_rank": 2.3}, {"effective_rank": 4.4}]
+    assert "epoch 1 (effective_rank=2.3 after 55.0" in _said(epochs, capsys)
+    assert "effective_rank=4.4 after 55.0" in _said(epochs[1:], capsys, earlier=[{"first_effective_rank": 55.0}])
+    assert not _said([{"first_effective_rank": 55.0}, {"effective_rank": 8.0}], capsys)
+
+
 def test_a_resumed_run_does_not_say_it_again_but_remembers(capsys):
     epochs = [{"effective_rank": 60.0}, {"effective_rank": 5.0}, {"effective_rank": 5.0}]
     assert not _said(epochs[2:], capsys, earlier=epochs[:2])

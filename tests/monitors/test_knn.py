@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam import monitors
+from keras_simsiam.checkpoints import Position
 from keras_simsiam.evaluation.rank import effective_rank
 
 
@@ -22,11 +23,12 @@ def _identity():
     return types.SimpleNamespace(encoder=keras.Model(x, {"embedding": keras.layers.Activation("linear")(x)}))
 
 
-def _measured(model, queries, labels, every=2, epochs=5):
-    knn = monitors.KNN(
-        _batches([[1.0, 0], [0, 1]], [0, 1]), _batches(queries, labels), 2, every, k=1, temperature=0.1, epochs=epochs
-    )
+def _measured(model, queries, labels, every=2, epochs=5, position=None):
+    position = position or Position()
+    bank = _batches([[1.0, 0], [0, 1]], [0, 1])
+    knn = monitors.KNN(bank, _batches(queries, labels), 2, every, 1, 0.1, epochs, position)
     knn.set_model(model)
+    knn.on_train_begin()
     measured = [{} for _ in range(epochs)]
     for epoch, logs in enumerate(measured):
         knn.on_epoch_end(epoch, logs)
@@ -39,6 +41,24 @@ def test_knn_measures_every_few_epochs_and_the_last():
     assert [logs.get("knn") for logs in measured] == [None, 0.5, None, 0.5, 0.5]
     assert ["effective_rank" in logs for logs in measured] == [False, True, False, True, True]
     assert not any("effective_rank_projection" in logs for logs in measured)  # there is no projector
+
+
+def test_what_the_untrained_network_had_is_in_the_first_epochs_logs_also_after_a_stop():
+    position = Position()
+    measured = _measured(_identity(), [[0.9, 0.1], [0.8, 0.2]], [0, 1], position=position)
+    assert measured[0] == {"first_knn": 0.5, "first_effective_rank": pytest.approx(1.0, abs=1e-3)}
+    assert not any(name.startswith("first_") for logs in measured[1:] for name in logs)
+
+    resumed = Position()
+    resumed.deserialize(position.serialize())
+    resumed.step = 3  # stopped in the first epoch: what is trained by then is not measured in its place
+    again = _measured(_identity(), [[0.9, 0.1], [0.1, 0.9]], [0, 1], position=resumed)
+    assert again[0]["first_knn"] == 0.5 and again[1]["knn"] == 1.0
+
+    earlier_version = Position()
+    earlier_version.deserialize("[0, 3, 0.0, -0.01]")
+    assert earlier_version.first_loss == -0.01
+    assert not _measured(_identity(), [[0.9, 0.1]], [0], position=earlier_version)[0]
 
 
 def test_the_rank_of_the_projection_is_that_of_inference():

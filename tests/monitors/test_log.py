@@ -28,18 +28,31 @@ def _fit(folder, optimizer, predictor=False, epochs=2):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def _points(folder, tag):
+    """A curve's (step, value) as they were written."""
+    (events,) = folder.iterdir()
+    return [
+        (event.step, float(tf.make_ndarray(value.tensor)))
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+        if value.tag == tag
+    ]
+
+
 def test_a_line_an_epoch_and_a_point_an_epoch(tmp_path):
     lines = _fit(tmp_path, lambda _: keras.optimizers.SGD(0.025))
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[0]["learning_rate"] == pytest.approx(0.025) and lines[1]["loss"] < lines[0]["loss"]
-    (events,) = (tmp_path / "tensorboard").iterdir()
-    points = [
-        (event.step, float(tf.make_ndarray(value.tensor)))
-        for event in tf.compat.v1.train.summary_iterator(str(events))
-        for value in event.summary.value
-        if value.tag == "loss"
-    ]
+    points = _points(tmp_path / "tensorboard", "loss")
     assert points == [(line["epoch"], pytest.approx(line["loss"])) for line in lines]
+
+
+def test_tensorboards_curves_begin_with_the_untrained_network(tmp_path):
+    log = monitors.Log(str(tmp_path / "metrics.jsonl"), tf.summary.create_file_writer(str(tmp_path / "tensorboard")))
+    log.rates = {}
+    log.on_epoch_end(0, {"knn": 0.75, "first_knn": 0.5})
+    assert _points(tmp_path / "tensorboard", "knn") == [(0, 0.5), (1, 0.75)]
+    assert monitors.read(log.jsonl) == [{"epoch": 1, "knn": 0.75, "first_knn": 0.5}]
 
 
 def test_the_rates_are_those_of_the_epoch(tmp_path):
