@@ -33,15 +33,15 @@ class Sizes(typing.NamedTuple):
 def _simsiam(config, encoder, features, batch_norm, _sizes):
     heads = _simsiam_heads(config, batch_norm)
 
-    def two_heads(features):
+    def projector_and_predictor(features):
         return _simsiam_projector(config, features, heads), predictor(PROJECTION, **heads)
 
     if config.positives == "intra_modal":
-        both = map(side_by_side, two_heads(features // 2), two_heads(features // 2))
+        both = map(side_by_side, projector_and_predictor(features // 2), projector_and_predictor(features // 2))
         return IntraModal(encoder, *both, config.stop_gradient, config.symmetric)
     cross_modal = config.positives == "cross_modal"
     # across modalities the projector sees one at a time
-    networks = encoder, *two_heads(features // 2 if cross_modal else features)
+    networks = encoder, *projector_and_predictor(features // 2 if cross_modal else features)
     if config.alternation > 1:
         return Alternating(*networks, config.alternation, config.symmetric)
     method = CrossModal if cross_modal else SimSiam
