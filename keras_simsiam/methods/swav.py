@@ -9,8 +9,8 @@ from keras_simsiam.methods.base import Method, project
 class SwAV(Method):
     """Predicts, from one view, the cluster that the other was assigned to, clusters being of equal size in each batch.
 
-    As in the comparison of Chen & He (Table 4): two views, no multi-crop. The published code writes prototypes of length
-    one back after each step; here they are normalised where they are used, with the same directions.
+    As in the comparison of Chen & He (Table 4): two views, no multi-crop. Prototypes have length one, to which each step
+    brings them back, as the published code does: the loss does not normalise them, so a step turns them as far as there.
 
     Example:
         >>> encoder = build_encoder("rgb", "resnet18", 224)
@@ -31,8 +31,9 @@ class SwAV(Method):
         self.projector = projector
         self.temperature = temperature
         self.frozen_steps = frozen_steps
-        shape = [projector.output_shape[-1], prototypes]
-        self.prototypes = tf.Variable(tf.random.normal(shape), name="prototypes")  # dxK
+        directions = tf.math.l2_normalize(tf.random.normal([projector.output_shape[-1], prototypes]), axis=0)
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # of what `after_step` assigns, which is the same on all
+        self.prototypes = tf.Variable(directions, name="prototypes", aggregation=first)  # dxK
 
     def loss(self, views):
         """½ ℓ(z1, q2) + ½ ℓ(z2, q1), the mean cross-entropy of each view's prediction with the other's code (Eq. 1, 2).
@@ -49,10 +50,12 @@ class SwAV(Method):
         if self.frozen_steps:
             moving = self.optimizer.iterations >= self.frozen_steps
             prototypes = tf.where(moving, prototypes, tf.stop_gradient(prototypes))
-        prototypes = tf.math.l2_normalize(prototypes, axis=0)
         s1, s2 = (tf.matmul(tf.math.l2_normalize(z, axis=1), prototypes) for z in (z1, z2))  # BxK
         q1, q2 = self._codes(s1), self._codes(s2)
         return 0.5 * self._cross_entropy(q2, s1) + 0.5 * self._cross_entropy(q1, s2)
+
+    def after_step(self):
+        self.prototypes.assign(tf.math.l2_normalize(self.prototypes, axis=0))
 
     def _codes(self, scores):
         """This replica's rows of the codes of the whole global batch."""

@@ -36,7 +36,8 @@ def _method(toy, **kwargs):
 
 
 def _numpy_loss(toy, method, views):
-    prototypes = toy.normalized(method.prototypes.numpy().astype(np.float64), axis=0)
+    prototypes = method.prototypes.numpy().astype(np.float64)
+    np.testing.assert_allclose(np.linalg.norm(prototypes, axis=0), 1, atol=1e-6)
     s1, s2 = (toy.normalized(toy.apply([method.encoder, method.projector], view)) @ prototypes for view in views)
 
     def cross_entropy(codes, scores):
@@ -49,6 +50,20 @@ def _numpy_loss(toy, method, views):
 def test_loss_is_the_papers_formula(toy):
     method = _method(toy)
     assert float(method.loss(toy.views())) == pytest.approx(_numpy_loss(toy, method, toy.views()), abs=1e-4)
+
+
+def test_a_step_turns_the_prototypes_as_far_as_published(toy):
+    """C ← C − lr · dL/dC of prototypes of length one, then back to that length (appendix A): not a step of their direction."""
+    method, views = _method(toy), toy.views()
+    method.compile(keras.optimizers.SGD(0.5))
+    before = method.prototypes.numpy().astype(np.float64)
+    z = [toy.normalized(toy.apply([method.encoder, method.projector], view)) for view in views]
+    method.train_step(views)
+    chances = [np.exp(one @ before / 0.1) for one in z]
+    chances = [one / one.sum(axis=1, keepdims=True) for one in chances]
+    codes = [_numpy_sinkhorn(one @ before) for one in z]
+    gradient = sum(z[i].T @ (chances[i] - codes[1 - i]) for i in (0, 1)) / 2 / 0.1 / 2  # halves, τ, mean over 2
+    np.testing.assert_allclose(method.prototypes, toy.normalized(before - 0.5 * gradient, axis=0), atol=1e-4)
 
 
 def test_no_gradient_passes_through_the_codes():
