@@ -204,6 +204,8 @@ def load_knn_info(config, info):
         raise UserError(f"{flag} has no labels, by which kNN judges: give a labelled data set")
     if not {"train", held_out(found)} <= set(found.splits):
         raise UserError(f"{flag} has the splits {', '.join(found.splits)}: kNN needs train, and val or test")
+    if not _for_knn(found):
+        raise UserError(f"{flag} has a split without any label, by which kNN judges: give a labelled data set")
     return faults.leave_out(found, ("train", held_out(found))) if config.on_corrupt == "skip" else found
 
 
@@ -224,9 +226,12 @@ def load_data(config, info, knn_info):
         first_index=workers.start(count, place.input_pipeline_id, place.num_input_pipelines),
         cache=functools.partial(_cached, config, info),
     )
-    if held_out(knn_info) not in knn_info.splits or not knn_info.classes:
+    if not _for_knn(knn_info):
         return data
-    bank, queries = (reader.samples(knn_info, split).take(BANK_FRAMES) for split in ("train", held_out(knn_info)))
+    bank, queries = (
+        reader.samples(knn_info, split).filter(lambda sample: sample["label"] >= 0).take(BANK_FRAMES)
+        for split in ("train", held_out(knn_info))
+    )
     return dataclasses.replace(
         data,
         bank=bank,
@@ -235,6 +240,12 @@ def load_data(config, info, knn_info):
         choose_best=held_out(knn_info) == "val",
         bank_classes=knn_info.classes,
     )
+
+
+def _for_knn(info):
+    """Whether some frames have labels, both to train on and held out."""
+    splits = [info.splits.get(name) for name in ("train", held_out(info))]
+    return bool(info.classes) and all(split and split.unlabelled < split.count for split in splits)
 
 
 def _cached(config, info, records, decode):

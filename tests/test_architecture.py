@@ -1,6 +1,7 @@
 """Imports run one way (docs/architecture.md): what a file must not know of, it does not import."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_keras_is_tensorflows_and_the_flags_are_read_by_commands():
         assert not any(_is_of(name, ("keras",)) for name in modules), f"{path}: from tensorflow import keras"
         # errors.py turns a mistake in the flags into one line, for every command
         assert path.name == "errors.py" or "absl.flags" not in modules, f"{path} reads flags"
+
+
+def test_the_wheel_has_every_package():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    files = [path for room in ("keras_simsiam", "tfrecords", "export") for path in (ROOT / room).rglob("__init__.py")]
+    assert sorted(listed) == sorted(".".join(path.parent.relative_to(ROOT).parts) for path in files)
 
 
 def _is_of(name, modules):

@@ -129,6 +129,10 @@ def _spoil_weights(model):
     model.encoder.trainable_variables[0].assign_add(tf.fill(model.encoder.trainable_variables[0].shape, np.inf))
 
 
+def _spoil_projector(model):
+    model.projector.trainable_variables[0].assign_add(tf.fill(model.projector.trainable_variables[0].shape, np.inf))
+
+
 def _spoil_velocities(model):
     model.optimizer.velocities[0].assign_add(tf.fill(model.optimizer.velocities[0].shape, np.nan))
 
@@ -140,6 +144,19 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_that_step(config, data):
     ):
         run.train(settings, data, [At(6, before=_spoil_weights)])
     assert _checkpoints(settings) == ["ckpt-3.index", "ckpt-4.index"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (_spoil_weights, "the loss is (nan|inf)"),
+        (_spoil_projector, "the loss is (nan|inf)"),
+        (_spoil_velocities, "a weight is not finite"),
+    ],
+)
+def test_so_does_one_of_an_epochs_last_step_before_knn_is_measured(config, data, spoil, what):
+    with pytest.raises(UserError, match=rf"{what} after step 8 \(epoch 2\); .*checkpoints/ckpt-7\. Likely"):
+        run.train(config("run"), data, [At(8, before=spoil)])
 
 
 def test_weights_that_are_not_finite_are_never_saved(config, data):

@@ -82,26 +82,36 @@ def test_from_frames_to_a_savedmodel(data_dir, tmp_path):
         (["--warmup_epochs=2"], "error: --warmup_epochs=2: must be below --epochs=2"),
         (["--cosine_per=month"], "flag --cosine_per=month"),
         (["--precision=float16"], "flag --precision=float16"),
+        (["--precision=mixed_float16"], "error: --precision=mixed_float16: there is no GPU here"),
         (["--jit_compile", "--distribution=mirrored"], "error: --jit_compile is for one device"),
         (["--no_such_flag=1"], "Unknown command line flag 'no_such_flag'"),
         (["stray"], "error: stray: not a flag"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, changes, message):
+def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, monkeypatch, changes, message):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     result = _train(data_dir, tmp_path / "run", *changes)
     assert result.returncode != 0
     assert message in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
 
 
-def _colours(path, splits=("train", "val"), classes=("dark", "light"), depth=False):
-    """A data set of frames of one grey each."""
+def test_depth_is_not_trained_on_where_there_is_none(tmp_path):
+    colours = _colours(tmp_path / "colours")
+    refused = _train(colours, tmp_path / "run")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == f"error: --modality=rgbd: {colours} has no depth; use --modality=rgb"
+    assert not (tmp_path / "run").exists()
+
+
+def _colours(path, splits=("train", "val"), classes=("dark", "light"), depth=False, labelled=8):
+    """A data set of frames of one grey each, eight a split."""
     with Writer(str(path)) as writer:
         for split in splits:
             for index in range(8):
                 png = cv2.imencode(".png", np.full((40, 40, 3), 30 * index, np.uint8))[1].tobytes()
                 metres = cv2.imencode(".png", np.full((40, 40), 1000, np.uint16))[1].tobytes() if depth else None
-                label = index // 4 if classes else -1
+                label = index // 4 if classes and index < labelled else -1
                 writer.add(split, Frame(f"{split}/{index}", png, metres, (40.0, 40.0, 20.0, 20.0), label=label))
         writer.commit({"classes": list(classes), "instances": []})
     return path
@@ -122,6 +132,19 @@ def test_knn_of_another_data_set(data_dir, tmp_path):
     assert again.returncode == 0 and "already trained" in again.stdout
 
 
+@pytest.mark.parametrize("labelled", [6, 0])
+def test_knn_leaves_out_frames_without_a_label(tmp_path, labelled):
+    trained = _train(_colours(tmp_path / "some", labelled=labelled), tmp_path / "run", "--modality=rgb")
+    assert trained.returncode == 0, trained.stderr
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert ("knn" in last) == bool(labelled)
+    names = tmp_path / "run" / "tensorboard" / "metadata.tsv"
+    if labelled:
+        assert [line.split("\t")[0] for line in names.read_text().splitlines()[1:]] == ["dark"] * 4 + ["light"] * 2
+    else:
+        assert not names.exists()
+
+
 @pytest.mark.parametrize(
     "other, message",
     [
@@ -129,6 +152,7 @@ def test_knn_of_another_data_set(data_dir, tmp_path):
         ({"depth": True, "classes": []}, "has no labels, by which kNN judges: give a labelled data set"),
         ({"depth": True, "splits": ["train"]}, "has the splits train: kNN needs train, and val or test"),
         ({"depth": True, "splits": ["val"]}, "has the splits val: kNN needs train, and val or test"),
+        ({"depth": True, "labelled": 0}, "has a split without any label, by which kNN judges: give a labelled data set"),
     ],
     ids=str,
 )

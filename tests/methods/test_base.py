@@ -44,7 +44,7 @@ def test_train_step_learns_and_reports():
     history = _method().fit(_dataset(), epochs=3, verbose=0).history
     assert set(history) == {"loss", "gradient_norm", "std_projection", "std_prediction"}
     assert history["loss"][-1] < history["loss"][0] - 0.1
-    assert history["std_projection"][-1] > 0.3
+    assert history["std_projection"][-1] > 0.8  # of 8 samples, one opposite to all others: 2√7/8 = 0.66
 
 
 def test_both_views_pass_batchnorm_apart():

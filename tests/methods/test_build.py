@@ -37,7 +37,9 @@ def test_learns_and_does_not_collapse(changes, monkeypatch):
     history = built.fit(_batches(config.method), epochs=8, verbose=0).history
     spread = next(values for name, values in history.items() if name.startswith("std_"))
     assert history["loss"][-1] < history["loss"][0] - 0.02
-    assert spread[-1] > 2 * monitors.COLLAPSED
+    # a projector that ends in BatchNorm collapses to one sample opposite to the 15 others, a spread of 2√15/16 = 0.48;
+    # MoCo's, which does not, may lie close together
+    assert spread[-1] > (2 * monitors.COLLAPSED if config.method == "mocov2" else 0.55)
 
 
 @pytest.mark.parametrize("method", build.METHODS)

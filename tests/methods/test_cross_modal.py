@@ -125,7 +125,7 @@ def test_learns_what_colour_and_depth_share(fusion, monkeypatch):
     )
     history = method.fit(tf.data.Dataset.from_tensors(views), epochs=24, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] - 0.3
-    assert history["std_projection"][-1] > 0.3
+    assert history["std_projection"][-1] > 0.5  # of 32 samples, one opposite to all others: 2√31/32 = 0.35
 
     rgb, hha = tf.split(method.encoder(views[0], training=True)["embedding"], 2, axis=1)
     predicted = method.predictor(method.projector(hha, training=True), training=True)

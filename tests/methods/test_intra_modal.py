@@ -115,7 +115,7 @@ def test_both_modalities_learn(fusion, monkeypatch):
     )
     history = method.fit(tf.data.Dataset.from_tensors(views), epochs=24, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] - 0.3
-    assert history["std_projection"][-1] > 0.3
+    assert history["std_projection"][-1] > 0.5  # of 32 samples, one opposite to all others: 2√31/32 = 0.35
     first, second = (method.encoder(view, training=True)["embedding"] for view in views)
     cosines = tf.matmul(*(tf.math.l2_normalize(x, 1) for x in (first, second)), transpose_b=True).numpy()
     np.fill_diagonal(cosines, -1)  # its own other view
