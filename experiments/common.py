@@ -4,6 +4,7 @@ A run lies in <workdir>/runs/<name>, made by `python train.py` in a process of i
 the same run share it, and a run made by hand is taken up as it is.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -11,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 
 from absl import app, flags
 
@@ -69,7 +71,7 @@ class Runs:
         conditions: names of those under which the test split is seen.
         measured: dict from a variant to a dict from a seed to its measurement (`measure.measure`).
         commands: dict from a run's name to the command that trains it.
-        failed: dict from the name of a run that could not be trained or measured to the reason.
+        failed: dict from the name of a run that could not be trained or measured, or whose task failed, to the reason.
     """
 
     def __init__(self, settings, conditions=("clean",), validate=False):
@@ -99,7 +101,8 @@ class Runs:
                 is there whatever happens, and at the end.
 
         Raises:
-            UserError: a run has a flag that train.py does not know, or is there with other flags or of other data.
+            UserError: a run has a flag that train.py does not know, or is there with other flags or of other data; the
+                report cannot be written.
         """
         runs = [
             (variant, seed, self._configure(variant, seed, wanted[variant])) for seed in seeds for variant in wanted
@@ -107,24 +110,36 @@ class Runs:
         if self.settings.train == "print":
             print("\n".join(self.commands[run_name(variant, seed)] for variant, seed, _ in runs))
             return
+        self._require_folder()
         for variant, seed, config in runs:
-            try:
+            with self.listing(run_name(variant, seed)):
                 self._train(run_name(variant, seed), config)
                 if os.path.exists(_encoder(config)):
                     found = measure.measure(config.workdir, self.info, self.conditions, self._validate)
                     self.measured.setdefault(variant, {})[seed] = found
-                    publish(self)
-            except UserError as error:
-                self.failed[run_name(variant, seed)] = str(error)
-                print(f"{run_name(variant, seed)} failed: {error}", file=sys.stderr, flush=True)
+            if seed in self.measured.get(variant, {}):
+                publish(self)
         publish(self)
+
+    @contextlib.contextmanager
+    def listing(self, name):
+        """A context for what is done to a run: a UserError in it is listed as that run's, and the others go on.
+
+        Args:
+            name: of the run.
+        """
+        try:
+            yield
+        except UserError as error:
+            self.failed[name] = str(error)
+            print(f"{name} failed: {error}", file=sys.stderr, flush=True)
 
     def close(self):
         """Ends the command with an error where runs have failed; the report has the others."""
         if self.failed:
             raise UserError(
                 f"{len(self.failed)} of {len(self.commands)} runs failed ({', '.join(self.failed)}), their logs are in "
-                f"{self._folder('')}: the same command tries again, the report holds the others"
+                f"{self._folder('')}: the same command tries again, the report says why and holds the others"
             )
 
     def missing(self):
@@ -138,6 +153,12 @@ class Runs:
 
     def _folder(self, name):
         return os.path.join(os.path.abspath(self.settings.workdir), "runs", name)
+
+    def _require_folder(self):
+        """Tries to write into the workdir: that it cannot be done must not wait hours to show."""
+        with measure.writing(f"--workdir={self.settings.workdir}"):
+            os.makedirs(self._folder(""), exist_ok=True)
+            tempfile.TemporaryFile(dir=self.settings.workdir).close()
 
     def _configure(self, variant, seed, flags_given):
         """The run's configuration, checked before anything is trained: a mistake must not wait hours to show."""
@@ -165,10 +186,9 @@ class Runs:
     def _train(self, name, config):
         if self.settings.train == "none" or os.path.exists(_encoder(config)):
             return
-        os.makedirs(self._folder(""), exist_ok=True)
         log = self._folder(name) + ".log"
         print(f"training {name}; tail -f {log}", flush=True)
-        with open(log, "ab") as file:
+        with measure.writing(log), open(log, "ab") as file:
             status = _call(shlex.split(self.commands[name])[1:], file)
         if status or not os.path.exists(_encoder(config)):
             raise UserError(f"train.py ended with status {status}: {_last_line(log)}")

@@ -3,9 +3,14 @@
 python -m experiments.label_fraction --data_dir=data/cifar10_fifth --workdir=runs/cifar10_fifth --scale=small
 """
 
+import json
+
+import tensorflow as tf
+
 from experiments import common, output, tasks
 from keras_simsiam.evaluation import draws, panels
 from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
+from tfrecords import dataset
 
 NAME = "label_fraction"
 CHANGES = {"simsiam": ("--projector_layers=2",)}  # the run of the other experiments
@@ -14,7 +19,8 @@ A_CLASS = {"smoke": (1,), "small": (1, 5, 10), "paper": (1, 5, 10)}
 PROBES = {"knn": "kNN", "linear": "linear"}
 COLOURS = {TRAINED: output.TRAINED_COLOUR, UNTRAINED: output.BASELINE_COLOUR}
 NOTE = (
-    "With labels for 1 to 100 % of the training frames, and for 1, 5 and 10 frames of each class, drawn with classes in turn. "
+    "With labels for 1 to 100 % of the training frames, and for 1, 5 and 10 frames of each class where all classes have as "
+    "many, drawn with classes in turn. In brackets the 95 % Wilson interval, which takes test frames as independent. "
     "The poster has a figure without numbers, and concludes: 10 % of the labels achieve similar results as 100 %."
 )
 
@@ -32,7 +38,8 @@ def report(runs):
     """Writes label_fraction.md, .png and .json of what is there."""
     total, classes = runs.info.splits["train"].count, len(runs.info.classes)
     fractions = tuple(fraction for fraction in FRACTIONS if round(fraction * total) >= classes)
-    given = {"label_fractions": fractions, "labels_per_class": A_CLASS[runs.settings.scale]}
+    per_class = possible(A_CLASS[runs.settings.scale], runs.info)
+    given = {"label_fractions": fractions, "labels_per_class": per_class}
     found = tasks.of_runs(runs, "label_fraction", given).get("simsiam", {})
     header = ["labels", "number", *(f"{title}, {name}" for title in PROBES.values() for name in COLOURS)]
     budgets = next(iter(found.values()))["labels"] if found else {}
@@ -44,15 +51,30 @@ def report(runs):
     output.write(runs, NAME, "Few labels", text, _figure(found, budgets), {"label_fraction": found})
 
 
+def possible(per_class, info):
+    """Those numbers of labels a class that the smallest class has frames for, as far as dataset.json tells.
+
+    Args:
+        per_class: a tuple of numbers.
+        info: the data set's `tfrecords.reader.Info`, with a split train.
+    """
+    with tf.io.gfile.GFile(tf.io.gfile.join(info.path, dataset.DATASET_JSON)) as file:
+        counts = json.load(file)["splits"]["train"].get("labels", {})  # data sets of the first release have none
+    return tuple(number for number in per_class if all(number <= count for count in counts.values()))
+
+
 def _summaries(found, probe, name, budget):
     """`draws.summarise` of each seed of pre-training."""
     return [one["accuracy_by_labels"][probe][name][budget] for one in found.values()]
 
 
 def _cell(found, probe, name, budget):
-    """Of one run the mean ± deviation over draws of labels; of several that over runs, of their means."""
+    """Of one run the mean ± deviation over draws of labels, of all labels the interval; of several that over runs."""
     summaries = _summaries(found, probe, name, budget)
-    return draws.cell(summaries[0]) if len(summaries) == 1 else output.spread([100 * one["mean"] for one in summaries])
+    if len(summaries) > 1:
+        return output.spread([100 * one["mean"] for one in summaries])
+    only = summaries[0]
+    return output.within(100 * only["mean"], only["interval"]) if only["std"] is None else draws.cell(only)
 
 
 def _protocol(found):

@@ -1,5 +1,6 @@
 """What is measured of a run: kNN and a linear probe of its encoder, and of the same untrained; kept beside it."""
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -13,7 +14,7 @@ import evaluate
 from keras_simsiam import pipeline, recordings, run
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import features, knn, probes, robustness, scores
-from tfrecords import dataset, reader
+from tfrecords import dataset, reader, shard
 
 K, TEMPERATURE = 20, 0.1
 BATCH = 64
@@ -68,10 +69,33 @@ def measure(workdir, info, conditions=("clean",), validate=False):
         return found | {"history": [json.loads(line) for line in file]}
 
 
+@contextlib.contextmanager
+def writing(what):
+    """A context for what an experiment writes.
+
+    Args:
+        what: the flag or the file, for the message.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        yield
+    except (OSError, shard.WriteError) as error:
+        # a WriteError's remedy is that of building data sets; the error under it says what was wrong
+        reason = error.__context__ if isinstance(error, shard.WriteError) else error
+        raise UserError(f"{what}: cannot be written ({reason}): make room, or choose another --workdir") from error
+
+
 def write(path, found):
-    """Writes JSON that appears whole, with its folder."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    dataset.write(path, json.dumps(found))
+    """Writes JSON that appears whole, with its folder.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with writing(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        dataset.write(path, json.dumps(found))
 
 
 def read(path):

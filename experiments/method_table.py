@@ -18,7 +18,11 @@ EXPERIMENT = comparison.Comparison(
     },
     published={"simsiam": "68.1", "simclr": "66.5", "mocov2": "67.4", "byol": "66.5", "swav": "66.5"},
     column="the paper: linear, ImageNet, 100 epochs",
-    note="The last column is Chen & He 2021, Table 4: ResNet-50, each method in its best published setting.",
+    note=(
+        "The last column is Chen & He 2021, Table 4, their own runs of all methods: ResNet-50, SimCLR and SwAV with a third "
+        "projector layer, MoCo v2 with a symmetric loss. Here heads and losses are as each method was first published "
+        "(docs/methods.md)."
+    ),
 )
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ python -m experiments.neighbours --data_dir=data/cifar10_fifth --workdir=runs/ci
 import os
 
 from experiments import common, label_fraction, output, tasks
+from keras_simsiam.evaluation import scores
 
 NAME = "neighbours"
 NOTE = (
-    "A share is of all test frames; chance is the share of a class. The pictures are of the first run, the test frames in them "
-    "drawn with classes in turn, whether the encoder does well on them or not."
+    "A share is of all test frames; chance is the share of a class. The nearest's share of one run has its 95 % Wilson "
+    "interval, which takes frames as independent. The pictures are of the first run, the test frames in them drawn with "
+    "classes in turn, whether the encoder does well on them or not."
 )
 
 
@@ -31,13 +33,10 @@ def report(runs):
     seed, first = next(iter(found.items()))
     names = first["table"][0][1:]
     tables = [one["table"] for one in found.values()]
-    rows = [
-        [
-            encoder,
-            *(output.spread([float(table[place][column]) for table in tables]) for column in range(1, len(names) + 1)),
-        ]
-        for place, (encoder, *_) in list(enumerate(first["table"]))[1:]
-    ]
+    rows = []
+    for place, (encoder, *_) in list(enumerate(first["table"]))[1:]:
+        nearest, *others = ([float(table[place][column]) for table in tables] for column in range(1, len(names) + 1))
+        rows.append([encoder, _nearest(nearest, runs.info.splits["test"].count), *map(output.spread, others)])
     folder = os.path.join(runs.folder("simsiam", seed), "evaluation", NAME)
     pictures = {
         f"Nearest neighbours, {row[0]}": os.path.join(folder, file)
@@ -45,6 +44,13 @@ def report(runs):
     }
     text = [f"Neighbours by {first['protocol']}.", output.table(first["table"][0], rows), NOTE]
     output.write(runs, NAME, "Nearest neighbours", text, pictures, {NAME: found})
+
+
+def _nearest(shares, frames):
+    """The cell of the nearest neighbour, one answer a frame: the share of one run with its interval."""
+    if len(shares) > 1:
+        return output.spread(shares)
+    return output.within(shares[0], scores.wilson_interval(shares[0] / 100, frames))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import evaluate
+from experiments import measure
 from keras_simsiam.evaluation import panels
 from tfrecords import dataset, reader
 
@@ -49,9 +50,18 @@ def save(settings, info, name, title, text, pictures, raw, tail=()):
         pictures: dict from a title to a matplotlib figure, or to the path of a PNG file.
         raw: dict of JSON values beside the command, the data's SHA-256 and the versions.
         tail: Markdown below the pictures, a list of blocks.
+
+    Raises:
+        UserError: they cannot be written.
     """
+    with measure.writing(f"--workdir={settings.workdir}"):
+        os.makedirs(settings.workdir, exist_ok=True)
+        _save(settings, info, name, title, text, pictures, raw, tail)
+    print(f"written: {os.path.join(settings.workdir, name)}.md, .png, .json", flush=True)
+
+
+def _save(settings, info, name, title, text, pictures, raw, tail):
     base = os.path.join(settings.workdir, name)
-    os.makedirs(settings.workdir, exist_ok=True)
     shown = []
     for number, (caption, picture) in enumerate(pictures.items(), 1):
         file = f"{name}.png" if number == 1 else f"{name}_{number}.png"
@@ -67,7 +77,6 @@ def save(settings, info, name, title, text, pictures, raw, tail=()):
         "versions": evaluate.versions(),
     }
     dataset.write(base + ".json", json.dumps(head | raw, indent=1) + "\n")
-    print(f"written: {base}.md, .png, .json", flush=True)
 
 
 def table(header, rows):
@@ -98,8 +107,13 @@ def accuracy(measured, task, encoder="trained", condition="clean"):
     values = top1(measured, task, encoder, condition)
     if len(values) != 1:
         return spread(values)
-    low, high = next(iter(measured.values()))["scores"][encoder][condition][task]["interval"]
-    return f"{values[0]:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return within(values[0], next(iter(measured.values()))["scores"][encoder][condition][task]["interval"])
+
+
+def within(value, interval):
+    """A table's cell: a value in percent with its interval, which is in 0..1."""
+    low, high = interval
+    return f"{value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def spread(values, digits=1):

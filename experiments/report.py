@@ -17,7 +17,7 @@ from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 
 
 def _of_this_version(section):
-    """Decorates the maker of a section from a file's content: one of an earlier version is an error that names it."""
+    """Decorates the maker of a section from a file's content: one that is not what this version writes is named."""
 
     @functools.wraps(section)
     def wrapped(workdir, path):
@@ -25,6 +25,8 @@ def _of_this_version(section):
             return section(workdir, path)
         except KeyError as error:
             raise UserError(f"{path} has no {error}, an earlier version wrote it: run what made it again") from error
+        except (AttributeError, TypeError, ValueError) as error:  # a list for a dict, a text for a number
+            raise _damaged(path, error) from error
 
     return wrapped
 
@@ -69,7 +71,7 @@ def _experiments(workdir):
 @_of_this_version
 def _experiment(workdir, path):
     """The section of an experiment: its page, and how it was made."""
-    raw, text, name = _json(path), path.with_suffix(".md").read_text(encoding="utf-8"), path.stem
+    raw, text, name = _json(path), _text(path.with_suffix(".md")), path.stem
     title = text.partition("\n")[0].removeprefix("# ")
     encoders = {
         f"encoder of {variant}, seed {seed}": found["identity"]["encoder"]
@@ -95,7 +97,7 @@ def _runs(workdir):
 
 def _table_of_runs(workdir, runs):
     header = ["run", "epochs", "last loss", "std · √d", "kNN while training, %", "encoder"]
-    shown = {run.name: "".join(sorted((run / "flags.txt").read_text().splitlines(True))).rstrip() for run in runs}
+    shown = {run.name: "".join(sorted(_text(run / "flags.txt").splitlines(True))).rstrip() for run in runs}
     html = "<h2>The runs</h2>\n" + page.table(header, [_run_row(run) for run in runs])
     return "runs", "The runs", html + page.facts("Their flags", shown)
 
@@ -161,18 +163,39 @@ def _versions(raw):
     return ", ".join(f"{name} {version}" for name, version in raw["versions"].items())
 
 
+def _damaged(path, reason):
+    return UserError(f"{path} is damaged ({reason}): run what made it again")
+
+
+def _text(path):
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
 def _json(path):
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_text(path))
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): run what made it again") from error
+        raise _damaged(path, error) from error
 
 
 def _lines(path):
     """The lines of metrics.jsonl that are complete: a run that goes on may be writing the last."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines(True) if line.endswith("\n")]
+    lines = [line for line in _text(path).splitlines(True) if line.endswith("\n")]
+    return [_line(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def _line(path, number, line):
+    try:
+        return dict(json.loads(line))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged in line {number} ({error}): delete that line, or the run's folder and train it again"
+        ) from error
 
 
 @exit_on_user_error

@@ -15,7 +15,7 @@ EXPERIMENT = comparison.Comparison(
         "`rgb`: the paper's baseline; `rgbd`: RGB-D with spatial transforms alone on HHA; `all_transforms`: RGB-D with colour "
         "jitter and grayscale on HHA too. The last column is Zhu, Table 1: about 35,000 training frames of 300 objects. The "
         "scale small has other batches and learning rates than the paper, as its runs are so short; the commands have them. "
-        "Whether depth can be made to help, `depth_help` asks, with these runs among its own."
+        f"{depth_help.CHOSEN_ON_COLOUR} Whether depth can be made to help, `depth_help` asks, with these runs among its own."
     ),
     small=depth_help.SMALL,
     paper=depth_help.PAPER,

@@ -4,7 +4,7 @@ import json
 import os
 
 import evaluate
-from experiments import measure
+from experiments import common, measure
 
 
 def evaluated(workdir, info, task, given):
@@ -34,7 +34,7 @@ def evaluated(workdir, info, task, given):
 
 
 def of_runs(runs, task, given, info=None):
-    """`evaluated` of all runs that are measured.
+    """`evaluated` of all runs that are measured; a run whose task fails is listed as failed, and the others go on.
 
     Args:
         runs: the `common.Runs`.
@@ -42,9 +42,15 @@ def of_runs(runs, task, given, info=None):
         info: of another data set than the runs'.
 
     Returns:
-        A dict from a variant to a dict from a seed to the task's results.
+        A dict from a variant to a dict from a seed to the task's results, without those that failed.
     """
-    return {
-        variant: {seed: evaluated(runs.folder(variant, seed), info or runs.info, task, given) for seed in seeds}
-        for variant, seeds in runs.measured.items()
-    }
+    found = {}
+    for variant, seeds in runs.measured.items():
+        for seed in seeds:
+            name = common.run_name(variant, seed)
+            if name in runs.failed:  # by the report after an earlier run: a task may take an hour to fail again
+                continue
+            with runs.listing(name):
+                result = evaluated(runs.folder(variant, seed), info or runs.info, task, given)
+                found.setdefault(variant, {})[seed] = result
+    return found

@@ -152,7 +152,10 @@ def test_knn_leaves_out_frames_without_a_label(tmp_path, labelled):
         ({"depth": True, "classes": []}, "has no labels, by which kNN judges: give a labelled data set"),
         ({"depth": True, "splits": ["train"]}, "has the splits train: kNN needs train, and val or test"),
         ({"depth": True, "splits": ["val"]}, "has the splits val: kNN needs train, and val or test"),
-        ({"depth": True, "labelled": 0}, "has a split without any label, by which kNN judges: give a labelled data set"),
+        (
+            {"depth": True, "labelled": 0},
+            "has a split without any label, by which kNN judges: give a labelled data set",
+        ),
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -81,6 +82,34 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(settings, stubbe
         UserError, match=r"^1 of 2 runs failed \(one\), their logs are in .*: the same command tries again"
     ):
         runs.close()
+
+
+def test_a_report_that_cannot_be_written_ends_the_command_and_is_no_runs_failure(settings, stubbed):
+    def publish(runs):
+        raise UserError("--workdir=work: cannot be written")
+
+    runs = common.Runs(settings)
+    with pytest.raises(UserError, match=r"^--workdir=work: cannot be written$"):
+        runs.ask(WANTED, (0,), publish)
+    assert not runs.failed and len(stubbed) == 1
+
+
+def test_a_workdir_that_cannot_be_written_is_refused_before_anything_is_trained(
+    settings, stubbed, data_dir, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    for workdir in (tmp_path / "file", tmp_path / "file" / "work"):
+        message = rf"^--workdir={workdir}: cannot be written \(.*\): make room, or choose another --workdir$"
+        with pytest.raises(UserError, match=message):
+            common.Runs(common.Settings(data_dir, str(workdir))).ask(WANTED, (0,), lambda runs: None)
+
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied", dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # as for any user but root
+    with pytest.raises(UserError, match=r"work: cannot be written \(.*Permission denied.*\): make room"):
+        common.Runs(settings).ask(WANTED, (0,), lambda runs: None)
+    assert not stubbed
 
 
 def test_refusals(settings, stubbed, finish, permuted_data_dir):

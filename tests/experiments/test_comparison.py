@@ -45,6 +45,12 @@ def test_em_alternates_by_an_epoch_of_the_data(monkeypatch):
     assert configs["simsiam_average"].method == "simsiam_average"
 
 
+@pytest.mark.parametrize("scale", common.SCALES)
+def test_depth_suspects_know_their_own_batch(scale):
+    configs = _configs(depth_suspects.experiment(scale), scale)
+    assert configs["rgb"].batch_size == configs["rgbd"].batch_size == depth_suspects.OWN_BATCH[scale]
+
+
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_depth_suspects_turn_the_batch_alone(scale):
     configs = _configs(depth_suspects.experiment(scale), scale)

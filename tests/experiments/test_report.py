@@ -1,6 +1,7 @@
 import base64
 import html.parser
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,10 @@ from experiments import NAMES, page, report
 from keras_simsiam.errors import UserError
 
 VOID = {"meta", "link", "img", "br", "hr"}
+BROWSERS = (
+    *(os.environ.get("CHROME_PATH", ""), "chromium", "chromium-browser"),
+    *("google-chrome", "google-chrome-stable", "chrome"),
+)
 
 
 class Page(html.parser.HTMLParser):
@@ -160,6 +165,30 @@ def test_refusals_leave_the_page_that_was_there(workdir, tmp_path):
         report.write(str(workdir), str(tmp_path / "nowhere" / "report.html"))
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "runs/one/metrics.jsonl",
+            b'{"epoch": 1}\n{"epoch": 2, "lo\n',
+            r"is damaged in line 2 \(.*\): delete that line",
+        ),
+        ("runs/one/metrics.jsonl", b"[1]\n", "is damaged in line 1 "),
+        ("runs/one/metrics.jsonl", b"\xff\xfe\n", r"is damaged \(.*\): run what made it again"),
+        ("runs/one/flags.txt", b"--seed=\xff\n", "is damaged "),
+        ("runs/one/evaluation/results.json", b"[]", "is damaged "),
+        ("runs/one/evaluation/results.json", b'{"settings": 3}', "is damaged "),
+        ("table1.json", b"[]", "is damaged "),
+        ("table1.md", b"\xff", "is damaged "),
+    ],
+)
+def test_a_damaged_file_is_named(workdir, file, content, message):
+    (workdir / file).write_bytes(content)
+    with pytest.raises(UserError, match=f"^{workdir / file} {message}") as error:
+        _write(workdir)
+    assert "\n" not in str(error.value)
+
+
 def test_markdown_as_it_is_written(tmp_path):
     text = (
         "# A\n\na_b_c 5 < 6 & 7 <script>x</script> https://example.com <https://example.com> ![x](y.gif) `|`\n\n## B\n"
@@ -178,7 +207,7 @@ def test_the_order_names_every_experiment():
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [500, 1300])
 def test_a_browser_shows_it_without_scrolling_the_page_sideways(workdir, tmp_path, width):
-    browser = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if not browser:
         pytest.skip("no Chromium on this machine")
     _write(workdir)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import matplotlib.image
 import numpy as np
@@ -20,6 +21,7 @@ from experiments import (
     weight_decay,
 )
 from keras_simsiam.config import RunConfig
+from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import robustness
 
 EXPERIMENTS = {
@@ -57,6 +59,44 @@ def test_a_report_of_what_is_there(name, share, runs, made_up, tmp_path):
     assert list(raw["measured"]) == shown and raw["missing"] == ["first", "second"]
     assert len(raw["data"]["sha256"]) == 64
     assert matplotlib.image.imread(tmp_path / f"{name}.png")[..., :3].std() > 0.01
+
+
+def test_a_report_that_cannot_be_written(data_dir, tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    runs = common.Runs(common.Settings(data_dir, str(tmp_path / "work")))
+    method_table.EXPERIMENT.report(runs)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(
+            UserError, match=r"work: cannot be written \(\[Errno 28\] No space left on device\): make room"
+        ):
+            method_table.EXPERIMENT.report(runs)
+    (tmp_path / "work" / "method_table.png.partial.png").mkdir()
+    with pytest.raises(UserError, match=r"^--workdir=.*work: cannot be written \(.*Is a directory: .*png"):
+        method_table.EXPERIMENT.report(runs)
+    runs.settings = dataclasses.replace(runs.settings, workdir=str(tmp_path / "work" / "method_table.md"))
+    with pytest.raises(UserError, match=r"method_table.md: cannot be written \(.*File exists"):
+        method_table.EXPERIMENT.report(runs)
+
+
+@pytest.mark.parametrize(("scale", "batch"), [("smoke", 16), ("small", 32)])
+def test_depth_suspects_draws_a_run_at_its_batch(scale, batch, runs, made_up, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(output, "write", lambda runs, name, title, text, figure: drawn.append(figure))
+    runs.settings = dataclasses.replace(runs.settings, scale=scale)
+    runs.measured = {name: {0: made_up(30)} for name in ("rgb", "rgbd")}
+    depth_suspects.report(runs)
+    lines = [list(line.get_xdata()) for line in drawn[0].axes[0].lines]
+    assert lines == [[batch]] * 4  # of each arm the mean, and its seed
+
+
+def test_the_pages_say_how_the_scale_small_was_chosen(runs, tmp_path):
+    for report in (depth_help.report, depth_suspects.report, table1.EXPERIMENT.report):
+        report(runs)
+    for name in ("depth_help", "depth_suspects", "table1"):
+        assert "on Washington's colour by its test kNN (docs/results.md)" in (tmp_path / f"{name}.md").read_text()
 
 
 def test_cells(made_up):

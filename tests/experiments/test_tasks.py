@@ -1,5 +1,6 @@
 """What the experiments make of the results of evaluate.py's tasks, the tasks themselves replaced."""
 
+import dataclasses
 import json
 import os
 
@@ -8,6 +9,7 @@ import pytest
 import evaluate
 from experiments import common, depth_loss, depth_table, label_fraction, neighbours, tasks
 from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import scores
 from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
 from tfrecords import reader
 
@@ -61,11 +63,34 @@ def test_a_task_is_run_once_for_an_encoder_data_and_settings(runs, answer, permu
     assert len(asked) == 4
 
 
+def test_a_run_whose_task_fails_is_listed_and_the_others_are_reported(runs, answer, tmp_path, made_up, capsys):
+    def find(settings):
+        if "contrastive" in settings.encoder:
+            raise UserError("the error is no longer finite: lower --depth_lr")
+        return _depth(settings)
+
+    runs.measured = {"contrastive": {0: made_up(30)}, "classification": {0: made_up(30)}}
+    runs.commands = dict.fromkeys(runs.measured, "python train.py")
+    _leave_encoders(runs)
+    asked = answer(find)
+    for _ in range(2):  # as after each run
+        depth_table.report(runs, runs.info)
+    assert len(asked) == 2 and capsys.readouterr().err.count("contrastive failed: the error is no longer finite") == 1
+    text = (tmp_path / "depth_table.md").read_text()
+    assert "- `contrastive` failed: the error is no longer finite: lower --depth_lr" in text
+    assert "| classification probe |" in text and "| random probe |" in text and "| contrastive probe |" not in text
+    with pytest.raises(UserError, match=r"^1 of 2 runs failed \(contrastive\), .*the report says why"):
+        runs.close()
+
+
 def test_label_fraction(runs, answer, tmp_path):
     def find(settings):
         low = 0.1 if settings.encoder.endswith("seed3") else 0.0
         budgets = {"1 a class": (0.5 - low, 0.02), "100 %": (0.9 - low, None)}
-        by_budget = {name: {"mean": mean, "std": std} for name, (mean, std) in budgets.items()}
+        by_budget = {
+            name: {"mean": mean, "std": std, "interval": [mean - 0.1, mean + 0.05]}
+            for name, (mean, std) in budgets.items()
+        }
         by_encoder = {TRAINED: by_budget, UNTRAINED: by_budget}
         return {
             "protocol": "of draws",
@@ -83,7 +108,21 @@ def test_label_fraction(runs, answer, tmp_path):
     del runs.measured["simsiam"][3]
     label_fraction.report(runs)
     text = (tmp_path / "label_fraction.md").read_text()
-    assert "| 1 a class | 3 | 50.0 ± 2.0 |" in text and "| 100 % | 48 | 90.0 |" in text
+    assert "| 1 a class | 3 | 50.0 ± 2.0 |" in text and "| 100 % | 48 | 90.0 [80.0, 95.0] |" in text
+
+
+def test_label_fraction_asks_of_each_class_what_the_smallest_has(data_dir, tmp_path):
+    info = reader.load(data_dir)  # 16 training frames of each class
+    assert label_fraction.possible((1, 5, 10), info) == (1, 5, 10)
+    assert label_fraction.possible((1, 16, 17), info) == (1, 16)
+    with open(os.path.join(data_dir, "dataset.json")) as file:
+        content = json.load(file)
+    content["splits"]["train"]["labels"]["1"] = 6
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    assert label_fraction.possible((1, 5, 10), dataclasses.replace(info, path=str(tmp_path))) == (1, 5)
+    del content["splits"]["train"]["labels"]  # as the first release wrote it
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    assert label_fraction.possible((1, 5, 10), dataclasses.replace(info, path=str(tmp_path))) == (1, 5, 10)
 
 
 def test_neighbours(runs, answer, tmp_path):
@@ -102,6 +141,11 @@ def test_neighbours(runs, answer, tmp_path):
     text = (tmp_path / "neighbours.md").read_text()
     assert "| trained encoder | 25.0 ± 7.1 (2) | 10.0 ± 0.0 (2) |" in text and "(neighbours_2.png)" in text
     assert (tmp_path / "neighbours_2.png").read_bytes() == b"neighbours_2.png"
+    del runs.measured["simsiam"][3]
+    neighbours.report(runs)
+    low, high = (100 * bound for bound in scores.wilson_interval(0.2, 24))
+    text = (tmp_path / "neighbours.md").read_text()
+    assert f"| trained encoder | 20.0 [{low:.1f}, {high:.1f}] | 10.0 |" in text
 
 
 @pytest.mark.parametrize("experiment", [label_fraction, neighbours])
@@ -120,10 +164,18 @@ def _depth(settings):
     configurations = {
         name: {
             "pooled": {metric: [rel, rel + 0.1] for metric in depth_table.METRICS},
+            "per_image": {"rel": [rel, rel + 0.02]},
+            "interval": {"rel": [rel - 0.05, rel + 0.05]},
+            "against": {"no image": {"difference": 9.0, "interval": None, "verdict": "tie"}},
             "histories": {"train": [[2.0, 1.0], [4.0, 3.0]], "validation": [[], []]},
         }
         for name, rel in with_own.items()
     }
+    of_random = {"difference": -0.2, "interval": [-0.25, -0.1], "verdict": "differs"}
+    if kind == "classification":
+        of_random = {"difference": 0.01, "interval": None, "verdict": "tie"}
+    configurations[f"{kind} probe"]["against"]["random"] = of_random
+    no_image = {metric: [0.5] for metric in depth_table.METRICS}
     os.makedirs(settings.output, exist_ok=True)
     with open(os.path.join(settings.output, "monodepth_predictions.png"), "wb") as png:
         png.write(kind.encode())
@@ -131,7 +183,7 @@ def _depth(settings):
         "protocol": "a decoder",
         "files": ["monodepth_predictions.png", "monodepth_curves.png"],
         "configurations": configurations,
-        "baselines": {"no image": {"pooled": {metric: [0.5] for metric in depth_table.METRICS}}},
+        "baselines": {"no image": {"pooled": no_image, "per_image": {"rel": [0.6]}, "interval": {"rel": None}}},
     }
 
 
@@ -147,6 +199,9 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
     assert "| random probe | 0.450 ± 0.071 (2) |" in text and "0.814, 0.266, 0.566, 0.856, 0.954 |" in text
     assert (tmp_path / "depth_table_3.png").read_bytes() == b"classification"
     assert {one.depth_strategy for one in asked} == {("probe",)}
+    assert "| 0.210 [0.150, 0.250] | -0.200 [-0.250, -0.100] differs | 0.814" in text
+    assert "| 0.210 [0.150, 0.250] | +0.010 tie | 0.846" in text
+    assert "| 0.410 [0.350, 0.450] | – | – |" in text and "| 0.600 | – | – |" in text  # random, and no image
 
     depth_loss.report(runs, runs.info)
     assert len(asked) == 2  # the same results
@@ -159,6 +214,19 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
     depth_table.report(runs, runs.info)
     depth_loss.report(runs, runs.info)
     assert "No run of this experiment" in (tmp_path / "depth_loss.md").read_text()
+
+
+def test_the_band_of_a_loss_is_the_deviation_of_the_tables():
+    def drawn(trials):
+        measured = {"contrastive probe": {"histories": {"train": trials}}}
+        return depth_loss._figure(measured, ["train"]).axes[0].collections
+
+    (band,) = drawn([[2.0, 1.0], [4.0, 3.0], [6.0, 8.0]])
+    corners = band.get_paths()[0].vertices
+    for epoch, mean, deviation in ((1, 4.0, 2.0), (2, 4.0, 13**0.5)):  # of n − 1
+        losses = corners[corners[:, 0] == epoch, 1]
+        assert (losses.min(), losses.max()) == pytest.approx((mean - deviation, mean + deviation))
+    assert not drawn([[2.0, 1.0]])
 
 
 def test_depth_is_refused_where_there_is_none(tmp_path, monkeypatch):
