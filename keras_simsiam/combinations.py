@@ -58,6 +58,8 @@ _TRIED_WITH_WORKERS = {
 def check(config):
     """Refuses values that cannot be, and flags that would silently do nothing beside the others.
 
+    Of the flags of HHA those that a recipe may hold are let pass with --modality=rgb, the control of that recipe.
+
     Args:
         config: a `RunConfig`.
 
