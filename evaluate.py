@@ -7,7 +7,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
+import contextlib
 import dataclasses
+import errno
 import functools
 import json
 import shutil
@@ -23,7 +25,7 @@ import keras_simsiam
 from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import report, served, sources, store
-from keras_simsiam.evaluation.data import Data
+from keras_simsiam.evaluation.data import VALIDATION, Data
 from keras_simsiam.evaluation.monodepth import decoder, training
 from keras_simsiam.evaluation.tasks import (
     embedding_map,
@@ -130,6 +132,11 @@ TASKS = {
     # depth
     "monodepth": (monodepth, lambda given: given.monodepth),
 }
+# those that choose an epoch on the split `val`, where there is one
+CHOOSING = ("finetune", "monodepth")
+
+# How a file system refuses what is written to it.
+_REFUSALS = (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
 def evaluate(settings):
@@ -142,13 +149,13 @@ def evaluate(settings):
         The content of results.json: each task's results by its name, and what is needed to repeat them.
 
     Raises:
-        UserError: the settings, the encoder and the data set do not go together.
+        UserError: the settings, the encoder and the data set do not go together; the output cannot be written.
     """
     if not settings.task or not set(settings.task) <= set(TASKS):
         raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(TASKS)}")
     info = reader.load(settings.data_dir)
     subject = sources.subject(settings.encoder, settings.network)
-    chooses = (monodepth.VALIDATION,) if "monodepth" in settings.task else ()
+    chooses = (VALIDATION,) if set(CHOOSING) & set(settings.task) else ()
     read = (settings.train_split, settings.split, *chooses)
     info = faults.leave_out(info, read) if settings.on_corrupt == "skip" else info
     _check(settings, subject, info)
@@ -156,9 +163,9 @@ def evaluate(settings):
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
-    output = _make_folder(settings.output)
+    output = Path(settings.output)
     # what fails half-way must not leave its figures beside the numbers of another command
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as partial:
+    with _writing(output), _make_partial(output) as partial:
         with faults.named(info, read):
             found = {name: task.run(subject, data, Path(partial), **given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
@@ -185,6 +192,8 @@ def _data(settings, info):
 
 def _check(settings, subject, info):
     """Refuses what no task could be run on, before anything is computed."""
+    if not 0 <= settings.seed < 1 << 32:
+        raise UserError(f"--seed={settings.seed}: must be at least 0 and below 2**32")
     if settings.batch_size < 1:
         raise UserError(f"--batch_size={settings.batch_size} must be positive")
     for split in (settings.train_split, settings.split):
@@ -196,12 +205,27 @@ def _check(settings, subject, info):
         raise UserError(f"{settings.encoder} is an encoder of {modality}, but {info.path} has no depth")
 
 
-def _make_folder(path):
+def _make_partial(output):
+    """A context of a folder in --output, which is made where it is not there; the folder goes with its context."""
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".partial-", dir=output)
     except OSError as error:
-        raise UserError(f"--output={path} cannot be made ({error.strerror}): choose another") from error
-    return Path(path)
+        raise UserError(f"--output={output} cannot be made or written ({error.strerror}): choose another") from error
+
+
+@contextlib.contextmanager
+def _writing(output):
+    """A context for what is written into --output as tasks run; an error of reading, or of a file elsewhere, stays as it is."""
+    try:
+        yield
+    except OSError as error:
+        elsewhere = error.filename and not Path(error.filename).resolve().is_relative_to(output.resolve())
+        if elsewhere or error.errno not in _REFUSALS:
+            raise
+        raise UserError(
+            f"--output={output} cannot be written ({error.strerror}): make room or name another folder"
+        ) from error
 
 
 def _move(partial, output):

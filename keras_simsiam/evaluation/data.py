@@ -7,6 +7,8 @@ from typing import Any
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import robustness, store
 
+VALIDATION = "val"
+
 
 @dataclasses.dataclass(frozen=True)
 class Data:
@@ -29,6 +31,12 @@ class Data:
     identity: Callable
     store: store.Store
     batch_size: int = 64
+
+    @property
+    def validation(self):
+        """The split that chooses an epoch or a rate: `val`, or None where there is none apart from the two others."""
+        is_apart = VALIDATION in self.info.splits and VALIDATION not in (self.train, self.test)
+        return VALIDATION if is_apart else None
 
     def features(self, subject, split, condition="clean"):
         """The frozen features of a split, extracted once and kept on disk, for other tasks and commands too.
@@ -55,15 +63,19 @@ class Data:
 
         return self.store.features(keys, self.info.splits[split].count, embed)
 
-    def require_labels(self, task):
+    def require_labels(self, task, *others):
         """For a task's `check`: refuses data without labels, as far as dataset.json tells.
 
+        Args:
+            task: its name, for the error line.
+            others: names of splits whose labels it needs, beside `train` and `test`.
+
         Raises:
-            UserError: there are no classes, or a sample of the two splits has no label.
+            UserError: there are no classes, or a sample of one of the splits has no label.
         """
         if not self.info.classes:
             raise UserError(f"{self.info.path} has no classes: --task={task} needs a labelled data set")
-        for name in (self.train, self.test):
+        for name in (self.train, self.test, *others):
             split = self.info.splits[name]
             if split.unlabelled:
                 raise UserError(

@@ -21,9 +21,7 @@ def confusion_matrix(labels, predictions, class_names, title, path):
         path: the PNG file to write.
     """
     num_classes = len(class_names)
-    counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2).reshape(num_classes, num_classes)
-    totals = counts.sum(axis=1, keepdims=True)
-    percent = np.ma.masked_where(np.broadcast_to(totals == 0, counts.shape), 100 * counts / np.maximum(totals, 1))
+    percent, totals = percentages(labels, predictions, num_classes), np.bincount(labels, minlength=num_classes)
 
     # A figure without pyplot keeps no global state: safe inside a training callback.
     side = 0.22 * num_classes if num_classes > ANNOTATED_CLASSES else 0.5 * num_classes
@@ -34,7 +32,7 @@ def confusion_matrix(labels, predictions, class_names, title, path):
     # the square root: a confusion of a few percent must show beside a diagonal of 80
     image = axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=100))
     axes.set_xticks(range(num_classes), class_names, rotation=90)
-    axes.set_yticks(range(num_classes), [f"{name} ({n})" for name, n in zip(class_names, totals[:, 0], strict=True)])
+    axes.set_yticks(range(num_classes), [f"{name} ({n})" for name, n in zip(class_names, totals, strict=True)])
     axes.tick_params(labelsize=7 if num_classes > ANNOTATED_CLASSES else 9, length=0)
     axes.set(xlabel="predicted class", ylabel="true class (samples)")
     axes.set_title(title, fontsize=10, pad=12)
@@ -42,6 +40,22 @@ def confusion_matrix(labels, predictions, class_names, title, path):
         _annotate(axes, percent)
     figure.colorbar(image, label="% of the true class", fraction=0.04, pad=0.02)
     figure.savefig(path, bbox_inches="tight")  # makes room for long class names
+
+
+def percentages(labels, predictions, num_classes):
+    """The confusion matrix, each row in percent of its true class.
+
+    Args:
+        labels: int64 [N], in 0..C−1.
+        predictions: int64 [N], in 0..C−1.
+        num_classes: C.
+
+    Returns:
+        A masked float64 [C,C] in 0..100, a row a true class and a column a predicted one; a class without samples is masked.
+    """
+    counts = np.bincount(labels * num_classes + predictions, minlength=num_classes**2).reshape(num_classes, num_classes)
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.ma.masked_where(np.broadcast_to(totals == 0, counts.shape), 100 * counts / np.maximum(totals, 1))
 
 
 def _annotate(axes, percent):

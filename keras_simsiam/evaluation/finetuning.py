@@ -1,4 +1,7 @@
-"""Encoder and classifier trained together on a few labels: Chen et al. (SimCLR), ICML 2020, appendix B.5."""
+"""Encoder and classifier trained together on a few labels, after Chen et al. (SimCLR), ICML 2020, appendix B.5.
+
+docs/evaluation_tasks.md says how it differs.
+"""
 
 import dataclasses
 
@@ -33,7 +36,7 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-    """Training frames by row, decoded and encoded once and kept in memory.
+    """Labelled frames by row, decoded and encoded once and kept in memory.
 
     Attributes:
         decode: graph function from a row to a Sample without its facts (keras_simsiam.cache).
@@ -90,7 +93,7 @@ def keep(samples, places, labels, preprocessing, limit_gb):
         )
     except UserError as error:
         raise UserError(
-            f"--cache_gb={limit_gb:g}: {len(places)} training frames do not fit into memory; "
+            f"--cache_gb={limit_gb:g}: {len(places)} frames to learn from and validate by do not fit into memory; "
             "allow more, or lower --finetune_fractions or --draws"
         ) from error
     return Frames(decode, labels[places], preprocessing)

@@ -13,6 +13,8 @@ from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED, Subject
 WEIGHTS = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"  # as keras.applications names and keeps them
 STAGES = {f"c{stage}": f"conv{stage}_block{blocks}_out" for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3))}
 
+MIN_IMAGE_SIZE = 32  # pixels; keras.applications refuses less
+
 # keras.applications.resnet's preprocessing, `caffe`: BGR, 0..255, less these means
 _MEAN_BGR = (103.939, 116.779, 123.68)
 
@@ -28,8 +30,10 @@ def subject(image_size, seed):
         A `Subject` of RGB.
 
     Raises:
-        UserError: the weights are not on disk.
+        UserError: the views are too small for the network; the weights are not on disk.
     """
+    if image_size < MIN_IMAGE_SIZE:
+        raise UserError(f"--image_size={image_size}: --encoder=imagenet takes at least {MIN_IMAGE_SIZE} pixels")
     path = pathlib.Path(os.path.expanduser("~"), ".keras", "models", WEIGHTS)
     if not path.exists():
         raise UserError(

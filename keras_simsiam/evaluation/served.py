@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam import pipeline
+from keras_simsiam import disk, pipeline
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation.features import FACTS
 from keras_simsiam.evaluation.subject import TRAINED, Subject
@@ -22,7 +22,7 @@ class Served(Subject):
 
     def embed(self, names, samples, batch_size):
         """As `Subject.embed`; samples of one size that follow each other go in one batch."""
-        embed = tf.saved_model.load(self.source).signatures[_SIGNATURE]
+        embed = _load(self.source).signatures[_SIGNATURE]
         wanted = list(embed.structured_input_signature[1])
         for batch in _of_one_size(samples.prefetch(tf.data.AUTOTUNE), wanted, batch_size):
             inputs = {name: tf.stack([sample[name] for sample in batch]) for name in wanted}
@@ -46,10 +46,10 @@ def subject(source):
         A `Subject`.
 
     Raises:
-        UserError: it has not the signature of an exported encoder.
+        UserError: it is damaged, or has not the signature of an exported encoder.
     """
     folder = _version(source)
-    signature = tf.saved_model.load(str(folder)).signatures.get(_SIGNATURE)
+    signature = _load(folder).signatures.get(_SIGNATURE)
     if signature is None:
         raise UserError(f"{folder} has no signature {_SIGNATURE}: it is not what `python -m export.encoder` writes")
     inputs = set(signature.structured_input_signature[1])
@@ -63,6 +63,16 @@ def subject(source):
 
     digest = sha256.hexdigest()
     return Served(str(folder), pipeline.Preprocessing(modality, None), {TRAINED: digest}, refuse, digest)
+
+
+def _load(folder):
+    """The SavedModel in a folder; refuses, by a UserError, one that cannot be loaded."""
+    try:
+        return tf.saved_model.load(str(folder))
+    except Exception as error:  # of many kinds, by what of its files is damaged
+        raise UserError(
+            f"{folder} is damaged or incomplete ({disk.reason(error)}): copy it or export it again"
+        ) from error
 
 
 def _version(source):

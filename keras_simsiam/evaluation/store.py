@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import time
@@ -20,6 +21,8 @@ from keras_simsiam import cache, disk
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation.features import FACTS, Features, finite
 
+_EMBEDDINGS, _FACTS = "embeddings.npy", "facts.npz"
+_KEY = re.compile("[0-9a-f]{32}")
 _PARTIAL = ".partial-"
 _ABANDONED = 86400  # seconds without a batch after which a partial entry is that of a process that was killed
 
@@ -83,11 +86,10 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _make_room(self):
-        """Deletes the least recently used entries beyond the limit, and what killed processes left."""
-        entries = [entry for entry in self.folder.iterdir() if not entry.name.startswith(_PARTIAL)]
-        for left in self.folder.glob(_PARTIAL + "*"):
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
+        """Deletes the least recently used entries beyond the limit, and what killed processes left; nothing else."""
+        for left in filter(_is_abandoned, self.folder.glob(_PARTIAL + "*")):
+            shutil.rmtree(left, ignore_errors=True)
+        entries = filter(_is_entry, self.folder.iterdir())
         sizes = {entry: sum(file.stat().st_size for file in entry.iterdir()) for entry in entries}
         excess = sum(sizes.values()) - self.limit
         for entry in sorted(sizes, key=lambda entry: entry.stat().st_mtime):
@@ -120,11 +122,23 @@ def _code():
     return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()
 
 
+def _is_entry(path):
+    """Whether a path in the folder is an entry: --feature_cache may name a folder in which a user keeps other things."""
+    return bool(_KEY.fullmatch(path.name)) and (path / _FACTS).is_file()
+
+
+def _is_abandoned(path):
+    """Whether a partial folder is that of features, not of another command's output, and of a process that was killed."""
+    if not path.is_dir() or time.time() - path.stat().st_mtime < _ABANDONED:
+        return False
+    return {file.name for file in path.iterdir()} <= {_EMBEDDINGS, _FACTS}
+
+
 def _write(folders, count, chunks):
     """Writes each encoder's embeddings as they come: a large split is never in memory as a whole."""
     facts = []
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(open(os.path.join(folder, "embeddings.npy"), "wb")) for folder in folders]
+        files = [stack.enter_context(open(os.path.join(folder, _EMBEDDINGS), "wb")) for folder in folders]
         for embeddings, known in chunks:
             for file, part in zip(files, embeddings, strict=True):
                 with _writable(file.name):
@@ -135,7 +149,7 @@ def _write(folders, count, chunks):
     joined = {name: np.concatenate([part[name] for part in facts]) for name in FACTS}
     for folder in folders:
         with _writable(folder):
-            np.savez(os.path.join(folder, "facts.npz"), **joined)
+            np.savez(os.path.join(folder, _FACTS), **joined)
 
 
 def _append(file, embeddings, count):
@@ -167,7 +181,8 @@ def _publish(partial, entry):
 
 def _read(entry):
     """Features of an entry, which counts as used now."""
-    os.utime(entry)
-    embeddings = np.load(entry / "embeddings.npy", mmap_mode="r")
-    with np.load(entry / "facts.npz") as facts:
+    with contextlib.suppress(OSError):  # of a cache that may be read and not written
+        os.utime(entry)
+    embeddings = np.load(entry / _EMBEDDINGS, mmap_mode="r")
+    with np.load(entry / _FACTS) as facts:
         return Features(embeddings, facts["label"], facts["frame"], facts["instance"])

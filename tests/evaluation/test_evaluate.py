@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -113,6 +114,41 @@ def test_what_fails_overwrites_nothing(settings, tmp_path, monkeypatch):
     assert (tmp_path / "results.json").read_text() == "old"
 
 
+class Writes:
+    """A task whose figure goes to `path`."""
+
+    def check(subject, data, path):
+        pass
+
+    def run(subject, data, output, path):
+        (output / "figure.png").symlink_to(path)
+        (output / "figure.png").write_text("a figure")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file on a disk that is full")
+def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
+    monkeypatch.setitem(evaluate.TASKS, "writes", (Writes, lambda given: {"path": "/dev/full"}))
+    with pytest.raises(
+        UserError, match=r"--output=.*out cannot be written \(No space left on device\): make room [^\n]*$"
+    ):
+        evaluate.evaluate(dataclasses.replace(settings, task=("writes",), output=str(tmp_path / "out")))
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file"),
+        PermissionError(errno.EACCES, "Permission denied", "/elsewhere/weights.h5"),
+        OSError("file signature not found"),
+    ],
+)
+def test_an_error_of_reading_is_not_said_to_be_the_outputs(tmp_path, error):
+    with pytest.raises(type(error)) as raised, evaluate._writing(tmp_path):
+        raise error
+    assert raised.value is error
+
+
 def test_a_folder_of_a_task_takes_the_place_of_an_older_one(tmp_path):
     for name in ("partial/figures", "output/figures"):
         (tmp_path / name).mkdir(parents=True)
@@ -132,8 +168,12 @@ def test_a_folder_of_a_task_takes_the_place_of_an_older_one(tmp_path):
         ({"knn_k": 0}, "must be positive"),
         ({"knn_temperature": 0.0}, "must be positive"),
         ({"batch_size": 0}, "--batch_size=0 must be positive"),
+        ({"seed": -1}, r"--seed=-1: must be at least 0 and below 2\*\*32"),
+        ({"seed": 1 << 32}, r"--seed=4294967296: must be at least 0"),
+        ({"encoder": "imagenet", "image_size": 16}, "--image_size=16: --encoder=imagenet takes at least 32 pixels"),
         ({"encoder": "random", "backbone": "vgg"}, "--backbone=vgg: choose one of"),
         ({"output": evaluate.__file__}, r"--output=.*evaluate.py cannot be made"),
+        ({"output": "/sys"}, "--output=/sys cannot be made or written"),
         ({"data_dir": "nowhere"}, "nowhere"),
         ({"encoder": "nowhere"}, "nowhere"),
     ],

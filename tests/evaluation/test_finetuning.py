@@ -48,7 +48,7 @@ def test_the_frames_kept_are_those_of_the_places(samples, frames):
     for image, row in zip(found, rows, strict=True):
         assert image.mean() * 255 == pytest.approx(every[4 + row].mean(), abs=6)
     np.testing.assert_array_equal(frames.labels, LABELS[4:])
-    with pytest.raises(UserError, match="--cache_gb=1e-09: 3 training frames do not fit"):
+    with pytest.raises(UserError, match="--cache_gb=1e-09: 3 frames to learn from and validate by do not fit"):
         finetuning.keep(samples, np.arange(3), LABELS, PREPROCESSING, 1e-9)
 
 
@@ -91,3 +91,12 @@ def test_no_frame_is_learnt_from_and_validated_by():
     assert first != second
     counts = np.bincount(labels[plan.places[plan.learnt["10 %"][0]]])
     np.testing.assert_array_equal(counts, 4)
+
+
+def test_a_validation_split_leaves_all_training_frames_to_learn_from():
+    labels = np.random.default_rng(0).integers(0, 5, 203)
+    plan = make_plan(labels, (0.1, 1.0), range(2), 5, apart=30)
+    np.testing.assert_array_equal(plan.places[plan.validation], np.arange(203, 233))
+    for name, size in (("10 %", 20), ("100 %", 203)):
+        for rows in plan.learnt[name]:
+            assert len(set(rows)) == size and plan.places[rows].max() < 203

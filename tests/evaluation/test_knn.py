@@ -1,3 +1,5 @@
+import mmap
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
@@ -75,6 +77,58 @@ def test_a_memory_map_is_read_and_left_as_it_is(features, tmp_path, monkeypatch)
         np.testing.assert_array_equal(knn.classify(mapped[:], labels, queries, 20, 0.1, 7)[:5], expected[:5])
     np.testing.assert_array_equal(mapped[0], bank[0] + 1)
     np.testing.assert_array_equal(np.load(tmp_path / "bank.npy"), bank)
+
+
+class Bank:
+    """Rows that cannot be had all at once, as those of a file larger than memory."""
+
+    def __init__(self, rows, most):
+        self.shape, self._rows, self._most, self.read = rows.shape, rows, most, 0
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, part):
+        found = self._rows[part]
+        assert isinstance(part, slice) and len(found) <= self._most
+        self.read += len(found)
+        return found
+
+
+@pytest.mark.parametrize("chunk", [1, 64, 100, 4096])
+def test_no_more_of_the_bank_than_a_chunk_is_read_at_a_time_and_all_of_it_once(features, monkeypatch, chunk):
+    monkeypatch.setattr(knn, "CHUNK", chunk)
+    monkeypatch.setattr(knn, "BLOCK", 70)  # several blocks of queries must not read the bank again
+    bank = Bank(features[0], chunk)
+    for found, expected in zip(knn.nearest(bank, features[2], 20), knn.nearest(*features[::2], 20), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert bank.read == 300
+
+
+def test_the_pages_of_each_chunk_of_a_mapped_bank_are_given_back(features, tmp_path, monkeypatch):
+    told = []
+
+    class Mapped(mmap.mmap):
+        def madvise(self, *advice):
+            told.append(advice)
+            return super().madvise(*advice)
+
+    bank, _, queries = features
+    np.save(tmp_path / "bank.npy", bank)
+    monkeypatch.setattr(knn, "CHUNK", 64)
+    monkeypatch.setattr(mmap, "mmap", Mapped)
+    _, found = knn.nearest(np.load(tmp_path / "bank.npy", mmap_mode="r"), queries, 20)
+    assert told == [(mmap.MADV_DONTNEED,)] * 5  # 300 rows
+    np.testing.assert_array_equal(found, knn.nearest(bank, queries, 20)[1])
+
+
+def test_a_bank_of_one_row(features):
+    bank, _, queries = features
+    similarities, rows = knn.nearest(bank[:1], queries, 20)
+    assert rows.shape == similarities.shape == (600, 1) and not rows.any()
+    cosines = queries @ bank[0] / np.linalg.norm(queries, axis=1) / np.linalg.norm(bank[0])
+    np.testing.assert_allclose(similarities[:, 0], cosines, atol=1e-6)
+    np.testing.assert_array_equal(knn.classify(bank[:1], [3], queries, 20, 0.1, 7), np.full(600, 3))
 
 
 def test_scale_of_the_features_does_not_matter(features):

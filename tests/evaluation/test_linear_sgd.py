@@ -16,22 +16,25 @@ def clouds(count, seed, spread=1.0):
     return (4 * np.eye(5, 12)[labels] + spread * random.normal(size=(count, 12))).astype(np.float32), labels
 
 
-def oracle(features, labels, rates, lars):
-    """Whole-batch steps by automatic differentiation, in float64; LARC as its source has it."""
-    start = np.random.default_rng(3).normal(0, 0.01, (12, 5)).astype(np.float32)
+def oracle(features, labels, rates, batch, lars):
+    """Steps by automatic differentiation, in float64, a rate an epoch; LARC as its source has it."""
+    random = np.random.default_rng(3)
+    start = random.normal(0, 0.01, (12, 5)).astype(np.float32)
     variables = [tf.Variable(start, dtype=tf.float64), tf.Variable(np.zeros(5))]
     velocities = [0.0, 0.0]
     for rate in rates:
-        with tf.GradientTape() as tape:
-            logits = tf.constant(features, tf.float64) @ variables[0] + variables[1]
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_mean(losses)
-        for place, gradient in enumerate(tape.gradient(loss, variables)):
-            norm, gradient_norm = np.linalg.norm(variables[place]), np.linalg.norm(gradient)
-            if lars and norm != 0 and gradient_norm != 0:
-                gradient = gradient * 0.001 * norm / gradient_norm
-            velocities[place] = 0.9 * velocities[place] + gradient
-            variables[place].assign_sub(rate * velocities[place])
+        order = random.permutation(len(labels))
+        for rows in (order[first : first + batch] for first in range(0, len(labels), batch)):
+            with tf.GradientTape() as tape:
+                logits = tf.constant(features[rows], tf.float64) @ variables[0] + variables[1]
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[rows], logits)
+                loss = tf.reduce_mean(losses)
+            for place, gradient in enumerate(tape.gradient(loss, variables)):
+                norm, gradient_norm = np.linalg.norm(variables[place]), np.linalg.norm(gradient)
+                if lars and norm != 0 and gradient_norm != 0:
+                    gradient = gradient * 0.001 * norm / gradient_norm
+                velocities[place] = 0.9 * velocities[place] + gradient
+                variables[place].assign_sub(rate * velocities[place])
     return [variable.numpy() for variable in variables]
 
 
@@ -43,11 +46,13 @@ def oracle(features, labels, rates, lars):
         ("sgd", {"epochs": 4, "drops": (1, 3)}, [23.4375, 2.34375, 2.34375, 0.234375]),
     ],
 )
-def test_agrees_with_automatic_differentiation(name, change, rates):
+@pytest.mark.parametrize("batch", [200, 64])  # of 64 there are three and one of eight
+def test_agrees_with_automatic_differentiation(name, change, rates, batch):
     features, labels = clouds(200, 0)
-    recipe = dataclasses.replace(RECIPES[name], **change)
+    recipe = dataclasses.replace(RECIPES[name], **change, batch=batch)
     fitted = linear_sgd.fit(features, labels, recipe, 5, seed=3)
-    for ours, expected in zip(fitted, oracle(features, labels, rates, recipe.lars), strict=True):
+    rates = [rate * batch / 200 for rate in rates]
+    for ours, expected in zip(fitted, oracle(features, labels, rates, batch, recipe.lars), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
 
 

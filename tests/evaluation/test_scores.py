@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import scores
@@ -11,6 +12,19 @@ def test_accuracies():
     np.testing.assert_allclose(scores.per_class(labels, predictions, 3), [2 / 3, np.nan, 0])
     assert scores.mean_per_class(labels, predictions, 3) == pytest.approx(1 / 3)
     assert scores.majority_class(np.array([2, 2, 1, 1])) == 1
+
+
+@pytest.mark.parametrize(("count", "classes"), [(200, 7), (12, 9), (50, 1), (1, 1), (1, 4)])
+@pytest.mark.parametrize("seed", range(5))
+def test_accuracies_are_scikit_learns(count, classes, seed):
+    """Of random predictions, some of classes without a sample; of one class; of one sample."""
+    labels, predictions = np.random.default_rng(seed).integers(0, classes, (2, count))
+    recalls = metrics.recall_score(labels, predictions, labels=range(classes), average=None, zero_division=np.nan)
+    present = np.unique(labels)
+    mean = metrics.recall_score(labels, predictions, labels=present, average="macro")
+    assert scores.top1(labels, predictions) == pytest.approx(metrics.accuracy_score(labels, predictions))
+    np.testing.assert_allclose(scores.per_class(labels, predictions, classes), recalls)
+    assert scores.mean_per_class(labels, predictions, classes) == pytest.approx(mean)
 
 
 def test_wilson_interval_is_the_root_of_its_definition():

@@ -66,6 +66,30 @@ def test_another_saved_model_is_refused(tmp_path):
         sources.subject(str(tmp_path))
 
 
+def _cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        ("saved_model.pb", _cut),
+        ("saved_model.pb", lambda path: path.write_bytes(b"")),
+        ("variables/*.index", _cut),
+        ("variables/*.data-*", _cut),
+        ("variables/*.data-*", lambda path: path.unlink()),
+    ],
+)
+def test_a_damaged_saved_model_is_one_line(tmp_path, pattern, damage):
+    module = tf.Module()
+    module.variable = tf.Variable(tf.ones([1000]))
+    module.call = tf.function(lambda x: module.variable * x, input_signature=[tf.TensorSpec([1000])])
+    tf.saved_model.save(module, str(tmp_path / "serving" / "1"))
+    damage(next((tmp_path / "serving" / "1").glob(pattern)))
+    with pytest.raises(UserError, match=r"serving/1 is damaged or incomplete \(.+\): copy it or export it again$"):
+        sources.subject(str(tmp_path / "serving"))
+
+
 def test_a_file_without_its_run(made, tmp_path):
     workdir, samples = made
     shutil.copy(f"{workdir}/encoder.keras", tmp_path / "mine.keras")

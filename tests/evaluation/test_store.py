@@ -71,6 +71,26 @@ def test_what_fails_leaves_nothing(tmp_path):
         store.Store(tmp_path / "file", 1).features({"one": "1"}, 10, chunks)
 
 
+def test_what_is_no_entry_is_left_alone(tmp_path):
+    """A user's folders that look like an entry by half, a hidden one of another command, files: older than any entry."""
+    for name, file in (("holiday", "facts.npz"), ("0" * 32, "mine.txt"), (".partial-build", "mine.txt")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("x" * 5000)
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / ".partial-file").write_text("mine")
+    os.utime(tmp_path / ".partial-file", (0, 0))
+    before = {path: path.is_file() and path.read_text() for path in tmp_path.rglob("*")}
+    for name in "ab":  # the second makes room: the limit is less than an entry
+        store.Store(tmp_path, 1e-9).features({name: name}, 10, chunks)
+    assert {path: path.is_file() and path.read_text() for path in before} == before
+    (entry,) = tmp_path.glob("*/embeddings.npy")
+    # what is the user's does not count: 5000 bytes more would leave no room for two entries
+    size = sum(file.stat().st_size for file in entry.parent.iterdir())
+    store.Store(tmp_path, 2.5 * size / 1e9).features({"c": "c"}, 10, chunks)
+    assert len(list(tmp_path.glob("*/embeddings.npy"))) == 2
+
+
 def test_the_least_recently_used_makes_room(tmp_path):
     for place, name in enumerate("abc"):
         features = store.Store(tmp_path, 1).features({name: name}, 10, chunks)

@@ -1,24 +1,27 @@
 """--task=finetune: semi-supervised accuracy, encoder and classifier trained together on a fraction of the labels."""
 
 import dataclasses
+import functools
 
 import numpy as np
+import tensorflow as tf
 
 from keras_simsiam import pipeline
 from keras_simsiam.augment import Augmentation
 from keras_simsiam.errors import UserError
 from keras_simsiam.evaluation import draws, features, finetuning, panels, scores
 
-VALIDATION = 0.1  # of the training split, at least a frame of each class
-VALIDATION_SEED = 1_000_000  # apart from those of the draws
+# of the training split, at least a frame of each class, where there is no split to validate by
+HELD_OUT = 0.1
+HELD_OUT_SEED = 1_000_000  # apart from those of the draws
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Which training frames do what, as rows of the frames that are kept in memory.
+    """Which frames do what, as rows of the frames that are kept in memory.
 
     Attributes:
-        places: int [n], ascending: of the frames to keep in the training split.
+        places: int [n], ascending: of the frames to keep, in the training split or, from its end on, in the validation split.
         validation: int [v].
         learnt: by the fraction's name a list of int [m], one a draw.
     """
@@ -32,14 +35,14 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
     """Refuses what `draws.check` refuses, senseless settings, and unlabelled data.
 
     Raises:
-        UserError: fewer labels than classes at a fraction; a value out of range; there are no labels, or fewer than two a
-            class; the encoder is an export.
+        UserError: fewer labels than classes at a fraction; a value out of range; there are no labels, or, without a
+            validation split, fewer than two a class; the encoder is an export.
     """
-    data.require_labels("finetune")
+    data.require_labels("finetune", *_splits(data)[1:])
     draws.check(fractions, (), number, data, "--finetune_fractions")
     if epochs < 1 or not rates or min(rates) <= 0:
         raise UserError("--finetune_epochs and --finetune_lr must be positive")
-    if data.info.splits[data.train].count < 2 * len(data.info.classes):
+    if not data.validation and data.info.splits[data.train].count < 2 * len(data.info.classes):
         raise UserError(
             f"split {data.train} of {data.info.path} has fewer than two frames a class: --task=finetune needs some of each to "
             "learn from and some to validate by"
@@ -50,14 +53,15 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
 def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed):
     """Trains each encoder on draws of the training labels, and scores the test split once.
 
-    A part of the training split that no draw contains chooses the epoch and the learning rate.
+    The split `val` chooses the epoch and the learning rate, or, where there is none, a part of the training split that no draw
+    contains.
 
     Args:
         subject: a `Subject`.
         data: a `Data`.
         output: Path of the folder for finetune.png and predictions_finetune.npz: `frames`, `labels`, and int64 [draws,M] by
             `<fraction>: <encoder>`.
-        fractions: of the training split's labels, each in (0, 1]; what is held out for validation is not learnt from.
+        fractions: of the training split's labels, each in (0, 1]; what of it is held out for validation is not learnt from.
         number: of draws, of the seeds `seed`, `seed` + 1, …
         epochs: of each training.
         rates: base learning rates to choose from.
@@ -71,10 +75,11 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
     Raises:
         UserError: a sample has no label; the frames do not fit into memory; a training diverges.
     """
-    labels = data.features(subject, data.train)[subject.names[0]].labels
-    scores.require_labels(labels, f"split {data.train} of {data.info.path}")
-    plan = make_plan(labels, fractions, range(seed, seed + number), len(data.info.classes))
-    frames = finetuning.keep(data.read(data.train), plan.places, labels, subject.preprocessing, cache_gb)
+    labels = [_labels(subject, data, split) for split in _splits(data)]
+    apart = sum(map(len, labels[1:]))
+    plan = make_plan(labels[0], fractions, range(seed, seed + number), len(data.info.classes), apart)
+    samples = functools.reduce(tf.data.Dataset.concatenate, map(data.read, _splits(data)))
+    frames = finetuning.keep(samples, plan.places, np.concatenate(labels), subject.preprocessing, cache_gb)
     tuned = {
         (name, fraction): [
             _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, seed + draw)
@@ -95,12 +100,28 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
         for name in subject.names
     }
     return {
-        "protocol": _protocol(epochs, rates, number, seed, len(plan.validation)),
+        "protocol": _protocol(epochs, rates, number, seed, _choosing(data, len(plan.validation))),
         "files": ["finetune.png", "predictions_finetune.npz"],
         "table": _table(found, counts),
         "labels": counts | {"validation": len(plan.validation)},
         "accuracy_by_labels": found,
     }
+
+
+def _splits(data):
+    """The splits whose labels are known: the one to learn from, and the one to validate by where there is one."""
+    return [data.train, data.validation] if data.validation else [data.train]
+
+
+def _labels(subject, data, split):
+    labels = data.features(subject, split)[subject.names[0]].labels
+    scores.require_labels(labels, f"split {split} of {data.info.path}")
+    return labels
+
+
+def _choosing(data, count):
+    """What chooses the epoch and the rate, for the protocol."""
+    return f"the {count} frames of split {data.validation}" if data.validation else f"{count} other training frames"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,12 +170,12 @@ def _summary(labels, predictions, tuned):
     }
 
 
-def _protocol(epochs, rates, number, seed, validation):
+def _protocol(epochs, rates, number, seed, choosing):
     return (
         "encoder and a linear classifier trained together on two augmented views of each labelled frame, SGD m=0.9, no weight "
         f"decay, batches of at most {finetuning.BATCH}, {epochs} epochs, cosine from a base lr of "
-        f"{' or '.join(f'{rate:g}' for rate in rates)} (times B/256); epoch and rate chosen by {validation} other labelled "
-        f"training frames; mean ± standard deviation of {number} draws (seeds {seed} to {seed + number - 1}), classes taking "
+        f"{' or '.join(f'{rate:g}' for rate in rates)} (times B/256); epoch and rate chosen by the labels of {choosing}; "
+        f"mean ± standard deviation of {number} draws (seeds {seed} to {seed + number - 1}), classes taking "
         "turns; the same with every encoder"
     )
 
@@ -184,21 +205,25 @@ def _draw(tuned, predictions, labels, names, fractions, path):
     figure.savefig(path)
 
 
-def make_plan(labels, fractions, seeds, num_classes):
-    """Parts the training split into frames to validate by and draws to learn from.
+def make_plan(labels, fractions, seeds, num_classes, apart=0):
+    """Chooses frames to validate by and draws to learn from.
 
     Args:
-        labels: int64 [N], ≥ 0.
+        labels: int64 [N], ≥ 0, of the training split.
         fractions: of all N labels.
         seeds: of the draws.
         num_classes: C.
+        apart: the number of frames of a split to validate by, whose places follow those of the training split; 0: a part of
+            the training split is held out instead.
 
     Returns:
         A `Plan`. No frame of `validation` is in a draw; a draw of all labels is of all others.
     """
-    order = draws.order(labels, VALIDATION_SEED)
-    held = max(round(VALIDATION * len(labels)), num_classes)
-    held_out, rest = np.sort(order[:held]), np.sort(order[held:])
+    held_out, rest = len(labels) + np.arange(apart), np.arange(len(labels))
+    if not apart:
+        order = draws.order(labels, HELD_OUT_SEED)
+        held = max(round(HELD_OUT * len(labels)), num_classes)
+        held_out, rest = np.sort(order[:held]), np.sort(order[held:])
     counts = draws.counts(labels, fractions)
     learnt = {name: [rest[draws.order(labels[rest], seed)[:count]] for seed in seeds] for name, count in counts.items()}
     places = np.unique(np.concatenate([held_out, *(rows for of_draws in learnt.values() for rows in of_draws)]))

@@ -13,7 +13,6 @@ from keras_simsiam.evaluation.monodepth import decoder as decoders
 from keras_simsiam.evaluation.monodepth import figures, frames, metrics, network, summary, training
 from keras_simsiam.evaluation.subject import UNTRAINED
 
-VALIDATION = "val"
 _RANDOM = "random"
 _SHOWN = 6  # frames in the figure
 _MEAN, _PIXEL_MEAN = "no image: mean depth", "no image: mean depth of each pixel"
@@ -108,11 +107,13 @@ def _material(subject, data):
 
 def _validation(data, size):
     """The `Crops` by which the epoch is chosen; None where there is no validation split apart from the two others."""
-    if VALIDATION not in data.info.splits or VALIDATION in (data.train, data.test):
+    if not data.validation:
         return None
-    crops = frames.centre_crops(frames.prepared(data.read(VALIDATION), size), size)
+    crops = frames.centre_crops(frames.prepared(data.read(data.validation), size), size)
     if not np.any(crops.depth > 0):
-        raise UserError(f"split {VALIDATION} of {data.info.path} has no measured depth: build the data set without it")
+        raise UserError(
+            f"split {data.validation} of {data.info.path} has no measured depth: build the data set without it"
+        )
     return crops
 
 

@@ -39,14 +39,13 @@ def _samples(split, count, depth):
 
 @pytest.fixture
 def make_data(tmp_path):
-    """A function from (train frames, test frames, depth, change of the test split) to a `Data`."""
+    """A function from (train frames, test frames, depth, change of the test split, validation frames) to a `Data`."""
 
-    def make(train=36, test=30, depth=False, change=lambda samples: samples):
-        splits = {"train": _samples("train", train, depth), "test": change(_samples("test", test, depth))}
-        counts = {
-            name: types.SimpleNamespace(count=count, unlabelled=0, checksums=())
-            for name, count in (("train", train), ("test", test))
-        }
+    def make(train=36, test=30, depth=False, change=lambda samples: samples, val=0):
+        sizes = {"train": train, "test": test} | ({"val": val} if val else {})
+        splits = {name: _samples(name, count, depth) for name, count in sizes.items()}
+        splits["test"] = change(splits["test"])
+        counts = {name: types.SimpleNamespace(count=count, unlabelled=0, checksums=()) for name, count in sizes.items()}
         info = types.SimpleNamespace(path="nowhere", splits=counts, classes=CLASSES, has_depth=depth)
         folder = tmp_path / f"features{len(list(tmp_path.iterdir()))}"
         return Data(info, "train", "test", splits.__getitem__, str, Store(folder, 1), 16)

@@ -1,19 +1,24 @@
 """What holds of each task: its results are JSON, its files are there, and test labels reach nothing but scores."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from keras_simsiam import pipeline
 from keras_simsiam.errors import UserError
+from keras_simsiam.evaluation import finetuning
+from keras_simsiam.evaluation.data import Data
+from keras_simsiam.evaluation.features import Features
 from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
 from keras_simsiam.evaluation.tasks import embedding_map, finetune, label_fraction, neighbours, pose, robustness
 
 FEW = {"fractions": (0.25, 1.0), "number": 2, "seed": 0}
 SETTINGS = {
     label_fraction: FEW | {"per_class": (1,), "k": 5, "temperature": 0.1},
-    finetune: FEW | {"fractions": (0.25,), "epochs": 2, "rates": (0.5,), "cache_gb": 1.0},
+    finetune: FEW | {"fractions": (0.25,), "epochs": 2, "rates": (0.05, 0.5), "cache_gb": 1.0},
     neighbours: {"queries": 4, "seed": 0},
     embedding_map: {"seed": 0},
     pose: {"seed": 0},
@@ -70,6 +75,27 @@ def test_neighbours_do_not_depend_on_the_test_labels(run, make_subject, make_dat
     assert all(all(one["right"]) for one in clean) and not any(any(one["right"]) for one in moved)
 
 
+def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_subject, make_data, monkeypatch):
+    random, data = np.random.default_rng(0), make_data()
+    known = {}
+    for split in ("train", "test"):
+        count, facts = data.info.splits[split].count, next(iter(data.read(split).batch(99)))
+        labels, frames = random.integers(0, 3, count), facts["frame"].numpy().astype(str)
+        known[split] = {
+            name: Features(random.normal(size=(count, 5)).astype(np.float32), labels, frames, labels)
+            for name in (TRAINED, UNTRAINED)
+        }
+    monkeypatch.setattr(Data, "features", lambda data, subject, split: known[split])
+    found = run(neighbours, make_subject(), data)["precision"]
+    for name in (TRAINED, UNTRAINED):
+        bank, queries = known["train"][name], known["test"][name]
+        right = 0
+        for query, label in zip(queries.embeddings, queries.labels, strict=True):
+            cosines = bank.embeddings @ query / np.linalg.norm(bank.embeddings, axis=1)
+            right += np.sum(bank.labels[np.argsort(-cosines)[: neighbours.SHOWN]] == label)
+        assert found[name] == pytest.approx(right / (30 * neighbours.SHOWN))
+
+
 def test_label_fraction_counts_and_draws(run, make_subject, make_data):
     found = run(label_fraction, make_subject(), make_data())
     assert found["labels"] == {"1 a class": 3, "25 %": 9, "100 %": 36}
@@ -104,6 +130,49 @@ def test_pose_is_learnt_across_the_splits(run, make_subject, make_data):
     assert found["errors"]["within"][TRAINED]["predictions"] == 66
     assert found["errors"]["across"][TRAINED]["predictions"] == 66
     assert found["difference"]["within"]["verdict"] in ("tie", "differs")
+
+
+def test_pose_scores_are_numpys_of_the_errors_that_are_kept(run, make_subject, make_data, output):
+    found = run(pose, make_subject(), make_data())["errors"]
+    kept = np.load(output / "predictions_pose.npz")
+    assert {(way, name) for way in found for name in found[way]} == {
+        (way, name) for way in ("within", "across") for name in (TRAINED, UNTRAINED, pose.CHANCE)
+    }
+    for way, by_name in found.items():
+        for name, summary in by_name.items():
+            sizes = np.sort(np.abs(kept[f"{way}: {name}"]))
+            assert len(sizes) == summary["predictions"] == 66 and sizes[-1] <= 180
+            assert summary["median_degrees"] == pytest.approx((sizes[32] + sizes[33]) / 2)
+            assert summary["within_30_degrees"] == pytest.approx(np.count_nonzero(sizes <= 30) / 66)
+
+
+def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_subject, make_data, monkeypatch):
+    subject, data, seen = make_subject(), make_data(val=9), []
+
+    def train(encoder, num_classes, frames, rows, validation, augmentation, recipe):
+        seen.append((frames, rows, validation))
+        return finetuning._build(encoder, num_classes)[0], [0.5]
+
+    monkeypatch.setattr(finetuning, "train", train)
+    found = run(finetune, subject, data, fractions=(1.0,))
+    assert found["labels"] == {"100 %": 36, "validation": 9} and "the 9 frames of split val;" in found["protocol"]
+    (view, facts), (learnt, _) = (
+        next(iter(pipeline.clean_batches(data.read(split), subject.preprocessing, 99))) for split in ("val", "train")
+    )
+    assert len(seen) == 2 * 2 * 2  # encoders, draws, rates
+    for frames, rows, validation in seen:
+        np.testing.assert_array_equal(next(iter(frames.clean(validation, 99)))["rgb"], view["rgb"])
+        np.testing.assert_array_equal(frames.labels[validation], facts["label"])
+        np.testing.assert_array_equal(next(iter(frames.clean(np.sort(rows), 99)))["rgb"], learnt["rgb"])
+    data.info.splits["val"].unlabelled = 2
+    with pytest.raises(UserError, match="split val has 2 of 9 samples without a label: --task=finetune"):
+        finetune.check(subject, data, **SETTINGS[finetune])
+
+
+def test_a_split_that_is_learnt_from_or_measured_on_validates_nothing(make_data):
+    data = make_data(val=9)
+    assert data.validation == "val" and make_data().validation is None
+    assert all(dataclasses.replace(data, **{role: "val"}).validation is None for role in ("train", "test"))
 
 
 def test_robustness_leaves_out_what_an_encoder_cannot_see():
