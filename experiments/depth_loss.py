@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments import depth_table, output
 from keras_simsiam.evaluation import panels
+from keras_simsiam.evaluation.monodepth import figures
 
 NAME, TITLE = "depth_loss", "Loss of learning depth"
 SPLITS = {"train": "training loss, m²", "validation": "validation loss, m²"}
@@ -30,8 +31,8 @@ def report(runs, info):
         [name, *(cell for split in splits for cell in _ends(one["histories"][split]))] for name, one in measured.items()
     ]
     note = (
-        "A line is the mean over trials, the band around it their standard deviation where there are several. Without a split "
-        "`val` there is no validation loss; that of the test split is not looked at while training."
+        "A line is the median over trials, the band around it goes from the lowest to the highest. Without a split `val` there "
+        "is no validation loss; that of the test split is not looked at while training."
     )
     text = [*depth_table.protocol(found, info), output.table(header, rows), note]
     output.write(runs, NAME, TITLE, text, _figure(measured, splits), depth_table.raw(found, info))
@@ -46,14 +47,9 @@ def _figure(measured, splits):
     figure, axes = panels.make(max(1, len(splits)), 6.0, 3.8)
     for one, split in zip(axes, splits, strict=False):
         for name, found in measured.items():
-            losses = np.array(found["histories"][split])
-            epochs, mean = range(1, losses.shape[1] + 1), losses.mean(0)
             encoder, strategy = name.split()[0], name.split()[-1]
-            one.plot(epochs, mean, STYLES[encoder], color=COLOURS[strategy], label=name)
-            if len(losses) > 1:
-                deviation = losses.std(0, ddof=1)  # as in the tables
-                style = {"color": COLOURS[strategy], "alpha": 0.15, "linewidth": 0}
-                one.fill_between(epochs, mean - deviation, mean + deviation, **style)
+            losses = np.array(found["histories"][split])
+            figures.band(one, losses, name, COLOURS[strategy], STYLES[encoder])
         one.set(yscale="log", xlabel="epoch", title=SPLITS[split])
     if splits:
         axes[0].legend(fontsize=7)

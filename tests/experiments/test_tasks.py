@@ -216,19 +216,6 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
     assert "No run of this experiment" in (tmp_path / "depth_loss.md").read_text()
 
 
-def test_the_band_of_a_loss_is_the_deviation_of_the_tables():
-    def drawn(trials):
-        measured = {"contrastive probe": {"histories": {"train": trials}}}
-        return depth_loss._figure(measured, ["train"]).axes[0].collections
-
-    (band,) = drawn([[2.0, 1.0], [4.0, 3.0], [6.0, 8.0]])
-    corners = band.get_paths()[0].vertices
-    for epoch, mean, deviation in ((1, 4.0, 2.0), (2, 4.0, 13**0.5)):  # of n − 1
-        losses = corners[corners[:, 0] == epoch, 1]
-        assert (losses.min(), losses.max()) == pytest.approx((mean - deviation, mean + deviation))
-    assert not drawn([[2.0, 1.0]])
-
-
 def test_depth_is_refused_where_there_is_none(tmp_path, monkeypatch):
     info = reader.Info("colours", {}, (), (), False)
     monkeypatch.setattr(reader, "load", lambda path: info)

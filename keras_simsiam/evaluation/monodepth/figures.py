@@ -39,7 +39,7 @@ def predictions(rgb, truth, predicted, path):
 
 
 def curves(histories, path):
-    """Draws the mean squared error over the epochs: the mean over trials, in a band of ± one standard deviation.
+    """Draws the mean squared error over the epochs, the trials of a configuration as a `band`.
 
     Args:
         histories: a dict from a configuration's name to a dict of `train` and `validation`, each a list of a list of m² a
@@ -51,10 +51,8 @@ def curves(histories, path):
     figure, grid = _figure(4.6 * len(titles), 3.4, 1, len(titles), sharey=True)
     for axes, (key, title) in zip(grid[0], titles.items(), strict=True):
         for number, (name, history) in enumerate(histories.items()):
-            _band(axes, np.array(history[key]), name, f"C{number}")
+            band(axes, np.array(history[key]), name, f"C{number}")
         axes.set(title=title, xlabel="epoch", yscale="log")
-        lowest = min(np.mean(history[key], axis=0).min() for history in histories.values())
-        axes.set_ylim(bottom=lowest / 2)  # a band may reach to zero, which a logarithmic axis does not
         axes.grid(alpha=0.3, which="both")
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("mean squared error, m²")
@@ -62,13 +60,21 @@ def curves(histories, path):
     figure.savefig(path, bbox_inches="tight")
 
 
-def _band(axes, values, name, colour):
-    """A line of the mean over trials, float [T,E], and their deviation around it."""
-    epochs = np.arange(1, values.shape[1] + 1)
-    mean = values.mean(axis=0)
-    deviation = values.std(axis=0, ddof=1) if len(values) > 1 else 0
-    axes.plot(epochs, mean, color=colour, label=name, linewidth=1.2)
-    axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
+def band(axes, values, label, color, linestyle="-"):
+    """Draws the median over trials as a line, in a band from the lowest trial to the highest.
+
+    A trial may leave a plateau long after the others: a mean and a deviation would then be near none of them, and reach below
+    zero, which a logarithmic axis does not show.
+
+    Args:
+        axes: of matplotlib.
+        values: float [T,E], a row a trial, of E epochs.
+        label: of the line.
+        color, linestyle: matplotlib's.
+    """
+    epochs = range(1, values.shape[1] + 1)
+    axes.plot(epochs, np.median(values, axis=0), linestyle, color=color, label=label, linewidth=1.2)
+    axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
 def _figure(width, height, rows, columns, **options):

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from keras_simsiam.evaluation.monodepth import figures
 
@@ -50,12 +51,11 @@ def test_curves(tmp_path, validation):
     assert (width > 2 * height) == validation  # a panel more
 
 
-def test_the_band_shows_the_spread_of_trials(tmp_path):
-    flat = [[1.0] * 10] * 3
-    spread = [[0.5] * 10, [1.0] * 10, [1.5] * 10]
-    share = []
-    for name, trials in (("flat", flat), ("spread", spread)):
-        figures.curves({"probe": {"train": trials, "validation": [[]] * 3}}, tmp_path / f"{name}.png")
-        image = pixels(tmp_path / f"{name}.png").astype(int)
-        share.append(np.mean(image[..., 0] - image[..., 2] > 20))  # bluish: the line, and the band where there is one
-    assert share[1] > share[0] + 0.1
+def test_the_band_goes_from_the_lowest_trial_to_the_highest():
+    axes = Figure().subplots()
+    figures.band(axes, np.array([[2.0, 1.0], [4.0, 3.0], [9.0, 8.0]]), "probe", "blue")
+    assert list(axes.lines[0].get_ydata()) == [4.0, 3.0]
+    corners = axes.collections[0].get_paths()[0].vertices
+    for epoch, ends in ((1, (2.0, 9.0)), (2, (1.0, 8.0))):
+        losses = corners[corners[:, 0] == epoch, 1]
+        assert (losses.min(), losses.max()) == ends
