@@ -97,8 +97,8 @@ class Runs:
         Args:
             wanted: dict from a variant to its flags.
             seeds: the seeds of each.
-            publish: function of this object that writes the report; called after each run, so that there is one of what
-                is there whatever happens, and at the end.
+            publish: function of this object that writes the report; called at the end, and where runs are trained after each,
+                so that there is one of what is there whatever happens.
 
         Raises:
             UserError: a run has a flag that train.py does not know, or is there with other flags or of other data; the
@@ -117,8 +117,8 @@ class Runs:
                 if os.path.exists(_encoder(config)):
                     found = measure.measure(config.workdir, self.info, self.conditions, self._validate)
                     self.measured.setdefault(variant, {})[seed] = found
-            if seed in self.measured.get(variant, {}):
-                publish(self)
+            if self.settings.train == "missing" and seed in self.measured.get(variant, {}):
+                publish(self)  # the next may take hours; what is only measured comes soon, and all at once
         publish(self)
 
     @contextlib.contextmanager
