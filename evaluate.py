@@ -7,13 +7,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
 
-import contextlib
 import dataclasses
-import errno
 import functools
 import json
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +20,7 @@ from absl import app, flags
 import keras_simsiam
 from keras_simsiam import run
 from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation import report, served, sources, store
+from keras_simsiam.evaluation import output, report, served, sources, store
 from keras_simsiam.evaluation.data import VALIDATION, Data
 from keras_simsiam.evaluation.monodepth import decoder, training
 from keras_simsiam.evaluation.tasks import (
@@ -135,9 +131,6 @@ TASKS = {
 # those that choose an epoch on the split `val`, where there is one
 CHOOSING = ("finetune", "monodepth")
 
-# How a file system refuses what is written to it.
-_REFUSALS = (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS)
-
 
 def evaluate(settings):
     """Runs the tasks, prints what they found, and writes results.json beside their figures.
@@ -163,18 +156,15 @@ def evaluate(settings):
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
-    output = Path(settings.output)
-    # what fails half-way must not leave its figures beside the numbers of another command
-    with _writing(output), _make_partial(output) as partial:
+    with output.appearing_whole(Path(settings.output)) as partial:
         with faults.named(info, read):
-            found = {name: task.run(subject, data, Path(partial), **given) for name, (task, given) in tasks.items()}
+            found = {name: task.run(subject, data, partial, **given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
         results = found | _provenance(settings, subject, data)
-        Path(partial, "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        _move(Path(partial), output)
-    _print(found, subject, data)
+        (partial / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(report.of_tasks(found, info.classes, subject.names[0]))
     files = ["results.json", *(file for result in found.values() for file in result["files"])]
-    print("written: " + ", ".join(str(output / file) for file in files))
+    print("written: " + ", ".join(os.path.join(settings.output, file) for file in files))
     return results
 
 
@@ -205,37 +195,6 @@ def _check(settings, subject, info):
         raise UserError(f"{settings.encoder} is an encoder of {modality}, but {info.path} has no depth")
 
 
-def _make_partial(output):
-    """A context of a folder in --output, which is made where it is not there; the folder goes with its context."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".partial-", dir=output)
-    except OSError as error:
-        raise UserError(f"--output={output} cannot be made or written ({error.strerror}): choose another") from error
-
-
-@contextlib.contextmanager
-def _writing(output):
-    """A context for what is written into --output as tasks run; an error of reading, or of a file elsewhere, stays as it is."""
-    try:
-        yield
-    except OSError as error:
-        elsewhere = error.filename and not Path(error.filename).resolve().is_relative_to(output.resolve())
-        if elsewhere or error.errno not in _REFUSALS:
-            raise
-        raise UserError(
-            f"--output={output} cannot be written ({error.strerror}): make room or name another folder"
-        ) from error
-
-
-def _move(partial, output):
-    """Puts what is in one folder into the other, in place of what has the same name there."""
-    for path in partial.iterdir():
-        if (output / path.name).is_dir():
-            shutil.rmtree(output / path.name)
-        os.replace(path, output / path.name)
-
-
 def _provenance(settings, subject, data):
     """What one needs to know to repeat the numbers."""
     return {
@@ -251,26 +210,6 @@ def _provenance(settings, subject, data):
 def versions():
     """The versions that a number depends on, by package."""
     return {module.__name__: module.__version__ for module in (keras_simsiam, tf, np, sklearn)}
-
-
-def _print(found, subject, data):
-    """The accuracies of all tasks that classify in one table, the tables of the others, and the protocols."""
-    classified = {name: result for name, result in found.items() if "accuracy" in result}
-    if classified:
-        titles = {name: result["title"] for name, result in classified.items()}
-        any_of_them = next(iter(classified.values()))
-        table = {
-            row: {name: result["accuracy"][row] for name, result in classified.items()}
-            for row in any_of_them["accuracy"]
-        }
-        print("\n" + report.accuracy_table(table, titles))
-        print("(the interval takes samples as independent: with many frames of one object it is too narrow)\n")
-        counts = any_of_them["samples_per_class"]
-        print(report.class_table(data.info.classes, counts, table[subject.names[0]], titles) + "\n")
-    for result in found.values():
-        if "table" in result:
-            print("\n" + report.aligned(result["table"]) + "\n")
-    print("\n".join(f"{name}: {result['protocol']}" for name, result in found.items()))
 
 
 def _default_output(encoder):

@@ -1,6 +1,34 @@
 """The tables that an evaluation prints."""
 
 
+def of_tasks(found, class_names, shown):
+    """The accuracies of all tasks that classify in one table, the tables of the others, and the protocols.
+
+    Args:
+        found: a dict from a task's name to what its `run` returns.
+        class_names: a list of C strings.
+        shown: the encoder whose accuracy on each class is told.
+
+    Returns:
+        The text.
+    """
+    parts = []
+    classified = {name: result for name, result in found.items() if "accuracy" in result}
+    if classified:
+        titles = {name: result["title"] for name, result in classified.items()}
+        first = next(iter(classified.values()))
+        table = {
+            row: {name: result["accuracy"][row] for name, result in classified.items()} for row in first["accuracy"]
+        }
+        parts += [
+            "\n" + accuracy_table(table, titles),
+            "(the interval takes samples as independent: with many frames of one object it is too narrow)\n",
+            class_table(class_names, first["samples_per_class"], table[shown], titles) + "\n",
+        ]
+    parts += ["\n" + aligned(result["table"]) + "\n" for result in found.values() if "table" in result]
+    return "\n".join([*parts, *(f"{name}: {result['protocol']}" for name, result in found.items())])
+
+
 def accuracy_table(rows, columns):
     """Top-1 accuracies, one row an encoder and one column a probe.
 

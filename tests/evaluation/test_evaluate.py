@@ -1,5 +1,4 @@
 import dataclasses
-import errno
 import hashlib
 import json
 import os
@@ -133,28 +132,6 @@ def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
     ):
         evaluate.evaluate(dataclasses.replace(settings, task=("writes",), output=str(tmp_path / "out")))
     assert not list((tmp_path / "out").iterdir())
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        FileNotFoundError(errno.ENOENT, "No such file"),
-        PermissionError(errno.EACCES, "Permission denied", "/elsewhere/weights.h5"),
-        OSError("file signature not found"),
-    ],
-)
-def test_an_error_of_reading_is_not_said_to_be_the_outputs(tmp_path, error):
-    with pytest.raises(type(error)) as raised, evaluate._writing(tmp_path):
-        raise error
-    assert raised.value is error
-
-
-def test_a_folder_of_a_task_takes_the_place_of_an_older_one(tmp_path):
-    for name in ("partial/figures", "output/figures"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / f"{name[:3]}.txt").touch()
-    evaluate._move(tmp_path / "partial", tmp_path / "output")
-    assert [path.name for path in (tmp_path / "output" / "figures").iterdir()] == ["par.txt"]
 
 
 @pytest.mark.parametrize(
