@@ -3,14 +3,9 @@
 python -m experiments.label_fraction --data_dir=data/cifar10_fifth --workdir=runs/cifar10_fifth --scale=small
 """
 
-import json
-
-import tensorflow as tf
-
 from experiments import common, output, tasks
 from keras_simsiam.evaluation import draws, panels
 from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
-from tfrecords import dataset
 
 NAME = "label_fraction"
 CHANGES = {"simsiam": ("--projector_layers=2",)}  # the run of the other experiments
@@ -58,9 +53,8 @@ def possible(per_class, info):
         per_class: a tuple of numbers.
         info: the data set's `tfrecords.reader.Info`, with a split train.
     """
-    with tf.io.gfile.GFile(tf.io.gfile.join(info.path, dataset.DATASET_JSON)) as file:
-        counts = json.load(file)["splits"]["train"].get("labels", {})  # data sets of the first release have none
-    return tuple(number for number in per_class if all(number <= count for count in counts.values()))
+    smallest = min(info.splits["train"].labels.values(), default=max(per_class))
+    return tuple(number for number in per_class if number <= smallest)
 
 
 def _summaries(found, probe, name, budget):

@@ -67,11 +67,11 @@ class Checkpoints(keras.callbacks.Callback):
         alone = self.any_worker is None
         if alone and time.monotonic() - self.checked > CHECKED_EVERY:
             self._check_losses()
+        ends = step == self.steps_per_epoch  # whose monitors would choke on what is not finite, and not say on what
         due = (self.received and alone) or (self.every and step % self.every == 0)
-        if step == self.steps_per_epoch:
-            self._check_all(epoch, step)  # here: the monitors of the epoch's end would choke on it and not say on what
-        elif due:
+        if ends or due:
             self._check_all(epoch, step)
+        if due and not ends:  # the end of the epoch saves
             self._save(epoch, step)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 
@@ -31,7 +31,7 @@ class Split:
       sizes: bytes of each shard.
       checksums: SHA-256 of each shard, in hexadecimal digits; none in data sets of the first releases.
       ranges: of each shard the first record that is read, from 0, and how many; None where all of every shard is.
-      unlabelled: number of frames written without a label, as far as the data set says.
+      labels: number of frames written with each label, −1 those without one; empty in data sets of the first releases.
     """
 
     shards: tuple[str, ...]
@@ -39,7 +39,12 @@ class Split:
     sizes: tuple[int, ...] = ()
     checksums: tuple[str, ...] = ()
     ranges: tuple[tuple[int, int], ...] | None = None
-    unlabelled: int = 0
+    labels: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def unlabelled(self) -> int:
+        """Number of frames written without a label, as far as the data set says."""
+        return self.labels.get(-1, 0)
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def _info(data_dir, content):
         # data sets of the first release did not say
         written = split.get("bytes", [None] * len(shards))
         sizes = tuple(_checked_size(*pair) for pair in zip(shards, written, strict=True))
-        unlabelled = split.get("labels", {}).get("-1", 0)
-        splits[name] = Split(shards, split["count"], sizes, tuple(split.get("sha256", ())), unlabelled=unlabelled)
+        labels = {int(label): count for label, count in split.get("labels", {}).items()}
+        splits[name] = Split(shards, split["count"], sizes, tuple(split.get("sha256", ())), labels=labels)
     return Info(data_dir, splits, tuple(content["classes"]), tuple(content["instances"]), content["has_depth"])
 
 
