@@ -18,11 +18,12 @@ import tensorflow as tf
 from absl import app, flags
 
 import keras_simsiam
-from keras_simsiam import run
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation import output, report, served, sources, store
+from keras_simsiam.core import output_folder
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.dense.monodepth import decoder, depth_training
+from keras_simsiam.evaluation import feature_store, tables
 from keras_simsiam.evaluation.data import VALIDATION, Data
-from keras_simsiam.evaluation.monodepth import decoder, training
+from keras_simsiam.evaluation.encoders import resolve, saved_model
 from keras_simsiam.evaluation.tasks import (
     embedding_map,
     finetune,
@@ -36,7 +37,8 @@ from keras_simsiam.evaluation.tasks import (
 )
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES
-from tfrecords import faults, reader
+from keras_simsiam.training import run
+from tfrecords import corrupt_shards, reader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +83,13 @@ class Settings:
     @property
     def monodepth(self):
         """The settings of --task=monodepth."""
-        given = training.Settings(self.depth_decoder, self.depth_epochs, self.depth_batch_size, self.depth_lr)
+        given = depth_training.Settings(self.depth_decoder, self.depth_epochs, self.depth_batch_size, self.depth_lr)
         return {"strategies": self.depth_strategy, "trials": self.depth_trials, "seed": self.seed, "settings": given}
 
     @property
     def network(self):
         """What --encoder=random is."""
-        return sources.Network(self.modality, self.backbone, self.image_size, self.seed)
+        return resolve.Network(self.modality, self.backbone, self.image_size, self.seed)
 
 
 # A task's module (keras_simsiam.evaluation.tasks), and its settings out of these.
@@ -147,22 +149,22 @@ def evaluate(settings):
     if not settings.task or not set(settings.task) <= set(TASKS):
         raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(TASKS)}")
     info = reader.load(settings.data_dir)
-    subject = sources.subject(settings.encoder, settings.network)
+    subject = resolve.subject(settings.encoder, settings.network)
     chooses = (VALIDATION,) if set(CHOOSING) & set(settings.task) else ()
     read = (settings.train_split, settings.split, *chooses)
-    info = faults.leave_out(info, read) if settings.on_corrupt == "skip" else info
+    info = corrupt_shards.leave_out(info, read) if settings.on_corrupt == "skip" else info
     _check(settings, subject, info)
     data = _data(settings, info)
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
-    with output.appearing_whole(Path(settings.output)) as partial:
-        with faults.named(info, read):
+    with output_folder.appearing_whole(Path(settings.output)) as partial:
+        with corrupt_shards.named(info, read):
             found = {name: task.run(subject, data, partial, **given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
         results = found | _provenance(settings, subject, data)
         (partial / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(report.of_tasks(found, info.classes, subject.names[0]))
+    print(tables.of_tasks(found, info.classes, subject.names[0]))
     files = ["results.json", *(file for result in found.values() for file in result["files"])]
     print("written: " + ", ".join(os.path.join(settings.output, file) for file in files))
     return results
@@ -175,7 +177,7 @@ def _data(settings, info):
         settings.split,
         functools.partial(reader.samples, info),
         functools.partial(reader.identity, info),
-        store.Store(settings.feature_cache or store.default_folder(), settings.feature_cache_gb),
+        feature_store.Store(settings.feature_cache or feature_store.default_folder(), settings.feature_cache_gb),
         settings.batch_size,
     )
 
@@ -213,7 +215,7 @@ def versions():
 
 
 def _default_output(encoder):
-    if encoder in (sources.RANDOM, sources.IMAGENET) or served.is_saved_model(encoder):
+    if encoder in (resolve.RANDOM, resolve.IMAGENET) or saved_model.is_saved_model(encoder):
         raise UserError(f"--encoder={encoder} has no run directory for the results: name a folder by --output")
     workdir, path = run.encoder_file(encoder)
     return str(Path(workdir) / ("evaluation" if encoder == workdir else f"evaluation_{Path(path).stem}"))

@@ -13,19 +13,20 @@ import sys
 from absl import app, flags
 from tqdm import tqdm
 
-from keras_simsiam import cache, distribution, run
-from keras_simsiam.combinations import POSITIVES
-from keras_simsiam.config import RunConfig
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.methods.build import METHODS
 from keras_simsiam.models.encoder import FUSIONS, MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
-from keras_simsiam.optimizers import DECAYS, OPTIMIZERS
-from keras_simsiam.schedules import STEPS
-from keras_simsiam.signals import Stopped
-from tfrecords import faults, reader, workers
+from keras_simsiam.optimization.optimizers import DECAYS, OPTIMIZERS
+from keras_simsiam.optimization.schedules import STEPS
+from keras_simsiam.training import devices, run
+from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.rules import POSITIVES
+from keras_simsiam.training.signals import Stopped
+from keras_simsiam.views import cache
+from tfrecords import corrupt_shards, reader, workers
 
 BANK_FRAMES = 2000  # what the kNN monitor looks at, of each split: enough to see a trend, and quick
 
@@ -104,13 +105,13 @@ _define(flags.DEFINE_float, "blur", help="Probability that a view's colour is bl
 _define(
     flags.DEFINE_enum,
     "precision",
-    list(distribution.PRECISIONS),
+    list(devices.PRECISIONS),
     help="Precision of the arithmetic; weights, statistics, losses stay float32. float16 scales the loss and needs a GPU.",
 )
 _define(
     flags.DEFINE_enum,
     "distribution",
-    list(distribution.DISTRIBUTIONS),
+    list(devices.DISTRIBUTIONS),
     help="One device, all of this machine, or those of all machines that TF_CONFIG names.",
 )
 _define(flags.DEFINE_bool, "jit_compile", help="Compile the train step with XLA, for one device; slower on most CPUs.")
@@ -150,7 +151,7 @@ def main(argv):
         raise UserError(f"{argv[1]}: not a flag; flags begin with --")
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
-    distribution.strategy(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
+    devices.strategy(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
     info = load_info(config)
     knn_info = load_knn_info(config, info)
     try:
@@ -162,7 +163,7 @@ def main(argv):
     except KeyboardInterrupt:
         print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    if distribution.is_chief(config.distribution):
+    if devices.is_chief(config.distribution):
         print_summary(config, last)
 
 
@@ -177,7 +178,7 @@ def _closing_bars():
 
 
 def _naming_faults(info):
-    return faults.named(info, ("train", held_out(info)))
+    return corrupt_shards.named(info, ("train", held_out(info)))
 
 
 def load_info(config):
@@ -190,7 +191,7 @@ def load_info(config):
         raise UserError(
             f"--method=supervised: {unlabelled} training frames of {config.data_dir} have no label; leave them out"
         )
-    return faults.leave_out(info, ("train", held_out(info))) if config.on_corrupt == "skip" else info
+    return corrupt_shards.leave_out(info, ("train", held_out(info))) if config.on_corrupt == "skip" else info
 
 
 def load_knn_info(config, info):
@@ -206,7 +207,7 @@ def load_knn_info(config, info):
         raise UserError(f"{flag} has the splits {', '.join(found.splits)}: kNN needs train, and val or test")
     if not _for_knn(found):
         raise UserError(f"{flag} has a split without any label, by which kNN judges: give a labelled data set")
-    return faults.leave_out(found, ("train", held_out(found))) if config.on_corrupt == "skip" else found
+    return corrupt_shards.leave_out(found, ("train", held_out(found))) if config.on_corrupt == "skip" else found
 
 
 def held_out(info):
@@ -216,7 +217,7 @@ def held_out(info):
 
 def load_data(config, info, knn_info):
     """The run's data: the shards of --data_dir, or this worker's part of them; for kNN, those of --knn_data_dir."""
-    place = distribution.worker(config.distribution)
+    place = devices.worker(config.distribution)
     own, count = workers.share(info, "train", place), info.splits["train"].count
     data = run.Data(
         reader.records(own, "train"),

@@ -17,7 +17,7 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from keras_simsiam.depth import faults, gravity, hha
+from keras_simsiam.depth import gravity, hha, sensor_noise
 from tfrecords import example
 from tfrecords.sources import washington
 
@@ -72,11 +72,11 @@ def draw_faults(scenes, path):
     seeds = [np.array([SEED, number], np.int32) for number in range(3)]
     columns = {
         "as recorded": lambda depth, _: depth,
-        "shadow, 7.5 cm": lambda depth, camera: faults.shadow(depth, 0.075 * camera[0]),
-        "steps of 1/2 px": lambda depth, camera: faults.quantise(depth, 0.075 * camera[0] / 0.5, seeds[0]),
-        "holes": lambda depth, _: faults.holes(depth, seeds[1]),
-        "all, drawn": lambda depth, camera: faults.sensor(depth, camera, seeds[2]),
-        "all, drawn again": lambda depth, camera: faults.sensor(depth, camera, seeds[0]),
+        "shadow, 7.5 cm": lambda depth, camera: sensor_noise.shadow(depth, 0.075 * camera[0]),
+        "steps of 1/2 px": lambda depth, camera: sensor_noise.quantise(depth, 0.075 * camera[0] / 0.5, seeds[0]),
+        "holes": lambda depth, _: sensor_noise.holes(depth, seeds[1]),
+        "all, drawn": lambda depth, camera: sensor_noise.sensor(depth, camera, seeds[2]),
+        "all, drawn again": lambda depth, camera: sensor_noise.sensor(depth, camera, seeds[0]),
     }
     figure, axes = plt.subplots(2 * len(scenes), len(columns), figsize=(2.4 * len(columns), 3.7 * len(scenes)))
     for row, (name, (depth, camera, down)) in enumerate(scenes.items()):

@@ -20,8 +20,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import machine
-from keras_simsiam import pipeline
-from keras_simsiam.evaluation import sources, store
+from keras_simsiam.evaluation import feature_store
+from keras_simsiam.evaluation.encoders import resolve
+from keras_simsiam.views.batches import clean_batches
 from tfrecords import reader
 
 flags.DEFINE_string("encoder", None, "As for evaluate.py.", required=True)
@@ -38,10 +39,10 @@ def main(argv):
     del argv
     settings = flags.FLAGS
     print(machine.describe())
-    subject, info = sources.subject(settings.encoder), reader.load(settings.data_dir)
+    subject, info = resolve.subject(settings.encoder), reader.load(settings.data_dir)
     name, count = subject.names[0], settings.copies * info.splits["test"].count
     samples = reader.samples(info, "test").repeat(settings.copies)
-    batches = pipeline.clean_batches(samples, subject.preprocessing, settings.batch_size)
+    batches = clean_batches(samples, subject.preprocessing, settings.batch_size)
     held = list(batches.take(HELD))
     encoder = subject.encoders[name]  # read from its file here, not in the graph function below
     network = tf.function(lambda view: encoder(view, training=False)["embedding"], reduce_retracing=True)
@@ -54,7 +55,7 @@ def main(argv):
         numbers = itertools.count()
 
         def extract():
-            keeper = store.Store(os.path.join(folder, str(next(numbers))), 100)
+            keeper = feature_store.Store(os.path.join(folder, str(next(numbers))), 100)
             keeper.features({name: "new"}, count, lambda names: subject.embed(names, samples, settings.batch_size))
 
         calls = (lambda: collections.deque(batches, maxlen=0), encode, extract)

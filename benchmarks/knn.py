@@ -22,7 +22,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import machine
-from keras_simsiam.evaluation import knn
+from keras_simsiam.probes import knn
 
 flags.DEFINE_integer("rounds", 3, "Turns of each of the two.")
 flags.DEFINE_list("k", ["20", "200"], "Numbers of neighbours.")

@@ -18,7 +18,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import machine
-from keras_simsiam.evaluation import linear, linear_sgd
+from keras_simsiam.probes import linear, linear_sgd
 
 flags.DEFINE_list("solvers", ["lars", "sgd"], "Of lars, sgd, lbfgs.")
 

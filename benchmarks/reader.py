@@ -25,7 +25,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import machine
-from keras_simsiam import pipeline
+from keras_simsiam.views.batches import records_held
 from tfrecords import example, reader
 from tfrecords.writer import Writer
 
@@ -81,7 +81,7 @@ def _measure(folder, shuffle_mb):
 def _megabytes(folder, shuffle_mb):
     """Peak resident memory of this process once it has read 100,000 records through the shuffle, in units of 10⁶ bytes."""
     info = reader.load(folder)
-    held = min(pipeline.records_held(shuffle_mb, reader.record_bytes(info, "train")), info.splits["train"].count)
+    held = min(records_held(shuffle_mb, reader.record_bytes(info, "train")), info.splits["train"].count)
     shuffled = reader.records(info, "train").repeat().shuffle(held, seed=0).take(RECORDS[-1])
     _read_all(shuffled.map(reader.decode(info), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
     return machine.peak_megabytes()

@@ -21,7 +21,8 @@ from absl import app, flags
 
 from benchmarks import machine
 from export import client, transport
-from keras_simsiam import pipeline, run
+from keras_simsiam.training import run
+from keras_simsiam.views.preprocessing import clean_view
 from tests import prediction_service
 from tests.serving_session import Model
 from tfrecords import camera_file
@@ -99,7 +100,7 @@ def _parts(frame):
         depth = tf.cast(tf.ensure_shape(depth, [None, None, 1])[..., 0], tf.float32) / frame.units_per_metre
         sample = {"rgb": tf.ensure_shape(rgb, [None, None, 3]), "depth": depth}
         sample |= {"intrinsics": intrinsics, "gravity": gravity}
-        view = pipeline.clean_view(sample, config.preprocessing)
+        view = clean_view(sample, config.preprocessing)
         return {part: image[tf.newaxis] for part, image in view.items()}
 
     @tf.function

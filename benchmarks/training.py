@@ -17,8 +17,9 @@ from absl import app, flags
 from tensorflow import keras
 
 from benchmarks import machine
-from keras_simsiam import pipeline, run
-from keras_simsiam.config import RunConfig
+from keras_simsiam.training import run
+from keras_simsiam.training.config import RunConfig
+from keras_simsiam.views.batches import view_batches
 from tfrecords import reader
 
 flags.DEFINE_string("data_dir", None, "Folder of a data set with depth.", required=True)
@@ -54,7 +55,7 @@ def _row(modality):
         batch_size=BATCH,
     )
     info = reader.load(settings.data_dir)
-    batches = pipeline.view_batches(
+    batches = view_batches(
         reader.records(info, "train"),
         reader.decode(info),
         info.splits["train"].count,

@@ -18,7 +18,7 @@ from absl import app, flags
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords.sources import folder
 
 

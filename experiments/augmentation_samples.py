@@ -5,8 +5,18 @@ python -m experiments.augmentation_samples --data_dir=data/washington --workdir=
 
 import tensorflow as tf
 
-from experiments import common, frames, output
-from keras_simsiam import augment, blur, pipeline
+from experiments import common, frame_grid, report_parts
+from keras_simsiam.views import blur
+from keras_simsiam.views.augmentation import (
+    Augmentation,
+    color_transforms,
+    hha_transforms,
+    random_box,
+    resample,
+    sample_seed,
+    two_views,
+)
+from keras_simsiam.views.preprocessing import Preprocessing, clean_view, native_images
 from tfrecords import reader
 
 NAME, TITLE = "augmentation_samples", "Augmentation samples"
@@ -16,16 +26,16 @@ _ON_HHA = (
     "HHA (disparity, height, angle as red, green, blue) has the crop and the flip of its colour image. `all transforms` are "
     "the colours' own draws (`--hha_color`), `jitter` is `--hha_jitter`."
 )
-MIN_CROP = augment.Augmentation.min_crop
+MIN_CROP = Augmentation.min_crop
 
 
 def main(settings):
     """Draws the figure of a few training frames with the first of the seeds."""
     info = reader.load(settings.data_dir)
-    samples = frames.evenly(info, "train", FRAMES[settings.scale])
+    samples = frame_grid.evenly(info, "train", FRAMES[settings.scale])
     rows = []
     for index, sample in enumerate(samples):
-        rows += picture_rows(sample, augment.sample_seed(settings.seeds[0], 0, index), info.has_depth)
+        rows += picture_rows(sample, sample_seed(settings.seeds[0], 0, index), info.has_depth)
     names = [sample["frame"].numpy().decode() for sample in samples]
     text = [
         "Training frames as they are evaluated (`frame`), then two draws of each transform alone, then two views as training "
@@ -34,7 +44,7 @@ def main(settings):
         _ON_HHA if info.has_depth else "",
     ]
     raw = {"frames": names, "seed": settings.seeds[0], "min_crop": MIN_CROP}
-    output.save(settings, info, NAME, TITLE, text, {TITLE: frames.grid(rows)}, raw)
+    report_parts.save(settings, info, NAME, TITLE, text, {TITLE: frame_grid.grid(rows)}, raw)
 
 
 def picture_rows(sample, seed, has_depth):
@@ -49,11 +59,11 @@ def picture_rows(sample, seed, has_depth):
         A list of rows as `frames.grid` takes them.
     """
     size = min(SIZE, *sample["rgb"].shape[:2])
-    preprocessing = pipeline.Preprocessing("rgbd" if has_depth else "rgb", size)
-    native, clean = pipeline.native_images(sample, preprocessing), pipeline.clean_view(sample, preprocessing)
+    preprocessing = Preprocessing("rgbd" if has_depth else "rgb", size)
+    native, clean = native_images(sample, preprocessing), clean_view(sample, preprocessing)
     draws = list(tf.random.experimental.stateless_split(seed, 2))
     crops = [_cropped(native, draw, size) for draw in draws]
-    views = augment.two_views(native, seed, augment.Augmentation(size, hha_jitter=True))
+    views = two_views(native, seed, Augmentation(size, hha_jitter=True))
 
     def row(name, apart):
         shown = [(_TITLES[name], clean[name])]
@@ -62,10 +72,10 @@ def picture_rows(sample, seed, has_depth):
         shown += [(title, change(clean[name], draw)) for title, change in apart.items() for draw in draws]
         return shown + [(f"view {number}", view[name]) for number, view in enumerate(views, 1)]
 
-    colours = {"colour jitter, grayscale": augment.color_transforms, "blur": lambda x, s: blur.random_blur(x, s, 1.0)}
+    colours = {"colour jitter, grayscale": color_transforms, "blur": lambda x, s: blur.random_blur(x, s, 1.0)}
     rows = [row("rgb", colours)]
     if has_depth:
-        rows.append(row("hha", {"all transforms": augment.color_transforms, "jitter": _jittered}))
+        rows.append(row("hha", {"all transforms": color_transforms, "jitter": _jittered}))
     return rows
 
 
@@ -73,12 +83,12 @@ _TITLES = {"rgb": "frame", "hha": "HHA"}
 
 
 def _cropped(images, seed, size):
-    box = augment.random_box(tf.shape(images["rgb"])[:2], seed, MIN_CROP)
-    return {name: augment.resample(image, box, size) for name, image in images.items()}
+    box = random_box(tf.shape(images["rgb"])[:2], seed, MIN_CROP)
+    return {name: resample(image, box, size) for name, image in images.items()}
 
 
 def _jittered(hha, seed):
-    return augment.hha_transforms(hha, hha[..., :0], seed, augment.Augmentation(hha.shape[0], hha_jitter=True))[0]
+    return hha_transforms(hha, hha[..., :0], seed, Augmentation(hha.shape[0], hha_jitter=True))[0]
 
 
 if __name__ == "__main__":

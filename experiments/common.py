@@ -17,9 +17,9 @@ import tempfile
 from absl import app, flags
 
 from experiments import measure
-from keras_simsiam.config import from_flags, load_config, open_workdir
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation import robustness
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.evaluation import corruptions
+from keras_simsiam.training.config import from_flags, load_config, open_workdir
 from tfrecords import reader
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -78,7 +78,7 @@ class Runs:
         """
         Args:
             settings: the `Settings`.
-            conditions: names of `keras_simsiam.evaluation.robustness.CONDITIONS`, `clean` the first; those of depth are left
+            conditions: names of `keras_simsiam.evaluation.corruptions.CONDITIONS`, `clean` the first; those of depth are left
                 out where the data set has none.
             validate: whether `measure` is to add a score to choose by.
 
@@ -88,7 +88,7 @@ class Runs:
         self.settings, self.info = settings, reader.load(settings.data_dir)
         self.measured, self.commands, self.failed = {}, {}, {}
         self._validate = validate
-        self.conditions = [name for name in conditions if self.info.has_depth or name not in robustness.OF_DEPTH]
+        self.conditions = [name for name in conditions if self.info.has_depth or name not in corruptions.OF_DEPTH]
         measure.require(self.info)
 
     def ask(self, wanted, seeds, publish):

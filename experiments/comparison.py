@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from experiments import common, output
-from keras_simsiam.evaluation import panels
+from experiments import common, report_parts
+from keras_simsiam.evaluation import figures
 
 HEADER = ("run", "parameters", "kNN", "untrained", "linear", "untrained", "last loss", "std · √d")
 
@@ -46,23 +46,34 @@ class Comparison:
 
     def report(self, runs):
         """Writes NAME.md, .png and .json of what is there."""
-        figure, axes = panels.make(2, 4.6, 1.6 + 0.26 * max(6, len(runs.measured)))
+        figure, axes = figures.panels(2, 4.6, 1.6 + 0.26 * max(6, len(runs.measured)))
         for one, (task, title) in zip(axes, {"knn": "kNN, %", "linear": "linear, %"}.items(), strict=True):
-            output.ladder(one, runs.measured, task)
+            report_parts.ladder(one, runs.measured, task)
             one.set_xlabel(title)
-        output.write(runs, self.name, self.title, [output.protocol(runs), self.table(runs), self.note], figure)
+        report_parts.write(
+            runs, self.name, self.title, [report_parts.protocol(runs), self.table(runs), self.note], figure
+        )
 
     def table(self, runs):
         """The Markdown table of what is there."""
         rows = [[*_row(name, measured), self.published.get(name, "–")] for name, measured in runs.measured.items()]
-        return output.table([*HEADER, self.column], rows)
+        return report_parts.table([*HEADER, self.column], rows)
 
 
 def _row(name, measured):
     # of supervised pre-training, which has no projection, the embedding's
-    std = output.last(measured, "std_projection") or output.last(measured, "std_embedding")
+    std = report_parts.last(measured, "std_projection") or report_parts.last(measured, "std_embedding")
     accuracies = []
     for task in ("knn", "linear"):
-        accuracies += [output.accuracy(measured, task), output.spread(output.top1(measured, task, "untrained"))]
+        accuracies += [
+            report_parts.accuracy(measured, task),
+            report_parts.spread(report_parts.top1(measured, task, "untrained")),
+        ]
     size = f"{next(iter(measured.values()))['parameters'] / 1e6:.2f} M"
-    return [name, size, *accuracies, output.spread(output.last(measured, "loss"), 3), output.spread(std, 2)]
+    return [
+        name,
+        size,
+        *accuracies,
+        report_parts.spread(report_parts.last(measured, "loss"), 3),
+        report_parts.spread(std, 2),
+    ]

@@ -7,8 +7,9 @@ The first seed trains every variant; the others only RGB, its control, and the f
 
 import numpy as np
 
-from experiments import common, output
-from keras_simsiam.evaluation import bootstrap, panels, robustness
+from experiments import common, report_parts
+from keras_simsiam.evaluation import corruptions, figures
+from keras_simsiam.probes import bootstrap
 
 NAME = "depth_help"
 # 1,260 steps in minutes: small batches for more of them, the learning rate of a step kept, and a predictor that keeps up.
@@ -58,7 +59,7 @@ BLOCK = 10  # consecutive frames that are drawn together
 
 def main(settings):
     """Trains every variant once and the best few with the other seeds, and writes the report."""
-    conditions = SMOKE_CONDITIONS if settings.scale == "smoke" else tuple(robustness.CONDITIONS)
+    conditions = SMOKE_CONDITIONS if settings.scale == "smoke" else tuple(corruptions.CONDITIONS)
     runs = common.Runs(settings, conditions, validate=True)
     changes = CHANGES | (AT_PAPER_SIZE if settings.scale == "paper" else {})
     wanted = common.variants(settings.scale, changes, SMALL, PAPER)
@@ -96,11 +97,11 @@ def report(runs):
         _conditions_row(name, measured, compared.get(name), runs.conditions) for name, measured in runs.measured.items()
     ]
     text = [
-        output.protocol(runs),
-        output.table([*header, "the paper: linear, 51 categories"], rows),
+        report_parts.protocol(runs),
+        report_parts.table([*header, "the paper: linear, 51 categories"], rows),
         _explanation(),
         "## kNN, %, of test frames under other colours, less light and less depth",
-        output.table(["variant", *runs.conditions], worse),
+        report_parts.table(["variant", *runs.conditions], worse),
         "`+`, `−`: better, worse than RGB under the same condition, where the interval leaves out 0. RGB sees no depth and "
         "HHA no colour, so those columns repeat `clean`.",
     ]
@@ -108,7 +109,7 @@ def report(runs):
         name: {condition: vars(found) | {"verdict": found.verdict} for condition, found in by.items()}
         for name, by in compared.items()
     }
-    output.write(runs, NAME, "Does depth help?", text, _figure(runs), {"difference_from_rgb": raw})
+    report_parts.write(runs, NAME, "Does depth help?", text, _figure(runs), {"difference_from_rgb": raw})
 
 
 def compare(measured, reference, condition):
@@ -132,17 +133,17 @@ def _row(name, measured, compared):
     found = next(iter(measured.values()))
     validation = [100 * one["validation"] for one in measured.values() if one["validation"] is not None]
     accuracies = [
-        output.accuracy(measured, "knn"),
-        output.spread(output.top1(measured, "knn", "untrained")),
-        output.accuracy(measured, "linear"),
+        report_parts.accuracy(measured, "knn"),
+        report_parts.spread(report_parts.top1(measured, "knn", "untrained")),
+        report_parts.accuracy(measured, "linear"),
     ]
     difference = ["–", "–"]
     if compared:
         low, high = (100 * bound for bound in compared["clean"].interval)
         difference = [f"{100 * compared['clean'].difference:+.1f} [{low:+.1f}, {high:+.1f}]", compared["clean"].verdict]
     size = f"{found['parameters'] / 1e6:.2f} M"
-    speed = output.spread(output.last(measured, "images_per_second"), 0)
-    return [name, size, speed, output.spread(validation), *accuracies, *difference, PUBLISHED.get(name, "–")]
+    speed = report_parts.spread(report_parts.last(measured, "images_per_second"), 0)
+    return [name, size, speed, report_parts.spread(validation), *accuracies, *difference, PUBLISHED.get(name, "–")]
 
 
 def _conditions_row(name, measured, compared, conditions):
@@ -151,7 +152,7 @@ def _conditions_row(name, measured, compared, conditions):
         sign = ""
         if compared and compared[condition].verdict == "differs":
             sign = " +" if compared[condition].difference > 0 else " −"
-        cells.append(output.spread(output.top1(measured, "knn", condition=condition)) + sign)
+        cells.append(report_parts.spread(report_parts.top1(measured, "knn", condition=condition)) + sign)
     return [name, *cells]
 
 
@@ -168,12 +169,14 @@ def _explanation():
 
 def _figure(runs):
     conditions = runs.conditions
-    figure, axes = panels.make(2, 5.6, 1.6 + 0.26 * max(8, len(runs.measured)))
-    output.ladder(axes[0], runs.measured, "knn")
+    figure, axes = figures.panels(2, 5.6, 1.6 + 0.26 * max(8, len(runs.measured)))
+    report_parts.ladder(axes[0], runs.measured, "knn")
     axes[0].set_xlabel("kNN on clean test frames, %")
     shown = sorted(runs.measured, key=lambda name: -len(runs.measured[name]))[:SHOWN]  # those of most seeds first
     for name in shown:
-        values = [np.mean(output.top1(runs.measured[name], "knn", condition=condition)) for condition in conditions]
+        values = [
+            np.mean(report_parts.top1(runs.measured[name], "knn", condition=condition)) for condition in conditions
+        ]
         style = {"color": "black", "linewidth": 2} if name == "rgb" else {}
         axes[1].plot(range(len(conditions)), values, "o-", markersize=3, label=name, **style)
     axes[1].set_xticks(range(len(conditions)), conditions, rotation=45, ha="right", fontsize=8)

@@ -5,15 +5,19 @@ python -m experiments.depth_loss --data_dir=data/washington --depth_data_dir=dat
 
 import numpy as np
 
-from experiments import depth_table, output
-from keras_simsiam.evaluation import panels
-from keras_simsiam.evaluation.monodepth import figures
+from experiments import depth_table, report_parts
+from keras_simsiam.dense.monodepth import pictures
+from keras_simsiam.evaluation import figures
 
 NAME, TITLE = "depth_loss", "Loss of learning depth"
 SPLITS = {"train": "training loss, m²", "validation": "validation loss, m²"}
 # as in the paper: classification solid, contrastive dashed
 STYLES = {"contrastive": "--", "classification": "-", "random": ":"}
-COLOURS = {"probe": output.BASELINE_COLOUR, "switch": output.OTHER_COLOUR, "finetune": output.TRAINED_COLOUR}
+COLOURS = {
+    "probe": report_parts.BASELINE_COLOUR,
+    "switch": report_parts.OTHER_COLOUR,
+    "finetune": report_parts.TRAINED_COLOUR,
+}
 
 
 def main(settings, depth_data_dir=None):
@@ -34,22 +38,22 @@ def report(runs, info):
         "A line is the median over trials, the band around it goes from the lowest to the highest. Without a split `val` there "
         "is no validation loss; that of the test split is not looked at while training."
     )
-    text = [*depth_table.protocol(found, info), output.table(header, rows), note]
-    output.write(runs, NAME, TITLE, text, _figure(measured, splits), depth_table.raw(found, info))
+    text = [*depth_table.protocol(found, info), report_parts.table(header, rows), note]
+    report_parts.write(runs, NAME, TITLE, text, _figure(measured, splits), depth_table.raw(found, info))
 
 
 def _ends(trials):
     lowest, last = [min(losses) for losses in trials], [losses[-1] for losses in trials]
-    return output.spread(lowest, 4), output.spread(last, 4)
+    return report_parts.spread(lowest, 4), report_parts.spread(last, 4)
 
 
 def _figure(measured, splits):
-    figure, axes = panels.make(max(1, len(splits)), 6.0, 3.8)
+    figure, axes = figures.panels(max(1, len(splits)), 6.0, 3.8)
     for one, split in zip(axes, splits, strict=False):
         for name, found in measured.items():
             encoder, strategy = name.split()[0], name.split()[-1]
             losses = np.array(found["histories"][split])
-            figures.band(one, losses, name, COLOURS[strategy], STYLES[encoder])
+            pictures.band(one, losses, name, COLOURS[strategy], STYLES[encoder])
         one.set(yscale="log", xlabel="epoch", title=SPLITS[split])
     if splits:
         axes[0].legend(fontsize=7)

@@ -5,8 +5,8 @@ python -m experiments.depth_suspects --data_dir=data/washington --workdir=runs/w
 
 import numpy as np
 
-from experiments import common, comparison, depth_help, output
-from keras_simsiam.evaluation import panels
+from experiments import common, comparison, depth_help, report_parts
+from keras_simsiam.evaluation import figures
 
 BATCHES = (32, 64, 128, 256)
 OWN_BATCH = {"smoke": 16, "small": 32, "paper": 64}  # of the runs that are those of the other experiments
@@ -56,8 +56,8 @@ def report(runs):
     """Writes depth_suspects.md, .png and .json of what is there."""
     made, scale = experiment(runs.settings.scale), runs.settings.scale
     batches = sorted({OWN_BATCH[scale], *BATCHES})
-    figure, axes = panels.make(2, 4.6, 3.6)
-    for arm, colour in {"rgb": "black", "rgbd": output.TRAINED_COLOUR}.items():
+    figure, axes = figures.panels(2, 4.6, 3.6)
+    for arm, colour in {"rgb": "black", "rgbd": report_parts.TRAINED_COLOUR}.items():
         of_batch = {batch: runs.measured.get(_run(arm, batch, scale), {}) for batch in batches}
         _line(axes[0], of_batch, color=colour, label=arm)
         of_size = {_parameters(runs, name): runs.measured[name] for name in _sizes(arm) if name in runs.measured}
@@ -67,7 +67,7 @@ def report(runs):
     axes[0].set(xlabel="batch size", ylabel="kNN, %")
     axes[1].set(xlabel="the encoder's parameters, millions", ylabel="kNN, %")
     axes[0].legend(fontsize=8)
-    output.write(runs, made.name, made.title, [output.protocol(runs), made.table(runs), made.note], figure)
+    report_parts.write(runs, made.name, made.title, [report_parts.protocol(runs), made.table(runs), made.note], figure)
 
 
 def _sizes(arm):
@@ -80,7 +80,7 @@ def _parameters(runs, name):
 
 def _line(axes, points, color, label):
     """The mean over seeds as a line, each seed as a dot; points without a run are left out."""
-    values = {place: output.top1(measured, "knn") for place, measured in points.items() if measured}
+    values = {place: report_parts.top1(measured, "knn") for place, measured in points.items() if measured}
     axes.plot(list(values), [np.mean(seeds) for seeds in values.values()], "-", color=color, label=label)
     for place, seeds in values.items():
         axes.plot([place] * len(seeds), seeds, "o", color=color)

@@ -10,9 +10,9 @@ import os
 
 from absl import flags
 
-from experiments import common, output, tasks
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import panels
+from experiments import common, report_parts, tasks
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import figures
 from tfrecords import reader
 
 NAME, TITLE = "depth_table", "Depth from one image"
@@ -34,9 +34,9 @@ GIVEN = {
 }
 METRICS = {"mse": "loss, m²", "rel": "rel", "delta1": "δ < 1.25", "delta2": "δ < 1.25²", "delta3": "δ < 1.25³"}
 COLOURS = {
-    "contrastive": output.TRAINED_COLOUR,
-    "classification": output.OTHER_COLOUR,
-    "random": output.BASELINE_COLOUR,
+    "contrastive": report_parts.TRAINED_COLOUR,
+    "classification": report_parts.OTHER_COLOUR,
+    "random": report_parts.BASELINE_COLOUR,
 }
 PUBLISHED = {
     "contrastive probe": (0.814, 0.266, 0.566, 0.856, 0.954),
@@ -117,14 +117,14 @@ def report(runs, info):
     ]
     for result in [result for seeds in found.values() for result in seeds.values()][:1]:  # the same beside each
         rows += [[name, *_metrics(one["pooled"]), *_compared(one), "–"] for name, one in result["baselines"].items()]
-    text = [*protocol(found, info), output.table(header, rows), _NOTE]
+    text = [*protocol(found, info), report_parts.table(header, rows), _NOTE]
     pictures = {TITLE: _figure(measured)}
     for variant, seeds in found.items():
         for seed, result in list(seeds.items())[:1]:
             folder = os.path.join(runs.folder(variant, seed), "evaluation", "monodepth")
             shown = next(file for file in result["files"] if file.endswith("predictions.png"))
             pictures[f"Predictions, {variant}"] = os.path.join(folder, shown)
-    output.write(runs, NAME, TITLE, text, pictures, raw(found, info))
+    report_parts.write(runs, NAME, TITLE, text, pictures, raw(found, info))
 
 
 _NOTE = (
@@ -162,7 +162,7 @@ def _mean(values):
 
 
 def _metrics(pooled):
-    return [output.spread(pooled[metric], 3) for metric in METRICS]
+    return [report_parts.spread(pooled[metric], 3) for metric in METRICS]
 
 
 def _compared(result):
@@ -184,7 +184,7 @@ def _published(name):
 
 def _figure(measured):
     """Each trial's rel and δ, the configurations from the worst to the best."""
-    figure, axes = panels.make(2, 4.4, 1.2 + 0.3 * max(4, len(measured)))
+    figure, axes = figures.panels(2, 4.4, 1.2 + 0.3 * max(4, len(measured)))
     for one, metric in zip(axes, ("rel", "delta1"), strict=True):
         for place, (name, found) in enumerate(_ranked(measured)):
             values = found["pooled"][metric]

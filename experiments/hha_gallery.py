@@ -5,9 +5,9 @@ python -m experiments.hha_gallery --data_dir=data/washington --workdir=runs/wash
 
 import numpy as np
 
-from experiments import common, frames, output
+from experiments import common, frame_grid, report_parts
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import holes
-from keras_simsiam.errors import UserError
 from tfrecords import reader
 
 NAME, TITLE = "hha_gallery", "HHA by what becomes of holes"
@@ -27,7 +27,7 @@ def main(settings):
     info = reader.load(settings.data_dir)
     if not info.has_depth:
         raise UserError(f"--data_dir={settings.data_dir} has no depth: give a data set with depth")
-    looked_at = frames.evenly(info, "train", LOOKED_AT[settings.scale])
+    looked_at = frame_grid.evenly(info, "train", LOOKED_AT[settings.scale])
     looked_at.sort(key=missing)
     last = len(looked_at) - 1
     chosen = [looked_at[place] for place in sorted({last // 2, 9 * last // 10, last})]
@@ -40,10 +40,10 @@ def main(settings):
         "angle as red, green and blue. `paper` is the encoding of Zhu, section 3.2, stretched anew in each frame, `gupta` that "
         "of Gupta et al. 2014, in fixed units (what is nearer than 1.2 m has the disparity 255). `none`, `neutral`, `nearest` "
         "and `inpaint` are choices of `--holes` (docs/holes.md); `mask` is `none` with `measured` beside it.",
-        output.table(header, rows),
+        report_parts.table(header, rows),
     ]
     pictures = [row for sample in chosen for row in picture_rows(sample)]
-    output.save(settings, info, NAME, TITLE, text, {TITLE: frames.grid(pictures)}, {"frames": facts})
+    report_parts.save(settings, info, NAME, TITLE, text, {TITLE: frame_grid.grid(pictures)}, {"frames": facts})
 
 
 def missing(sample):

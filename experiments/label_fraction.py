@@ -3,16 +3,17 @@
 python -m experiments.label_fraction --data_dir=data/cifar10_fifth --workdir=runs/cifar10_fifth --scale=small
 """
 
-from experiments import common, output, tasks
-from keras_simsiam.evaluation import draws, panels
-from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
+from experiments import common, report_parts, tasks
+from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
+from keras_simsiam.probes import label_subsets
 
 NAME = "label_fraction"
 CHANGES = {"simsiam": ("--projector_layers=2",)}  # the run of the other experiments
 FRACTIONS = (0.01, 0.1, 0.2, 0.5, 1.0)
 A_CLASS = {"smoke": (1,), "small": (1, 5, 10), "paper": (1, 5, 10)}
 PROBES = {"knn": "kNN", "linear": "linear"}
-COLOURS = {TRAINED: output.TRAINED_COLOUR, UNTRAINED: output.BASELINE_COLOUR}
+COLOURS = {TRAINED: report_parts.TRAINED_COLOUR, UNTRAINED: report_parts.BASELINE_COLOUR}
 NOTE = (
     "With labels for 1 to 100 % of the training frames, and for 1, 5 and 10 frames of each class where all classes have as "
     "many, drawn with classes in turn. In brackets the 95 % Wilson interval, which takes test frames as independent. "
@@ -42,8 +43,8 @@ def report(runs):
         [budget, str(count), *(_cell(found, probe, name, budget) for probe in PROBES for name in COLOURS)]
         for budget, count in budgets.items()
     ]
-    text = [*_protocol(found), output.table(header, rows), NOTE]
-    output.write(runs, NAME, "Few labels", text, _figure(found, budgets), {"label_fraction": found})
+    text = [*_protocol(found), report_parts.table(header, rows), NOTE]
+    report_parts.write(runs, NAME, "Few labels", text, _figure(found, budgets), {"label_fraction": found})
 
 
 def possible(per_class, info):
@@ -66,9 +67,11 @@ def _cell(found, probe, name, budget):
     """Of one run the mean ± deviation over draws of labels, of all labels the interval; of several that over runs."""
     summaries = _summaries(found, probe, name, budget)
     if len(summaries) > 1:
-        return output.spread([100 * one["mean"] for one in summaries])
+        return report_parts.spread([100 * one["mean"] for one in summaries])
     only = summaries[0]
-    return output.within(100 * only["mean"], only["interval"]) if only["std"] is None else draws.cell(only)
+    return (
+        report_parts.within(100 * only["mean"], only["interval"]) if only["std"] is None else label_subsets.cell(only)
+    )
 
 
 def _protocol(found):
@@ -80,7 +83,7 @@ def _protocol(found):
 
 
 def _figure(found, budgets):
-    figure, axes = panels.make(2, 4.6, 3.6)
+    figure, axes = figures.panels(2, 4.6, 3.6)
     for one, (probe, title) in zip(axes, PROBES.items(), strict=True):
         for name, colour in COLOURS.items() if found else ():
             summaries = [_summaries(found, probe, name, budget) for budget in budgets]

@@ -11,10 +11,13 @@ import tensorflow as tf
 from tensorflow import keras
 
 import evaluate
-from keras_simsiam import pipeline, recordings, run
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import features, knn, probes, robustness, scores
-from tfrecords import dataset, reader, shard
+from keras_simsiam.core import frame_names
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import corruptions
+from keras_simsiam.probes import classifiers, features, knn, scores
+from keras_simsiam.training import run
+from keras_simsiam.views.batches import clean_batches
+from tfrecords import dataset_json, reader, shard
 
 K, TEMPERATURE = 20, 0.1
 BATCH = 64
@@ -95,7 +98,7 @@ def write(path, found):
     """
     with writing(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        dataset.write(path, json.dumps(found))
+        dataset_json.write(path, json.dumps(found))
 
 
 def read(path):
@@ -132,7 +135,7 @@ def _measure(workdir, info, conditions, validate):
     embedded = _embed(encoders, info, config, conditions)
     bank, clean = embedded["trained"]["train"], embedded["trained"]["clean"]
     num_classes = len(info.classes)
-    available = probes.available(min(K, len(bank.labels)), TEMPERATURE, num_classes)
+    available = classifiers.available(min(K, len(bank.labels)), TEMPERATURE, num_classes)
     predictions = {name: _predict(available, parts, conditions) for name, parts in embedded.items()}
     return {
         "seed": config.seed,
@@ -149,11 +152,9 @@ def _measure(workdir, info, conditions, validate):
 def _embed(encoders, info, config, conditions):
     """Features by encoder, then `train` or a condition. In one pass: building the graphs of HHA and encoders takes seconds."""
     test = reader.samples(info, "test")
-    parts = {"train": reader.samples(info, "train")} | {name: robustness.under(name, test) for name in conditions}
+    parts = {"train": reader.samples(info, "train")} | {name: corruptions.under(name, test) for name in conditions}
     samples = functools.reduce(tf.data.Dataset.concatenate, parts.values())
-    extracted = features.extract_each(
-        list(encoders.values()), pipeline.clean_batches(samples, config.preprocessing, BATCH)
-    )
+    extracted = features.extract_each(list(encoders.values()), clean_batches(samples, config.preprocessing, BATCH))
     scores.require_labels(extracted[0].labels, info.path)
     ends = info.splits["train"].count + info.splits["test"].count * np.arange(len(conditions))
     return {
@@ -207,4 +208,4 @@ def _validation(bank, test_frames, num_classes):
 
 
 def _recordings(names):
-    return np.array([recordings.place(name)[0] for name in names])
+    return np.array([frame_names.place(name)[0] for name in names])

@@ -5,8 +5,8 @@ python -m experiments.neighbours --data_dir=data/cifar10_fifth --workdir=runs/ci
 
 import os
 
-from experiments import common, label_fraction, output, tasks
-from keras_simsiam.evaluation import scores
+from experiments import common, label_fraction, report_parts, tasks
+from keras_simsiam.probes import scores
 
 NAME = "neighbours"
 NOTE = (
@@ -28,7 +28,7 @@ def report(runs):
     """Writes neighbours.md, .png and .json of what is there."""
     found = tasks.of_runs(runs, NAME, {}).get("simsiam", {})
     if not found:
-        output.write(runs, NAME, "Nearest neighbours", ["No run of this experiment is complete yet."], {})
+        report_parts.write(runs, NAME, "Nearest neighbours", ["No run of this experiment is complete yet."], {})
         return
     seed, first = next(iter(found.items()))
     names = first["table"][0][1:]
@@ -36,21 +36,21 @@ def report(runs):
     rows = []
     for place, (encoder, *_) in list(enumerate(first["table"]))[1:]:
         nearest, *others = ([float(table[place][column]) for table in tables] for column in range(1, len(names) + 1))
-        rows.append([encoder, _nearest(nearest, runs.info.splits["test"].count), *map(output.spread, others)])
+        rows.append([encoder, _nearest(nearest, runs.info.splits["test"].count), *map(report_parts.spread, others)])
     folder = os.path.join(runs.folder("simsiam", seed), "evaluation", NAME)
     pictures = {
         f"Nearest neighbours, {row[0]}": os.path.join(folder, file)
         for row, file in zip(first["table"][1:], first["files"], strict=True)
     }
-    text = [f"Neighbours by {first['protocol']}.", output.table(first["table"][0], rows), NOTE]
-    output.write(runs, NAME, "Nearest neighbours", text, pictures, {NAME: found})
+    text = [f"Neighbours by {first['protocol']}.", report_parts.table(first["table"][0], rows), NOTE]
+    report_parts.write(runs, NAME, "Nearest neighbours", text, pictures, {NAME: found})
 
 
 def _nearest(shares, frames):
     """The cell of the nearest neighbour, one answer a frame: the share of one run with its interval."""
     if len(shares) > 1:
-        return output.spread(shares)
-    return output.within(shares[0], scores.wilson_interval(shares[0] / 100, frames))
+        return report_parts.spread(shares)
+    return report_parts.within(shares[0], scores.wilson_interval(shares[0] / 100, frames))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from html import escape
 import markdown
 from markdown.extensions.toc import TocExtension, slugify
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 # What Markdown would take from a text as it stands; the texts quote logs, and are shown, not followed.
 _LITERAL = ("html", "link", "reference", "short_reference", "autolink", "automail")

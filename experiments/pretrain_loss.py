@@ -3,13 +3,13 @@
 python -m experiments.pretrain_loss --data_dir=data/washington --workdir=runs/washington --scale=small --seeds=0,1,2
 """
 
-from experiments import common, output, table1
-from keras_simsiam.evaluation import panels
+from experiments import common, report_parts, table1
+from keras_simsiam.evaluation import figures
 
 NAME = "pretrain_loss"
 # what Zhu, section 5, says of Figure 4; it has no numbers beside these
 PUBLISHED = {"rgb": "falls slowly to the end", "all_transforms": "about −0.95 within 50 epochs"}
-COLOURS = {"rgb": "black", "all_transforms": output.OTHER_COLOUR, "rgbd": output.TRAINED_COLOUR}
+COLOURS = {"rgb": "black", "all_transforms": report_parts.OTHER_COLOUR, "rgbd": report_parts.TRAINED_COLOUR}
 
 
 def main(settings):
@@ -27,24 +27,29 @@ def report(runs):
         "The paper takes the fast fall of RGB-D's loss for overfitting. A lower loss need not be a better encoder: the "
         "accuracies beside it say. A collapsed run would have loss −1 and std 0."
     )
-    output.write(
-        runs, NAME, "Pre-training loss", [output.protocol(runs), output.table(header, rows), note], _figure(runs)
+    report_parts.write(
+        runs,
+        NAME,
+        "Pre-training loss",
+        [report_parts.protocol(runs), report_parts.table(header, rows), note],
+        _figure(runs),
     )
 
 
 def _row(name, measured):
     losses = [[line["loss"] for line in found["history"]] for found in measured.values()]
     at = [
-        output.spread([series[-(-len(series) * quarters // 4) - 1] for series in losses], 3) for quarters in (1, 2, 4)
+        report_parts.spread([series[-(-len(series) * quarters // 4) - 1] for series in losses], 3)
+        for quarters in (1, 2, 4)
     ]
-    return [name, *at, output.accuracy(measured, "knn"), output.accuracy(measured, "linear")]
+    return [name, *at, report_parts.accuracy(measured, "knn"), report_parts.accuracy(measured, "linear")]
 
 
 def _figure(runs):
-    figure, axes = panels.make(len(output.CURVES), 3.6)
-    for one, (key, title) in zip(axes, output.CURVES.items(), strict=True):
+    figure, axes = figures.panels(len(report_parts.CURVES), 3.6)
+    for one, (key, title) in zip(axes, report_parts.CURVES.items(), strict=True):
         for name, measured in runs.measured.items():
-            output.curves(one, measured, key, 100 if key == "knn" else 1, color=COLOURS[name], label=name)
+            report_parts.curves(one, measured, key, 100 if key == "knn" else 1, color=COLOURS[name], label=name)
         one.set(xlabel="epoch", title=title)
     if runs.measured:
         axes[0].legend(fontsize=8)

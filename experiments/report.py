@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 
 from experiments import NAMES, page
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 
 
 def _of_this_version(section):

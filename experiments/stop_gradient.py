@@ -3,16 +3,16 @@
 python -m experiments.stop_gradient --data_dir=data/cifar10 --workdir=runs/cifar10 --scale=small
 """
 
-from experiments import common, output
-from keras_simsiam.evaluation import panels
+from experiments import common, report_parts
+from keras_simsiam.evaluation import figures
 
 NAME = "stop_gradient"
 CHANGES = {"stop_gradient_on": (), "stop_gradient_off": ("--stop_gradient=false",)}
 SMALL = ("--flagfile=recipes/cifar10_narrow.flags",)
 PAPER = (*common.CIFAR10_PAPER, "--projector_layers=2")
 STYLES = {
-    "stop_gradient_on": {"color": output.TRAINED_COLOUR, "linestyle": "-"},
-    "stop_gradient_off": {"color": output.BASELINE_COLOUR, "linestyle": "--"},
+    "stop_gradient_on": {"color": report_parts.TRAINED_COLOUR, "linestyle": "-"},
+    "stop_gradient_off": {"color": report_parts.BASELINE_COLOUR, "linestyle": "--"},
 }
 PUBLISHED = {"stop_gradient_on": "67.7 ± 0.1", "stop_gradient_off": "0.1"}  # ImageNet linear, 100 epochs
 
@@ -34,30 +34,30 @@ def report(runs):
         "BatchNorm wants variance in each batch, and one image apart from all others is enough. The last column is ImageNet "
         "at 100 epochs, Chen & He 2021, Figure 2."
     )
-    text = [output.protocol(runs), output.table([*header, "the paper: linear, ImageNet"], rows), note]
-    output.write(runs, NAME, "SimSiam with and without stop-gradient", text, _figure(runs))
+    text = [report_parts.protocol(runs), report_parts.table([*header, "the paper: linear, ImageNet"], rows), note]
+    report_parts.write(runs, NAME, "SimSiam with and without stop-gradient", text, _figure(runs))
 
 
 def _row(name, measured):
     return [
         name.removeprefix("stop_gradient_"),
-        output.spread(output.last(measured, "loss"), 3),
-        output.spread(output.last(measured, "std_projection"), 3),
-        output.spread(output.last(measured, "std_prediction"), 3),
-        output.accuracy(measured, "knn"),
-        output.accuracy(measured, "knn", "untrained"),
-        output.accuracy(measured, "linear"),
+        report_parts.spread(report_parts.last(measured, "loss"), 3),
+        report_parts.spread(report_parts.last(measured, "std_projection"), 3),
+        report_parts.spread(report_parts.last(measured, "std_prediction"), 3),
+        report_parts.accuracy(measured, "knn"),
+        report_parts.accuracy(measured, "knn", "untrained"),
+        report_parts.accuracy(measured, "linear"),
     ]
 
 
 def _figure(runs):
-    figure, axes = panels.make(len(output.CURVES), 3.6)
-    for one, (key, title) in zip(axes, output.CURVES.items(), strict=True):
+    figure, axes = figures.panels(len(report_parts.CURVES), 3.6)
+    for one, (key, title) in zip(axes, report_parts.CURVES.items(), strict=True):
         for name, measured in runs.measured.items():
-            output.curves(one, measured, key, 100 if key == "knn" else 1, **STYLES[name])
+            report_parts.curves(one, measured, key, 100 if key == "knn" else 1, **STYLES[name])
         one.set(xlabel="epoch", title=title)
     for name, measured in runs.measured.items():
-        output.curves(axes[1], measured, "std_prediction", 1, **STYLES[name], linewidth=0.7)
+        report_parts.curves(axes[1], measured, "std_prediction", 1, **STYLES[name], linewidth=0.7)
     axes[1].set_title("std · √d: projection, prediction (thin)")
     axes[2].axhline(100 / len(runs.info.classes), color="0.5", linestyle=":", label="chance")
     for name, style in STYLES.items():

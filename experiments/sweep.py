@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from experiments import common, output
-from keras_simsiam.evaluation import panels
+from experiments import common, report_parts
+from keras_simsiam.evaluation import figures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,24 +39,24 @@ class Sweep:
         points = {value: runs.measured[name] for name, value in self.values.items() if name in runs.measured}
         rows = [_row(value, measured) for value, measured in points.items()]
         for measured in list(points.values())[:1]:  # the same for all: one encoder, one seed
-            before = [output.accuracy(measured, task, "untrained") for task in ("knn", "linear")]
+            before = [report_parts.accuracy(measured, task, "untrained") for task in ("knn", "linear")]
             rows.append(["untrained encoder (random baseline)", *before, *["–"] * 4])
-        figure, axes = panels.make(1, 5.2)
-        output.sweep(axes[0], points, {"knn": "kNN", "linear": "linear"})
+        figure, axes = figures.panels(1, 5.2)
+        report_parts.sweep(axes[0], points, {"knn": "kNN", "linear": "linear"})
         axes[0].set_xlabel(self.axis)
         header = [self.axis, "kNN", "linear", "last loss", "std · √d", "effective rank, projection", "embedding"]
-        text = [output.protocol(runs), output.table(header, rows), self.published]
-        output.write(runs, self.name, self.title, text, figure)
+        text = [report_parts.protocol(runs), report_parts.table(header, rows), self.published]
+        report_parts.write(runs, self.name, self.title, text, figure)
 
 
 def _row(value, measured):
     return [
         value,
-        output.accuracy(measured, "knn"),
-        output.accuracy(measured, "linear"),
-        output.spread(output.last(measured, "loss"), 3),
-        output.spread(output.last(measured, "std_projection"), 2),
+        report_parts.accuracy(measured, "knn"),
+        report_parts.accuracy(measured, "linear"),
+        report_parts.spread(report_parts.last(measured, "loss"), 3),
+        report_parts.spread(report_parts.last(measured, "std_projection"), 2),
         # a collapse to few dimensions leaves loss and spread alone
-        output.spread(output.last(measured, "effective_rank_projection")),
-        output.spread(output.last(measured, "effective_rank")),
+        report_parts.spread(report_parts.last(measured, "effective_rank_projection")),
+        report_parts.spread(report_parts.last(measured, "effective_rank")),
     ]

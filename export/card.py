@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_simsiam
-from keras_simsiam import run
+from keras_simsiam.training import run
 
 PLACES = Path("assets.extra") / "model_card.json", Path("assets.extra") / "model_card.md"
 

@@ -15,7 +15,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from export import transport
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import camera_file
 
 # The files of a frame, in the order in which the command line has them.

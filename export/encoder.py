@@ -16,9 +16,9 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from export import card, graph, signatures, warmup
-from keras_simsiam import run
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.evaluation.monodepth import network
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.dense.monodepth import network
+from keras_simsiam.training import run
 
 
 def export(encoder, preprocessing, output, batching=None, origin=None, depth_network=None):

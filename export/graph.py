@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from export import checks
 from export.signatures import SIGNATURES, inputs
-from keras_simsiam.evaluation.monodepth import frames, metrics
-from keras_simsiam.pipeline import clean_view
+from keras_simsiam.dense.monodepth import frames, metrics
+from keras_simsiam.views.preprocessing import clean_view
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,11 +17,11 @@ import numpy as np
 from absl import app, flags
 from tensorflow import keras
 
-from export import safetensors, torch_names, torch_pickle
-from keras_simsiam import disk
-from keras_simsiam.config import RunConfig, open_workdir
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from export import safetensors_file, torch_names, torch_pickle
+from keras_simsiam.core import disk
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.models.encoder import build_encoder
+from keras_simsiam.training.config import RunConfig, open_workdir
 
 _SIZES = {"imagenet": 224, "cifar": 32}  # what a stem was made for
 _COMMENT = """\
@@ -56,7 +56,7 @@ def import_encoder(settings):
     """
     _check(settings)
     path = settings.checkpoint
-    found = (safetensors if path.endswith(".safetensors") else torch_pickle).read(path)
+    found = (safetensors_file if path.endswith(".safetensors") else torch_pickle).read(path)
     try:
         prefix = torch_names.find_prefix(found, settings.prefix)
         tensors = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}

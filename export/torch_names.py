@@ -3,7 +3,7 @@
 import re
 import typing
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.models.resnet import BACKBONES
 
 NORM = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras's BatchNormalization

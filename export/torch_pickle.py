@@ -17,7 +17,7 @@ from collections import OrderedDict
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 _DTYPES = {
     "FloatStorage": np.dtype("<f4"),

@@ -10,7 +10,7 @@ import json
 
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 _ATTEMPTS = 5  # the most that gRPC allows
 _PAUSE = 0.2  # seconds before the second attempt; twice as long before each further one

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam import run
+from keras_simsiam.training import run
 
 PER_PROCESS = ("images_per_second", "memory_mb")  # what is logged of the process, and not of the run
 

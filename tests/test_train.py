@@ -212,7 +212,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from keras_simsiam import run
-from keras_simsiam.config import RunConfig
+from keras_simsiam.training.config import RunConfig
 from tfrecords import reader
 info = reader.load({str(data_dir)!r})
 data = run.Data(reader.records(info, "train"), reader.decode(info), info.splits["train"].count)

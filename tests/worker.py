@@ -10,8 +10,8 @@ from absl import app
 from tensorflow import keras
 
 import train
-from keras_simsiam import run
 from keras_simsiam.methods import build
+from keras_simsiam.training import run
 
 
 class SignalAt(keras.callbacks.Callback):

@@ -7,7 +7,7 @@ from functools import partial
 
 from absl import app, flags
 
-from keras_simsiam.errors import UserError, exit_on_user_error
+from keras_simsiam.core.errors import UserError, exit_on_user_error
 from tfrecords import build
 
 flags.adopt_module_key_flags(build)

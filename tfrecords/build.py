@@ -13,8 +13,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it is the frames that are 
 
 from absl import app, flags
 
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
-from tfrecords import builder, report
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from tfrecords import build_summary, builder
 from tfrecords.processes import Pool
 from tfrecords.sources import cifar10, folder, nyu, open3d, sunrgbd, synthetic, tfds, tum, washington
 from tfrecords.unfinished import Unfinished
@@ -151,7 +151,7 @@ def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None
         source = {"name": FLAGS.source, "arguments": arguments}
         run = cluster and cluster(unfinished, arguments)
         content = builder.build(plan, source, arguments["seed"], unfinished, pool, FLAGS.strict, run)
-    report.print_report(content, FLAGS.output)
+    build_summary.print_report(content, FLAGS.output)
 
 
 def _arguments(source):

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from keras_simsiam.errors import UserError
-from tfrecords import dataset, survey
+from keras_simsiam.core.errors import UserError
+from tfrecords import dataset_json, survey
 from tfrecords.processes import Pool
 from tfrecords.shard import Shard, WriteError
 from tfrecords.sources import Plan
@@ -65,7 +65,7 @@ def build(
     facts = _write_shards(plan.load, tasks, unfinished, run or pool.run, layout["has_depth"], strict)
     shards = {split: [facts[task.name] for task in found] for split, found in tasks.items()}
     skipped = [line for found in shards.values() for shard in found for line in shard["skipped"]]
-    content = dataset.describe(shards, _description(plan, source) | {"skipped": len(skipped)})
+    content = dataset_json.describe(shards, _description(plan, source) | {"skipped": len(skipped)})
     unfinished.publish(content, skipped)
     return content | {"skipped_frames": skipped}
 
@@ -87,7 +87,7 @@ def _tasks(split, references, layout, folder):
     count = layout["shards"][split]
     edges = [round(index * len(references) / count) for index in range(count + 1)]
     return [
-        _Task(split, os.path.join(folder, dataset.shard_name(split, number)), references[start:end])
+        _Task(split, os.path.join(folder, dataset_json.shard_name(split, number)), references[start:end])
         for number, (start, end) in enumerate(itertools.pairwise(edges))
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 NAME = "camera.json"
 

@@ -19,8 +19,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from keras_simsiam.errors import UserError
-from tfrecords import dataset
+from keras_simsiam.core.errors import UserError
+from tfrecords import dataset_json
 from tfrecords.processes import take_one_core
 from tfrecords.shard import writing
 from tfrecords.unfinished import Unfinished
@@ -103,7 +103,7 @@ def _run(name, prefix, input):
     except UserError as error:
         logging.getLogger(__name__).error("%s: %s", name, error)
         with contextlib.suppress(UserError):
-            dataset.write(prefix + "failure", str(error))
+            dataset_json.write(prefix + "failure", str(error))
 
 
 @functools.lru_cache(maxsize=1)

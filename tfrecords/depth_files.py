@@ -10,7 +10,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 import cv2
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import images
 
 SUFFIXES = (".png", ".pgm", ".tif", ".tiff", ".exr", ".npy")

@@ -6,7 +6,7 @@ import struct
 import cv2
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 MISSING = "{} is missing: fetch it, or remove the other files of that frame"
 

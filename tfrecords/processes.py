@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 # Forked: a spawned process would take seconds to import TensorFlow again. A fork copies no thread, so one from a process
 # in which TensorFlow (or OpenCV) has started its threads can hang. The pool therefore forks when it is made: the command

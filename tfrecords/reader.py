@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import example, filesystems
 from tfrecords.writer import DATASET_JSON
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import example
-from tfrecords.statistics import Statistics
+from tfrecords.frame_statistics import Statistics
 
 
 class WriteError(UserError):

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import example
+from tfrecords.frame_statistics import Statistics
 from tfrecords.processes import Pool
-from tfrecords.statistics import Statistics
 
 # A shard is what one worker writes and what a stopped build need not redo. It is large enough to be read at the disk's
 # speed and small enough to fetch, to retry and to deal out ...

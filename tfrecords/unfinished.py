@@ -7,8 +7,8 @@ import os
 import shutil
 from collections.abc import Callable
 
-from keras_simsiam.errors import UserError
-from tfrecords import dataset
+from keras_simsiam.core.errors import UserError
+from tfrecords import dataset_json
 from tfrecords.shard import writing
 
 FOLDER = ".unfinished"
@@ -22,7 +22,7 @@ def check_output(output: str) -> None:
     Raises:
       UserError: it holds a data set, or is a file.
     """
-    if os.path.exists(os.path.join(output, dataset.DATASET_JSON)):
+    if os.path.exists(os.path.join(output, dataset_json.DATASET_JSON)):
         raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
     if os.path.exists(output) and not os.path.isdir(output):
         raise UserError(f"--output={output} is a file: choose a folder")
@@ -34,7 +34,7 @@ def record(folder: str, facts: dict) -> None:
     Raises:
       WriteError: the note cannot be written.
     """
-    dataset.write(os.path.join(folder, f"{facts['name']}.json"), json.dumps(facts))
+    dataset_json.write(os.path.join(folder, f"{facts['name']}.json"), json.dumps(facts))
 
 
 class Unfinished:
@@ -91,7 +91,7 @@ class Unfinished:
             self._compare(there, json.loads(json.dumps(command)))
             return there["layout"]
         layout = make_layout()
-        dataset.write(path, json.dumps(command | {"layout": layout}))
+        dataset_json.write(path, json.dumps(command | {"layout": layout}))
         return layout
 
     def finished(self) -> dict[str, dict]:
@@ -110,7 +110,7 @@ class Unfinished:
         Raises:
           WriteError: the output cannot be written.
         """
-        dataset.publish(self.folder, self._output, content, skipped)
+        dataset_json.publish(self.folder, self._output, content, skipped)
         for name in self._facts_names():
             os.remove(os.path.join(self.folder, name))
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
-from tfrecords import faults, reader
+from keras_simsiam.core.errors import UserError
+from tfrecords import corrupt_shards, reader
 
 
 def share(info: reader.Info, split: str, context: tf.distribute.InputContext) -> reader.Info:
@@ -27,7 +27,7 @@ def share(info: reader.Info, split: str, context: tf.distribute.InputContext) ->
         raise UserError(f"split {split} of {info.path} has {count} frames for {workers} workers: use at most {count}")
     if workers == 1:
         return info
-    return reader.only(info, split, _overlaps(faults.counts(info, split), worker, workers))
+    return reader.only(info, split, _overlaps(corrupt_shards.counts(info, split), worker, workers))
 
 
 def start(count: int, worker: int, workers: int) -> int:

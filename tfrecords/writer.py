@@ -5,9 +5,9 @@ import os
 import shutil
 import tempfile
 
-from keras_simsiam.errors import UserError
-from tfrecords import dataset, example
-from tfrecords.dataset import DATASET_JSON  # noqa: F401 - its name for those who look for a data set
+from keras_simsiam.core.errors import UserError
+from tfrecords import dataset_json, example
+from tfrecords.dataset_json import DATASET_JSON  # noqa: F401 - its name for those who look for a data set
 from tfrecords.shard import Shard, writing
 from tfrecords.unfinished import check_output
 
@@ -72,7 +72,7 @@ class Writer:
             self._finish(split)
         if split not in self._open:
             finished = self._finished.setdefault(split, [])
-            path = os.path.join(self._partial, dataset.shard_name(split, len(finished)))
+            path = os.path.join(self._partial, dataset_json.shard_name(split, len(finished)))
             self._open[split] = self._stack.enter_context(Shard(path))
         self._open[split].add(frame)
 
@@ -92,8 +92,8 @@ class Writer:
             self._finish(split)
         if not self._finished:
             raise UserError("the source has no frames: nothing was written")
-        content = dataset.describe(self._finished, {"skipped": 0} | description)
-        dataset.publish(self._partial, self._output, content)
+        content = dataset_json.describe(self._finished, {"skipped": 0} | description)
+        dataset_json.publish(self._partial, self._output, content)
         return content
 
     def _finish(self, split):

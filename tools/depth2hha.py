@@ -10,7 +10,7 @@ from multiprocessing.pool import ThreadPool
 from absl import app, flags
 from tqdm import tqdm
 
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import camera_file, depth_files
 
 FLAGS = flags.FLAGS

@@ -8,10 +8,20 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags
 
-from keras_simsiam.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from tfrecords import reader
 from tools import doctor_report, doctor_samples
-from tools.doctor_checks import WRONG, alignment, copies, depth_range, gravity, holes, intrinsics, levels, units
+from tools.doctor_checks import (
+    WRONG,
+    alignment,
+    copies,
+    depth_range,
+    gravity_direction,
+    intrinsics,
+    levels,
+    missing_depth,
+    units,
+)
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "report.html", "The HTML report to write, one file.")
@@ -23,11 +33,11 @@ flags.DEFINE_integer("seed", 0, "Draws the frames.", lower_bound=0)
 DEPTH_CHECKS = (
     units.check,
     depth_range.check,
-    holes.check,
+    missing_depth.check,
     levels.check,
     intrinsics.check,
     alignment.check,
-    gravity.check,
+    gravity_direction.check,
 )
 
 

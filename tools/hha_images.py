@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import holes
-from keras_simsiam.errors import UserError
 
 
 def limit_threads(images_at_once: int) -> None:

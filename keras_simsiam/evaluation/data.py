@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import robustness, store
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import corruptions, feature_store
 
 VALIDATION = "val"
 
@@ -29,7 +29,7 @@ class Data:
     test: str
     read: Callable
     identity: Callable
-    store: store.Store
+    store: feature_store.Store
     batch_size: int = 64
 
     @property
@@ -53,13 +53,13 @@ class Data:
             UserError: the split is empty; an embedding is not finite; they cannot be kept.
         """
         keys = {
-            name: store.key(key, repr(subject.preprocessing), self.identity(split), condition)
+            name: feature_store.key(key, repr(subject.preprocessing), self.identity(split), condition)
             for name, key in subject.keys.items()
         }
 
         def embed(names):
             print(f"embedding {self.info.splits[split].count} samples of split {split}, {condition}", flush=True)
-            return subject.embed(names, robustness.under(condition, self.read(split)), self.batch_size)
+            return subject.embed(names, corruptions.under(condition, self.read(split)), self.batch_size)
 
         return self.store.features(keys, self.info.splits[split].count, embed)
 

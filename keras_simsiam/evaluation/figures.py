@@ -1,11 +1,33 @@
-"""Pictures of an evaluation."""
+"""What the figures of tasks and experiments share: panels, their colours, the confusion matrix."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+# of the encoders in the order of `Subject.names`: the one that was asked for, what it is compared with
+COLOURS = ("#1f5fa8", "#c0392b", "#e08a1e")
 ANNOTATED_CLASSES = 15  # above this the percentages no longer fit into the cells
+
+
+def panels(columns, width=4.4, height=3.4, rows=1):
+    """A figure without global state, and its axes.
+
+    Args:
+        columns: panels side by side.
+        width, height: of each, in inches.
+        rows: of panels.
+
+    Returns:
+        (figure, a list of rows·columns axes, row by row).
+    """
+    figure = Figure(figsize=(width * columns, height * rows), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes_of_panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in axes_of_panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+    return figure, axes_of_panels
 
 
 def confusion_matrix(labels, predictions, class_names, title, path):

@@ -9,12 +9,14 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import cache, pipeline
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation.scores import top1
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods.supervised import Supervised
-from keras_simsiam.optimizers import TorchSGD
-from keras_simsiam.schedules import HalfCosine, scaled_rate
+from keras_simsiam.optimization.optimizers import TorchSGD
+from keras_simsiam.optimization.schedules import HalfCosine, scaled_rate
+from keras_simsiam.probes.scores import top1
+from keras_simsiam.views import cache
+from keras_simsiam.views.batches import view_batches
+from keras_simsiam.views.preprocessing import Preprocessing, clean_view
 
 BATCH = 32  # at most; small, so that a few labels are several steps an epoch
 
@@ -39,18 +41,18 @@ class Frames:
     """Labelled frames by row, decoded and encoded once and kept in memory.
 
     Attributes:
-        decode: graph function from a row to a Sample without its facts (keras_simsiam.cache).
+        decode: graph function from a row to a Sample without its facts (keras_simsiam.views.cache).
         labels: int64 [N].
         preprocessing: the encoder's.
     """
 
     decode: object
     labels: np.ndarray
-    preprocessing: pipeline.Preprocessing
+    preprocessing: Preprocessing
 
     def views(self, rows, augmentation, batch_size, seed):
         """Batches of (two views, labels) of these rows, as training draws them, without end."""
-        return pipeline.view_batches(
+        return view_batches(
             tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)),
             lambda row: self.decode(row) | {"label": tf.gather(tf.constant(self.labels), row)},
             len(rows),
@@ -64,7 +66,7 @@ class Frames:
     def clean(self, rows, batch_size):
         """Batches of clean views of these rows, in their order."""
         frames = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).map(self.decode)
-        views = frames.map(lambda frame: pipeline.clean_view(frame, self.preprocessing), tf.data.AUTOTUNE)
+        views = frames.map(lambda frame: clean_view(frame, self.preprocessing), tf.data.AUTOTUNE)
         return views.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 

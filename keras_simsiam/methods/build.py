@@ -5,7 +5,7 @@ import typing
 
 from tensorflow import keras
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods.alternating import Alternating
 from keras_simsiam.methods.byol import BYOL
 from keras_simsiam.methods.cross_modal import CrossModal

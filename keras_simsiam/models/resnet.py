@@ -2,7 +2,7 @@
 
 from tensorflow import keras
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 # name -> (blocks of each stage, whether they are bottlenecks)
 BACKBONES = {"resnet18": ((2, 2, 2, 2), False), "resnet50": ((3, 4, 6, 3), True)}

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam import run
-from keras_simsiam.config import RunConfig, open_workdir
+from keras_simsiam.training import run
+from keras_simsiam.training.config import RunConfig, open_workdir
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import evaluate
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tests.evaluation.small import make_run, write_dataset
 
 

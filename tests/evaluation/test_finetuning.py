@@ -3,11 +3,11 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.augment import Augmentation
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import finetuning
 from keras_simsiam.evaluation.tasks.finetune import make_plan
-from keras_simsiam.pipeline import Preprocessing
+from keras_simsiam.views.augmentation import Augmentation
+from keras_simsiam.views.preprocessing import Preprocessing
 
 SIZE = 8
 PREPROCESSING, AUGMENTATION = Preprocessing("rgb", SIZE), Augmentation(SIZE)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from examples import search
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import folder
 
 COLOURS = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam import run
-from keras_simsiam.config import open_workdir
-from keras_simsiam.evaluation import scores
+from keras_simsiam.probes import scores
+from keras_simsiam.training import run
+from keras_simsiam.training.config import open_workdir
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 

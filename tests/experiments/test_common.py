@@ -9,8 +9,8 @@ import time
 import pytest
 
 from experiments import common, measure, method_table, predictor_lr, stop_gradient, weight_decay
-from keras_simsiam.config import load_config
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.training.config import load_config
 
 TINY = ("--modality=rgb", "--image_size=16", "--width=4", "--stem=cifar", "--batch_size=8", "--epochs=2")
 WANTED = {"one": TINY, "two": (*TINY, "--weight_decay=0")}

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from experiments import common, depth_suspects, em, method_table, symmetry, table1
-from keras_simsiam import run
+from keras_simsiam.training import run
 from tfrecords import reader
 
 OF_DATA = ["--data_dir=d", "--workdir=w"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from experiments import measure
-from keras_simsiam.config import RunConfig
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import knn
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.probes import knn
+from keras_simsiam.training.config import RunConfig
 from tfrecords import reader
 
 CONDITIONS = ("clean", "dark 1/16", "depth −50 %")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import NAMES, page, report
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 VOID = {"meta", "link", "img", "br", "hr"}
 BROWSERS = (

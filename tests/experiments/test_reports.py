@@ -12,17 +12,17 @@ from experiments import (
     depth_suspects,
     em,
     method_table,
-    output,
     predictor_lr,
     pretrain_loss,
+    report_parts,
     stop_gradient,
     symmetry,
     table1,
     weight_decay,
 )
-from keras_simsiam.config import RunConfig
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import robustness
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import corruptions
+from keras_simsiam.training.config import RunConfig
 
 EXPERIMENTS = {
     "stop_gradient": (stop_gradient.report, stop_gradient.CHANGES),
@@ -37,7 +37,7 @@ EXPERIMENTS = {
 
 @pytest.fixture
 def runs(data_dir, tmp_path):
-    runs = common.Runs(common.Settings(data_dir, str(tmp_path)), tuple(robustness.CONDITIONS))
+    runs = common.Runs(common.Settings(data_dir, str(tmp_path)), tuple(corruptions.CONDITIONS))
     runs.commands = {"first": "python train.py --seed=0", "second": "python train.py --seed=1"}
     return runs
 
@@ -47,7 +47,7 @@ def runs(data_dir, tmp_path):
 def test_a_report_of_what_is_there(name, share, runs, made_up, tmp_path):
     report, changes = EXPERIMENTS[name]
     shown = {"nothing": [], "half": list(changes)[: len(changes) // 2], "all": list(changes)}[share]
-    conditions = tuple(robustness.CONDITIONS)
+    conditions = tuple(corruptions.CONDITIONS)
     runs.measured = {variant: {0: made_up(30, conditions=conditions)} for variant in shown}
     runs.failed = {"second": "it diverged"}
     report(runs)
@@ -84,7 +84,7 @@ def test_a_report_that_cannot_be_written(data_dir, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("scale", "batch"), [("smoke", 16), ("small", 32)])
 def test_depth_suspects_draws_a_run_at_its_batch(scale, batch, runs, made_up, monkeypatch):
     drawn = []
-    monkeypatch.setattr(output, "write", lambda runs, name, title, text, figure: drawn.append(figure))
+    monkeypatch.setattr(report_parts, "write", lambda runs, name, title, text, figure: drawn.append(figure))
     runs.settings = dataclasses.replace(runs.settings, scale=scale)
     runs.measured = {name: {0: made_up(30)} for name in ("rgb", "rgbd")}
     depth_suspects.report(runs)
@@ -100,13 +100,13 @@ def test_the_pages_say_how_the_scale_small_was_chosen(runs, tmp_path):
 
 
 def test_cells(made_up):
-    assert output.spread([]) == "–" and output.spread([12.34]) == "12.3"
-    assert output.spread([60.0, 62.0, 64.0]) == "62.0 ± 2.0 (3)"
+    assert report_parts.spread([]) == "–" and report_parts.spread([12.34]) == "12.3"
+    assert report_parts.spread([60.0, 62.0, 64.0]) == "62.0 ± 2.0 (3)"
     seeds = {0: made_up(20), 1: made_up(30)}
-    assert output.accuracy(seeds, "knn") == "62.5 ± 17.7 (2)"
-    assert output.accuracy(seeds, "linear", "untrained") == "25.0 ± 0.0 (2)"
-    assert output.table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
-    assert output.last({0: {"history": [{"loss": 1.0, "knn": 0.5}, {"loss": 0.5}]}}, "knn") == [0.5]
+    assert report_parts.accuracy(seeds, "knn") == "62.5 ± 17.7 (2)"
+    assert report_parts.accuracy(seeds, "linear", "untrained") == "25.0 ± 0.0 (2)"
+    assert report_parts.table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert report_parts.last({0: {"history": [{"loss": 1.0, "knn": 0.5}, {"loss": 0.5}]}}, "knn") == [0.5]
 
 
 def test_finalists_are_chosen_by_validation_alone(made_up):

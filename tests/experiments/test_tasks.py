@@ -8,9 +8,9 @@ import pytest
 
 import evaluate
 from experiments import common, depth_loss, depth_table, label_fraction, neighbours, tasks
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import scores
-from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
+from keras_simsiam.probes import scores
 from tfrecords import reader
 
 

@@ -6,7 +6,7 @@ import pytest
 from tensorflow import keras
 
 from export import encoder as command
-from keras_simsiam.pipeline import Preprocessing
+from keras_simsiam.views.preprocessing import Preprocessing
 
 SIZE = 16
 PREPROCESSING = Preprocessing("rgbd", SIZE)

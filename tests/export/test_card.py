@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from export import card
-from keras_simsiam.config import RunConfig, open_workdir
+from keras_simsiam.training.config import RunConfig, open_workdir
 
 SHA = hashlib.sha256(b"weights").hexdigest()
 

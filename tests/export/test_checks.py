@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from export.checks import MAX_PIXELS
-from keras_simsiam.pipeline import clean_view
+from keras_simsiam.views.preprocessing import clean_view
 from tests.export.conftest import PREPROCESSING
 from tests.serving_session import Model
 

@@ -17,7 +17,7 @@ pytest.importorskip("tensorflow_serving", reason="needs requirements-serving.txt
 import grpc
 
 from export import client, transport
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tests import prediction_service
 from tests.serving_session import Model
 from tfrecords import camera_file

@@ -10,17 +10,19 @@ from tensorflow import keras
 
 from export import encoder as command
 from export.signatures import inputs
-from keras_simsiam import pipeline, run
-from keras_simsiam.config import RunConfig, open_workdir
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation.features import extract
-from keras_simsiam.evaluation.monodepth import frames as depth_frames
-from keras_simsiam.evaluation.monodepth import network
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.dense.monodepth import frames as depth_frames
+from keras_simsiam.dense.monodepth import network
+from keras_simsiam.probes.features import extract
+from keras_simsiam.training import run
+from keras_simsiam.training.config import RunConfig, open_workdir
+from keras_simsiam.views.batches import clean_batches
+from keras_simsiam.views.preprocessing import Preprocessing, clean_view
 from tfrecords import reader
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 
-PREPROCESSING = pipeline.Preprocessing("rgb", 16)
+PREPROCESSING = Preprocessing("rgb", 16)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_versions_count_up_and_load(tiny_encoder, tmp_path):
     model = tf.saved_model.load(str(version))
     assert set(model.signatures) == {"tensors", "serving_default", "features_map"}
     images = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8)
-    views = tf.stack([pipeline.clean_view({"rgb": image}, PREPROCESSING)["rgb"] for image in images])
+    views = tf.stack([clean_view({"rgb": image}, PREPROCESSING)["rgb"] for image in images])
     found = model.signatures["tensors"](rgb=tf.constant(images))["embedding"]
     np.testing.assert_allclose(found, tiny_encoder({"rgb": views})["embedding"], atol=1e-4)
 
@@ -117,7 +119,7 @@ def test_the_command_and_its_model_alone_in_a_fresh_process(tmp_path):
     open_workdir(config)
     run.untrained_encoder(config).save(tmp_path / "run" / "encoder.keras")
     samples = reader.samples(reader.load(config.data_dir), "test")
-    expected = extract(run.load_encoder(config.workdir), pipeline.clean_batches(samples, config.preprocessing, 2))
+    expected = extract(run.load_encoder(config.workdir), clean_batches(samples, config.preprocessing, 2))
 
     output = tmp_path / "serving"
     colour, _ = network.colour_encoder(run.load_encoder(config.workdir))

@@ -7,10 +7,10 @@ from tensorflow import keras
 
 from export.graph import Batching, servable
 from export.signatures import inputs
-from keras_simsiam.evaluation.monodepth import frames
+from keras_simsiam.dense.monodepth import frames
 from keras_simsiam.models import resnet
 from keras_simsiam.models.encoder import MODALITIES, build_encoder
-from keras_simsiam.pipeline import Preprocessing, clean_view
+from keras_simsiam.views.preprocessing import Preprocessing, clean_view
 
 SIZE = 16
 

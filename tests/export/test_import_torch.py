@@ -12,8 +12,8 @@ import pytest
 from export import import_torch, torch_pickle
 from export.import_torch import Settings
 from export.torch_pickle import Tensor
-from keras_simsiam import run
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.training import run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -87,7 +87,7 @@ def test_refusals_leave_nothing(tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("keras_simsiam.config._write_flags", fail)
+    monkeypatch.setattr("keras_simsiam.training.config._write_flags", fail)
     with pytest.raises(UserError, match="No space left"):
         import_torch.import_encoder(settings(GOLDEN / CHECKPOINTS["cifar"], workdir))
     assert not workdir.exists()

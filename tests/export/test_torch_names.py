@@ -3,7 +3,7 @@ import pytest
 
 from export import torch_names
 from export.torch_names import Architecture
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 
 def shapes_of(architecture):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from export.torch_pickle import read
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = ("torch_types.pth", "torch_legacy.pth")

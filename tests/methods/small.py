@@ -12,7 +12,7 @@ from keras_simsiam.methods.supervised import Supervised
 from keras_simsiam.methods.swav import SwAV
 from keras_simsiam.models.heads import predictor, projector
 from keras_simsiam.models.resnet import batch_norm
-from keras_simsiam.optimizers import TorchSGD
+from keras_simsiam.optimization.optimizers import TorchSGD
 
 SIDE, BATCH, STEPS = 6, 8, 2
 

@@ -8,7 +8,7 @@ from tensorflow import keras
 from keras_simsiam.methods.alternating import Alternating
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models.heads import predictor, projector
-from keras_simsiam.optimizers import TorchSGD
+from keras_simsiam.optimization.optimizers import TorchSGD
 
 
 def _method(toy, steps, **kwargs):

@@ -9,7 +9,7 @@ from keras_simsiam.methods.base import finite_norm, spread
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.models.heads import predictor, projector
-from keras_simsiam.optimizers import TorchSGD
+from keras_simsiam.optimization.optimizers import TorchSGD
 
 
 def test_spread_of_a_constant_batch_is_zero():

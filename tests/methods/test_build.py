@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import monitors, run
-from keras_simsiam.config import RunConfig
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
+from keras_simsiam.training import monitors, run
+from keras_simsiam.training.config import RunConfig
 
 
 def _config(**changes):

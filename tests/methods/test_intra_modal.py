@@ -5,13 +5,13 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import run
-from keras_simsiam.config import RunConfig
 from keras_simsiam.methods import build
 from keras_simsiam.methods.intra_modal import IntraModal
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models import resnet
 from keras_simsiam.models.heads import side_by_side
+from keras_simsiam.training import run
+from keras_simsiam.training.config import RunConfig
 
 
 def _tower(name):

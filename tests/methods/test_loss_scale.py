@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam import checkpoints, monitors
-from keras_simsiam.distribution import precision
 from keras_simsiam.methods.byol import BYOL
 from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models.heads import predictor, projector
-from keras_simsiam.optimizers import TorchSGD
-from keras_simsiam.schedules import HalfCosine
+from keras_simsiam.optimization.optimizers import TorchSGD
+from keras_simsiam.optimization.schedules import HalfCosine
+from keras_simsiam.training import checkpoints, monitors
+from keras_simsiam.training.devices import precision
 
 OVERFLOWS = 2.0**40  # a loss times this has gradients beyond float16's 65504
 

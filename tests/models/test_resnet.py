@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.models.resnet import resnet
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tests.tfrecords.conftest import png
 from tfrecords import builder, reader, survey
 from tfrecords.example import Frame

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file
 
 PLAIN = {"fx": 525.0, "fy": 524.0, "cx": 319.5, "cy": 239.5}

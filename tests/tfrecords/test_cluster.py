@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("apache_beam")
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tests.tfrecords.test_builder import InProcess, build, files, load, make_plan
 from tfrecords import builder, cluster
 from tfrecords.sources import Plan

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import depth_files
 
 

@@ -11,8 +11,8 @@ import threading
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
-from tfrecords import faults, reader, workers
+from keras_simsiam.core.errors import UserError
+from tfrecords import corrupt_shards, reader, workers
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -98,11 +98,11 @@ def test_a_missing_shard_is_named(folder, url):
     info = reader.load(url)
     os.remove(os.path.join(folder, "1.tfrecord"))
     with pytest.raises(UserError, match=r"http://.*/1\.tfrecord cannot be read .*404") as error:  # noqa: SIM117
-        with faults.named(info, ("train",)):
+        with corrupt_shards.named(info, ("train",)):
             _names(info)
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"http://.*/1\.tfrecord cannot be read .*404"):
-        faults.leave_out(info, ("train",))
+        corrupt_shards.leave_out(info, ("train",))
 
 
 def test_a_damaged_remote_shard_is_named_and_left_out(folder, url, capsys):
@@ -110,16 +110,16 @@ def test_a_damaged_remote_shard_is_named_and_left_out(folder, url, capsys):
     with open(os.path.join(folder, "2.tfrecord"), "r+b") as file:
         file.seek(40)
         file.write(b"damage")
-    with pytest.raises(UserError, match=r"2\.tfrecord is damaged, record 0"), faults.named(info, ("train",)):
+    with pytest.raises(UserError, match=r"2\.tfrecord is damaged, record 0"), corrupt_shards.named(info, ("train",)):
         _names(info)
-    assert sorted(_names(faults.leave_out(info, ("train", "val")))) == ["0_0", "0_1", "0_2", "1_0", "1_1"]
+    assert sorted(_names(corrupt_shards.leave_out(info, ("train", "val")))) == ["0_0", "0_1", "0_2", "1_0", "1_1"]
 
 
 def test_a_shard_cut_short_on_the_server(folder, url):
     """dataset.json is believed for the sizes of remote shards: the reading finds it."""
     os.truncate(os.path.join(folder, "0.tfrecord"), 5)
     info = reader.load(url)
-    with pytest.raises(UserError, match=r"0\.tfrecord is damaged, record 0"), faults.named(info, ("train",)):
+    with pytest.raises(UserError, match=r"0\.tfrecord is damaged, record 0"), corrupt_shards.named(info, ("train",)):
         _names(info)
 
 
@@ -129,7 +129,7 @@ def test_a_server_that_goes_away(server, url):
     server.server_close()
     with (
         pytest.raises(UserError, match=r"0\.tfrecord cannot be read .*connect") as error,
-        faults.named(info, ("train",)),
+        corrupt_shards.named(info, ("train",)),
     ):
         _names(info)
     assert "\n" not in str(error.value)
@@ -138,7 +138,7 @@ def test_a_server_that_goes_away(server, url):
 def test_a_server_that_was_away_for_a_while(url):
     info = reader.load(url)
     with pytest.raises(UserError, match=r"failed for a while .*Unable to perform.*same command again"):  # noqa: SIM117
-        with faults.named(info, ("train",)):
+        with corrupt_shards.named(info, ("train",)):
             raise tf.errors.InternalError(None, None, "Unable to perform (7): Failed to connect [Op:x] name: ")
 
 

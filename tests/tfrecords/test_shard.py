@@ -6,7 +6,7 @@ import signal
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import example
 from tfrecords.shard import Shard, WriteError
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.unfinished import FOLDER, Unfinished, record
 
 COMMAND = {"source": {"name": "synthetic", "arguments": {"seed": 0, "degrees": (1, 2)}}, "input": "digest"}

@@ -9,7 +9,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import reader, workers
 
 

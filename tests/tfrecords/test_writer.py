@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import reader
 from tfrecords.writer import Writer
 

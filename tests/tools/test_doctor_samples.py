@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tests.tfrecords import by_hand
 from tests.tfrecords.conftest import png
 from tfrecords import reader

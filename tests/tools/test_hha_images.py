@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import hha
-from keras_simsiam.errors import UserError
 from tools import hha_images
 
 INTRINSICS = (57.0, 57.0, 15.5, 11.5)

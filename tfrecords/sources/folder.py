@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file, depth_files, images
 from tfrecords.camera_file import Camera
 from tfrecords.example import Frame

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 
 def open_hdf5(path: str) -> h5py.File:

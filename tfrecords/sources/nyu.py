@@ -6,7 +6,7 @@ import cv2
 import h5py
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.example import Frame
 from tfrecords.sources import Plan, choose, hold_out, matlab, nyu_gravity, nyu_splits
 

@@ -5,7 +5,7 @@ import itertools
 import h5py
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 
 _SAMPLE = 64  # frames to compare, spread over the file
 _MINIMUM = 8  # of them that must show which way is down

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import matlab
 
 SPLITS_FILE = "splits.mat"

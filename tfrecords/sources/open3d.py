@@ -3,9 +3,9 @@
 import os
 import re
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file
-from tfrecords.sources import Plan, choose, natural, recordings
+from tfrecords.sources import Plan, choose, natural, recorded_frames
 
 _UNITS_PER_METRE = 1000.0
 
@@ -35,7 +35,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     """
     choose("split", split, ("all",))
     found = {}
-    for folder, name, inner, _ in recordings.folders(input):
+    for folder, name, inner, _ in recorded_frames.folders(input):
         color = next((color for color in _COLOR_FOLDERS if color in inner), None)
         if color and "depth" in inner:
             found[name] = _references(folder, name, color, len(found))
@@ -44,7 +44,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
             f"--input={input} holds no folder with images in color/ and depth/: give a recording's folder, or one that "
             "holds some"
         )
-    return recordings.plan(found, every, val_fraction, gravity={"mode": "unknown"})
+    return recorded_frames.plan(found, every, val_fraction, gravity={"mode": "unknown"})
 
 
 def _references(folder, name, color, number):
@@ -53,7 +53,7 @@ def _references(folder, name, color, number):
         return []
     camera = _camera(folder)
     return [
-        recordings.Reference(
+        recorded_frames.Reference(
             name=f"{name}/{_stem(color_path)}",
             color_path=color_path,
             depth_path=depth_path,

@@ -5,7 +5,7 @@ import os
 import cv2
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import images
 from tfrecords.example import Frame
 from tfrecords.sources import Plan, choose, hold_out, sunrgbd_splits

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import matlab
 
 _SENSORS = ("kv1", "kv2", "realsense", "xtion")

@@ -10,7 +10,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file, depth_files, images
 from tfrecords.camera_file import Camera
 from tfrecords.example import Frame

@@ -4,9 +4,9 @@ import bisect
 import os
 import re
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file, images
-from tfrecords.sources import Plan, choose, recordings, tum_poses
+from tfrecords.sources import Plan, choose, recorded_frames, tum_poses
 
 _LISTS = ("rgb.txt", "depth.txt")
 _UNITS_PER_METRE = 5000.0
@@ -40,7 +40,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     """
     choose("split", split, ("all",))
     sequences, unpaired = {}, 0
-    for folder, name, _, files in recordings.folders(input):
+    for folder, name, _, files in recorded_frames.folders(input):
         lists = [name for name in _LISTS if name in files]
         if len(lists) == 1:
             raise UserError(f"{folder} has {lists[0]} alone: a sequence needs rgb.txt and depth.txt, fetch it again")
@@ -52,7 +52,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     if not any(sequences.values()):
         found = "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
         raise UserError(f"--input={input} holds {found}: give a TUM sequence's folder, or one that holds some")
-    return recordings.plan(
+    return recorded_frames.plan(
         sequences,
         every,
         val_fraction,
@@ -107,7 +107,7 @@ def _references(folder, name, number, pairs):
     camera = _camera(folder)
     gravities = tum_poses.gravities(os.path.join(folder, "groundtruth.txt"), [time for time, _, _ in pairs])
     return [
-        recordings.Reference(
+        recorded_frames.Reference(
             name=f"{name}/{time:.6f}",
             color_path=os.path.join(folder, color),
             depth_path=os.path.join(folder, depth),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import images
 from tfrecords.example import Frame
 from tfrecords.sources import Plan, choose, washington_gravity, washington_splits

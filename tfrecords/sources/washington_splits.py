@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import natural
 from tfrecords.sources.washington_layout import Reference
 

@@ -3,7 +3,7 @@
     check(subject, data, **settings)
     run(subject, data, output, **settings) -> results
 
-subject: a `keras_simsiam.evaluation.subject.Subject`, the encoders to compare by name, the one asked for first.
+subject: a `keras_simsiam.evaluation.encoders.compared.Subject`, the encoders to compare by name, the one asked for first.
 data: a `keras_simsiam.evaluation.data.Data`: `read(split)` gives Samples, `features(subject, split)` frozen Features by the
     encoder's name; `train` and `test` name the two splits, `info` is what dataset.json says.
 output: pathlib.Path of a folder, which exists, for figures and predictions. What is in it, folders too, goes to --output once

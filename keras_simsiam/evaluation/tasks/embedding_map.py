@@ -6,9 +6,12 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.preprocessing import normalize
 
-from keras_simsiam import pipeline
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import features, panels, projector, scores
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import figures
+from keras_simsiam.probes import features, scores
+from keras_simsiam.training.monitors import embedding_projector
+from keras_simsiam.views.batches import clean_batches
+from keras_simsiam.views.preprocessing import Preprocessing
 
 FRAMES = 2000  # at most: t-SNE's time, and the projector's
 MIN_FRAMES = 3
@@ -98,18 +101,18 @@ def _maps(embeddings, seed):
 def _write_projector(data, found, places, folder):
     wanted = tf.constant(places)
     chosen = data.read(data.test).enumerate().filter(lambda place, _: tf.reduce_any(place == wanted))
-    seen = pipeline.Preprocessing("rgb", projector.THUMBNAIL)  # whatever the encoder sees: people know colours
-    batches = pipeline.clean_batches(chosen.map(lambda _, sample: sample), seen, data.batch_size)
+    seen = Preprocessing("rgb", embedding_projector.THUMBNAIL)  # whatever the encoder sees: people know colours
+    batches = clean_batches(chosen.map(lambda _, sample: sample), seen, data.batch_size)
     thumbnails = []
-    for _ in projector.with_thumbnails(batches, thumbnails):
+    for _ in embedding_projector.with_thumbnails(batches, thumbnails):
         pass
     folder.mkdir(exist_ok=True)
     shown = features.Features(*(array[places] for array in vars(found).values()))
-    projector.write(str(folder), shown, data.info.classes, thumbnails, f"split {data.test}")
+    embedding_projector.write(str(folder), shown, data.info.classes, thumbnails, f"split {data.test}")
 
 
 def _draw(maps, labels, classes, path):
-    figure, places = panels.make(2, 4.6, 4.0, len(maps))
+    figure, places = figures.panels(2, 4.6, 4.0, len(maps))
     cells = [(name, kind, found) for name, by_kind in maps.items() for kind, found in by_kind.items()]
     for axes, (name, kind, (points, labelled, kept)) in zip(places, cells, strict=True):
         for label in np.unique(labels):

@@ -6,10 +6,11 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam import pipeline
-from keras_simsiam.augment import Augmentation
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import draws, features, finetuning, panels, scores
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import figures, finetuning
+from keras_simsiam.probes import features, label_subsets, scores
+from keras_simsiam.views.augmentation import Augmentation
+from keras_simsiam.views.batches import clean_batches
 
 # of the training split, at least a frame of each class, where there is no split to validate by
 HELD_OUT = 0.1
@@ -39,7 +40,7 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
             validation split, fewer than two a class; the encoder is an export.
     """
     data.require_labels("finetune", *_splits(data)[1:])
-    draws.check(fractions, (), number, data, "--finetune_fractions")
+    label_subsets.check(fractions, (), number, data, "--finetune_fractions")
     if epochs < 1 or not rates or min(rates) <= 0:
         raise UserError("--finetune_epochs and --finetune_lr must be positive")
     if not data.validation and data.info.splits[data.train].count < 2 * len(data.info.classes):
@@ -155,7 +156,7 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, see
 def _predict(tuned, subject, data):
     """Features of the test split, and by the keys of `tuned` a list of predictions int64 [M], in one pass over its frames."""
     networks = [one.network for of_draws in tuned.values() for one in of_draws]
-    batches = pipeline.clean_batches(data.read(data.test), subject.preprocessing, data.batch_size)
+    batches = clean_batches(data.read(data.test), subject.preprocessing, data.batch_size)
     found = features.extract_each(networks, batches)
     scores.require_labels(found[0].labels, f"split {data.test} of {data.info.path}")
     predicted = iter(logits.embeddings.argmax(axis=1) for logits in found)
@@ -163,7 +164,7 @@ def _predict(tuned, subject, data):
 
 
 def _summary(labels, predictions, tuned):
-    return draws.summarise(labels, predictions) | {
+    return label_subsets.summarise(labels, predictions) | {
         "validation": [max(one.validation) for one in tuned],
         "epoch": [finetuning.best_epoch(one.validation) for one in tuned],
         "base_lr": [one.base_lr for one in tuned],
@@ -183,16 +184,18 @@ def _protocol(epochs, rates, number, seed, choosing):
 def _table(found, counts):
     rows = [["fine-tuned, top-1 accuracy, %", "labels", *found]]
     for fraction, count in counts.items():
-        rows.append([fraction, str(count), *(draws.cell(by_fraction[fraction]) for by_fraction in found.values())])
+        rows.append(
+            [fraction, str(count), *(label_subsets.cell(by_fraction[fraction]) for by_fraction in found.values())]
+        )
     return rows
 
 
 def _draw(tuned, predictions, labels, names, fractions, path):
     """The validation accuracy over the epochs, a line a draw, with a dot at the epoch that was chosen."""
-    figure, places = panels.make(len(fractions), width=4.8)
+    figure, places = figures.panels(len(fractions), width=4.8)
     for axes, fraction in zip(places, fractions, strict=True):
-        for name, colour in zip(names, panels.COLOURS, strict=False):
-            test = draws.cell(draws.summarise(labels, predictions[name, fraction]))
+        for name, colour in zip(names, figures.COLOURS, strict=False):
+            test = label_subsets.cell(label_subsets.summarise(labels, predictions[name, fraction]))
             for number, one in enumerate(tuned[name, fraction]):
                 epoch = finetuning.best_epoch(one.validation)
                 label = f"{name}: test {test} %" if number == 0 else None
@@ -221,11 +224,14 @@ def make_plan(labels, fractions, seeds, num_classes, apart=0):
     """
     held_out, rest = len(labels) + np.arange(apart), np.arange(len(labels))
     if not apart:
-        order = draws.order(labels, HELD_OUT_SEED)
+        order = label_subsets.order(labels, HELD_OUT_SEED)
         held = max(round(HELD_OUT * len(labels)), num_classes)
         held_out, rest = np.sort(order[:held]), np.sort(order[held:])
-    counts = draws.counts(labels, fractions)
-    learnt = {name: [rest[draws.order(labels[rest], seed)[:count]] for seed in seeds] for name, count in counts.items()}
+    counts = label_subsets.counts(labels, fractions)
+    learnt = {
+        name: [rest[label_subsets.order(labels[rest], seed)[:count]] for seed in seeds]
+        for name, count in counts.items()
+    }
     places = np.unique(np.concatenate([held_out, *(rows for of_draws in learnt.values() for rows in of_draws)]))
     return Plan(
         places,

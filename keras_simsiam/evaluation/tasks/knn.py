@@ -1,7 +1,8 @@
 """--task=knn: the accuracy of a weighted vote of the nearest training samples."""
 
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import probes
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.tasks import classification
+from keras_simsiam.probes import classifiers
 
 
 def check(subject, data, k, temperature):
@@ -26,7 +27,7 @@ def run(subject, data, output, k, temperature):
         temperature: T of the votes.
 
     Returns:
-        What `probes.run` returns.
+        What `classification.run` returns.
     """
     k, num_classes = min(k, data.info.splits[data.train].count), len(data.info.classes)
-    return probes.run("knn", probes.nearest(k, temperature, num_classes), subject, data, output)
+    return classification.run("knn", classifiers.nearest(k, temperature, num_classes), subject, data, output)

@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 
-from keras_simsiam.evaluation import draws, panels, probes, scores
+from keras_simsiam.evaluation import figures
 from keras_simsiam.evaluation.tasks import knn
+from keras_simsiam.probes import classifiers, label_subsets, scores
 
 
 def check(subject, data, fractions, per_class, number, k, temperature, seed):
@@ -16,7 +17,7 @@ def check(subject, data, fractions, per_class, number, k, temperature, seed):
     """
     data.require_labels("label_fraction")
     knn.check(subject, data, k, temperature)
-    draws.check(fractions, per_class, number, data, "--label_fractions")
+    label_subsets.check(fractions, per_class, number, data, "--label_fractions")
 
 
 def run(subject, data, output, fractions, per_class, number, k, temperature, seed):
@@ -44,8 +45,8 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
     labels = test[subject.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
         scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
-    counts = draws.counts(train[subject.names[0]].labels, fractions, per_class)
-    asked = {"knn": probes.nearest(k, temperature, len(data.info.classes)), "linear": probes.logistic()}
+    counts = label_subsets.counts(train[subject.names[0]].labels, fractions, per_class)
+    asked = {"knn": classifiers.nearest(k, temperature, len(data.info.classes)), "linear": classifiers.logistic()}
     seeds = range(seed, seed + number)
     predictions = {
         (probe, name, budget): _predict(asked[probe], train[name], test[name], count, seeds)
@@ -55,7 +56,7 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
     }
     found = {
         probe: {
-            name: {budget: draws.summarise(labels, predictions[probe, name, budget]) for budget in counts}
+            name: {budget: label_subsets.summarise(labels, predictions[probe, name, budget]) for budget in counts}
             for name in subject.names
         }
         for probe in asked
@@ -77,7 +78,7 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
 def _predict(probe, train, test, count, seeds):
     """The predictions of each draw, a list of int64 [M]. The test split lends its features alone."""
     seeds = seeds[:1] if count == len(train.labels) else seeds
-    chosen = (draws.order(train.labels, seed)[:count] for seed in seeds)
+    chosen = (label_subsets.order(train.labels, seed)[:count] for seed in seeds)
     with warnings.catch_warnings():
         # what scikit-learn warns of is what is asked for here
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
@@ -96,7 +97,7 @@ def _table(found, counts, titles):
     columns = [(probe, name) for probe in found for name in found[probe]]
     rows = [["labels", "", *(f"{titles[probe]}, {name}" for probe, name in columns)]]
     for budget, count in counts.items():
-        rows.append([budget, str(count), *(draws.cell(found[probe][name][budget]) for probe, name in columns)])
+        rows.append([budget, str(count), *(label_subsets.cell(found[probe][name][budget]) for probe, name in columns)])
     return rows
 
 
@@ -109,9 +110,9 @@ def _ticks(counts):
 
 
 def _draw(found, counts, titles, tested, path):
-    figure, places = panels.make(len(found))
+    figure, places = figures.panels(len(found))
     for axes, (probe, by_name) in zip(places, found.items(), strict=True):
-        for (name, by_budget), colour in zip(by_name.items(), panels.COLOURS, strict=False):
+        for (name, by_budget), colour in zip(by_name.items(), figures.COLOURS, strict=False):
             means, deviations = (
                 [100 * (summary[key] or 0) for summary in by_budget.values()] for key in ("mean", "std")
             )

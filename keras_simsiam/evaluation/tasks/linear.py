@@ -1,6 +1,7 @@
 """--task=linear, linear_sgd, linear_lars: the accuracy of a linear classifier on frozen features."""
 
-from keras_simsiam.evaluation import linear_sgd, probes
+from keras_simsiam.evaluation.tasks import classification
+from keras_simsiam.probes import classifiers, linear_sgd
 
 
 def check(subject, data, recipe=None, seed=0):
@@ -23,12 +24,12 @@ def run(subject, data, output, recipe=None, seed=0):
         seed: of a recipe's initial weights and order.
 
     Returns:
-        What `probes.run` returns.
+        What `classification.run` returns.
     """
-    probe = probes.logistic()
+    probe = classifiers.logistic()
     if recipe:
-        probe = probes.stochastic(linear_sgd.RECIPES[recipe], len(data.info.classes), seed)
-    return probes.run(_name(recipe), probe, subject, data, output)
+        probe = classifiers.stochastic(linear_sgd.RECIPES[recipe], len(data.info.classes), seed)
+    return classification.run(_name(recipe), probe, subject, data, output)
 
 
 def _name(recipe):

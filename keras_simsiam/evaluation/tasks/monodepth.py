@@ -5,13 +5,13 @@ import functools
 
 import numpy as np
 
-from keras_simsiam import config
-from keras_simsiam import run as runs
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import sources
-from keras_simsiam.evaluation.monodepth import decoder as decoders
-from keras_simsiam.evaluation.monodepth import figures, frames, metrics, network, summary, training
-from keras_simsiam.evaluation.subject import UNTRAINED
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.dense.monodepth import decoder as decoders
+from keras_simsiam.dense.monodepth import depth_training, frames, metrics, network, pictures, summary
+from keras_simsiam.evaluation.encoders import resolve
+from keras_simsiam.evaluation.encoders.compared import UNTRAINED
+from keras_simsiam.training import config
+from keras_simsiam.training import run as runs
 
 _RANDOM = "random"
 _SHOWN = 6  # frames in the figure
@@ -27,8 +27,8 @@ def check(subject, data, strategies, trials, seed, settings):
         UserError: one line that names the flag and the remedy.
     """
     data.require_depth("monodepth")
-    if not strategies or not set(strategies) <= set(training.STRATEGIES):
-        raise UserError(f"--depth_strategy={','.join(strategies)}: choose of {', '.join(training.STRATEGIES)}")
+    if not strategies or not set(strategies) <= set(depth_training.STRATEGIES):
+        raise UserError(f"--depth_strategy={','.join(strategies)}: choose of {', '.join(depth_training.STRATEGIES)}")
     if settings.decoder not in decoders.DECODERS:
         raise UserError(f"--depth_decoder={settings.decoder}: choose one of {', '.join(decoders.DECODERS)}")
     counts = {"depth_trials": trials, "depth_epochs": settings.epochs, "depth_batch_size": settings.batch_size}
@@ -77,7 +77,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
 
     found, others, kept = {}, {}, {}
     for name, untrained, encoder, strategy in _configurations(subject, strategies):
-        trained = functools.partial(training.train, encoder, strategy, material, settings)
+        trained = functools.partial(depth_training.train, encoder, strategy, material, settings)
         if name != untrained:
             kept[name] = _NETWORK.format(strategy=strategy)
         keep = output / kept[name] if name in kept else None
@@ -102,7 +102,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
 def _material(subject, data):
     size = subject.preprocessing.image_size
     learnt = frames.prepared(data.read(data.train), size).cache()
-    return training.Material(learnt, frames.scale_of(learnt), _validation(data, size), size)
+    return depth_training.Material(learnt, frames.scale_of(learnt), _validation(data, size), size)
 
 
 def _validation(data, size):
@@ -133,7 +133,7 @@ def _kind(subject, encoder_name):
     """What trained an encoder, in the paper's words."""
     if encoder_name == UNTRAINED:
         return _RANDOM
-    if subject.source == sources.IMAGENET:
+    if subject.source == resolve.IMAGENET:
         return "classification"
     try:
         method = config.load_config(runs.encoder_file(subject.source)[0]).method
@@ -154,7 +154,7 @@ def _trials(name, train, seeds, rgb, keep):
         print(f"monodepth: {name}, trial {trial} of {len(seeds)}: {error}", flush=True)
         if keep and trial == 1:
             trained.model.save(keep)
-        predicted.append(training.predict(trained.model, rgb))
+        predicted.append(depth_training.predict(trained.model, rgb))
         courses.append((trained.epoch, trained.train, trained.validation))
     epochs, train_errors, validation_errors = (list(values) for values in zip(*courses, strict=True))
     return np.stack(predicted), {
@@ -190,5 +190,5 @@ def _write(output, test, predicted, configurations):
     measured = np.flatnonzero((test.depth > 0).any(axis=(1, 2)))
     shown = measured[np.unique(np.linspace(0, len(measured) - 1, _SHOWN).round().astype(int))]
     first_trials = {name: depths[0][shown] for name, depths in predicted.items()}
-    figures.predictions(test.rgb[shown], test.depth[shown], first_trials, output / _PICTURE)
-    figures.curves({name: found["histories"] for name, found in configurations.items()}, output / _CURVES)
+    pictures.predictions(test.rgb[shown], test.depth[shown], first_trials, output / _PICTURE)
+    pictures.curves({name: found["histories"] for name, found in configurations.items()}, output / _CURVES)

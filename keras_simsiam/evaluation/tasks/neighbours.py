@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import draws, knn, retrieval, scores
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import neighbour_pictures
+from keras_simsiam.probes import knn, label_subsets, scores
 
 SHOWN = 8  # neighbours of a query in the picture
 
@@ -40,12 +41,12 @@ def run(subject, data, output, queries, seed):
     labels = test[subject.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
         scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
-    places = np.sort(draws.order(labels, seed)[:queries])
+    places = np.sort(label_subsets.order(labels, seed)[:queries])
     places = places[np.argsort(labels[places], kind="stable")]
     nearest = {name: knn.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
     right = {name: train[name].labels[rows] == labels[:, None] for name, (_, rows) in nearest.items()}
-    query_pictures = retrieval.pictures(data.read(data.test), places)
-    bank_pictures = retrieval.pictures(
+    query_pictures = neighbour_pictures.pictures(data.read(data.test), places)
+    bank_pictures = neighbour_pictures.pictures(
         data.read(data.train), np.concatenate([rows[places].ravel() for _, rows in nearest.values()])
     )
     files = []
@@ -54,12 +55,12 @@ def run(subject, data, output, queries, seed):
         files.append("neighbours.png" if number == 1 else f"neighbours_{number}.png")
         cells = [
             [
-                (query_pictures[place], data.info.classes[labels[place]], retrieval.QUERY),
+                (query_pictures[place], data.info.classes[labels[place]], neighbour_pictures.QUERY),
                 *_cells(rows[place], cosines[place], right[name][place], bank_pictures, train[name].labels, data),
             ]
             for place in places
         ]
-        retrieval.draw(cells, _title(name, right[name]), output / files[-1])
+        neighbour_pictures.draw(cells, _title(name, right[name]), output / files[-1])
     return {
         "protocol": f"cosine of frozen pooled features, bank: the training split; queries of the picture by seed {seed}",
         "files": files,
@@ -74,7 +75,7 @@ def _cells(rows, cosines, right, pictures, labels, data):
         (
             pictures[row],
             f"{data.info.classes[labels[row]]} {cosine:.2f}",
-            retrieval.RIGHT if is_right else retrieval.WRONG,
+            neighbour_pictures.RIGHT if is_right else neighbour_pictures.WRONG,
         )
         for row, cosine, is_right in zip(rows, cosines, right, strict=True)
     ]

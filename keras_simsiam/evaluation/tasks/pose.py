@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_simsiam.errors import UserError
-from keras_simsiam.evaluation import bootstrap, panels, turntable
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import figures
+from keras_simsiam.probes import bootstrap, turntable
 
 CLOSE = 30  # degrees: an angle off by no more counts as found
 CHANCE = "chance: angles shuffled"
@@ -121,9 +122,9 @@ def _difference_cell(found):
 
 
 def _draw(errors, path):
-    figure, places = panels.make(len(errors))
+    figure, places = figures.panels(len(errors))
     for axes, (way, by_name) in zip(places, errors.items(), strict=True):
-        for (name, found), colour in zip(by_name.items(), (*panels.COLOURS[: len(by_name) - 1], "0.5"), strict=True):
+        for (name, found), colour in zip(by_name.items(), (*figures.COLOURS[: len(by_name) - 1], "0.5"), strict=True):
             known = np.sort(np.abs(found))
             axes.plot(known, 100 * np.arange(1, len(known) + 1) / len(known), color=colour, label=name)
         axes.axvline(CLOSE, color="0.7", linewidth=0.8, linestyle=":")

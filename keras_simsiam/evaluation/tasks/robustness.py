@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_simsiam.evaluation import panels, probes, robustness, scores
+from keras_simsiam.evaluation import corruptions, figures
 from keras_simsiam.evaluation.tasks import knn
+from keras_simsiam.probes import classifiers, scores
 
 # a panel each: what is on its axis, and the conditions by where they are on it; the clean frames are where nothing changed
 _SWEEPS = {
@@ -50,7 +51,7 @@ def run(subject, data, output, k, temperature):
     first = test["clean"][subject.names[0]]
     scores.require_labels(first.labels, f"split {data.test} of {data.info.path}")
     k = min(k, len(train[subject.names[0]].labels))
-    asked = {"knn": probes.nearest(k, temperature, len(data.info.classes)), "linear": probes.logistic()}
+    asked = {"knn": classifiers.nearest(k, temperature, len(data.info.classes)), "linear": classifiers.logistic()}
     predictions = {
         (probe, encoder): _predict(asked[probe], train[encoder], [test[name][encoder] for name in names])
         for probe in asked
@@ -78,9 +79,9 @@ def run(subject, data, output, k, temperature):
 
 def conditions(modality):
     """The names of `robustness.CONDITIONS` that an encoder of a modality can see, `clean` the first."""
-    of_depth = set(robustness.OF_DEPTH)
-    unseen = {"rgb": of_depth, "hha": set(robustness.CONDITIONS) - of_depth - {"clean"}, "rgbd": set()}[modality]
-    return [name for name in robustness.CONDITIONS if name not in unseen]
+    of_depth = set(corruptions.OF_DEPTH)
+    unseen = {"rgb": of_depth, "hha": set(corruptions.CONDITIONS) - of_depth - {"clean"}, "rgbd": set()}[modality]
+    return [name for name in corruptions.CONDITIONS if name not in unseen]
 
 
 def _predict(probe, train, tests):
@@ -110,11 +111,11 @@ def _table(found, names, titles):
 
 def _draw(found, names, titles, path):
     seen = {label: sweep for label, sweep in _SWEEPS.items() if set(sweep.values()) <= set(names)}
-    figure, places = panels.make(len(seen), width=3.6)
+    figure, places = figures.panels(len(seen), width=3.6)
     for axes, (label, sweep) in zip(places, seen.items(), strict=True):
         colourless = label.startswith("hue")
         for probe, by_encoder in found.items():
-            for (encoder, by_name), colour in zip(by_encoder.items(), panels.COLOURS, strict=False):
+            for (encoder, by_name), colour in zip(by_encoder.items(), figures.COLOURS, strict=False):
                 points = dict(sweep)
                 _line(axes, points, by_name, _STYLES[probe], colour, f"{titles[probe]}, {encoder}")
                 if colourless:

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.augment import Augmentation
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.store import Store
-from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED, Subject
-from keras_simsiam.pipeline import Preprocessing
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.evaluation.feature_store import Store
+from keras_simsiam.views.augmentation import Augmentation
+from keras_simsiam.views.preprocessing import Preprocessing
 
 CLASSES = ("apple", "leaf", "plum")
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from keras_simsiam import pipeline
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import finetuning
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.features import Features
-from keras_simsiam.evaluation.subject import TRAINED, UNTRAINED
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
 from keras_simsiam.evaluation.tasks import embedding_map, finetune, label_fraction, neighbours, pose, robustness
+from keras_simsiam.probes.features import Features
+from keras_simsiam.views.batches import clean_batches
 
 FEW = {"fractions": (0.25, 1.0), "number": 2, "seed": 0}
 SETTINGS = {
@@ -157,7 +157,7 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
     found = run(finetune, subject, data, fractions=(1.0,))
     assert found["labels"] == {"100 %": 36, "validation": 9} and "the 9 frames of split val;" in found["protocol"]
     (view, facts), (learnt, _) = (
-        next(iter(pipeline.clean_batches(data.read(split), subject.preprocessing, 99))) for split in ("val", "train")
+        next(iter(clean_batches(data.read(split), subject.preprocessing, 99))) for split in ("val", "train")
     )
     assert len(seen) == 2 * 2 * 2  # encoders, draws, rates
     for frames, rows, validation in seen:

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import hold_out
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import io
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import matlab
 
 

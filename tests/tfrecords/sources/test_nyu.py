@@ -11,8 +11,8 @@ import tensorflow as tf
 from PIL import Image
 from scipy import io
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import hha
-from keras_simsiam.errors import UserError
 from tfrecords import example
 from tfrecords.sources import nyu
 

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import gravity
-from keras_simsiam.errors import UserError
 from tfrecords.sources import nyu, nyu_gravity
 
 # The camera at a quarter of its resolution.

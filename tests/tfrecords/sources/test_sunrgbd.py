@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy import io
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import example
 from tfrecords.sources import sunrgbd
 

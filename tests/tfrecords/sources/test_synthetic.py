@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords import example, planes
 from tfrecords.sources import synthetic, synthetic_render, synthetic_sensor, synthetic_shapes
 

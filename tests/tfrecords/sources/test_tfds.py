@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import tfds
 
 CAMERA = {"camera": "30,31,15.5,11.5", "units_per_metre": 1.0}

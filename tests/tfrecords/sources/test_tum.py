@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import normals
-from keras_simsiam.errors import UserError
 from tfrecords import example
 from tfrecords.sources import tum
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_simsiam.errors import UserError
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import washington
 
 PACK = Path(__file__).parents[4] / "shared" / "data" / "uw-rgbd-mini.tar.xz"

@@ -1,0 +1,1 @@
+"""Depth from an encoder's feature maps."""

@@ -1,0 +1,101 @@
+"""What is said of the predictions of several trials: metrics, their spread, their uncertainty, and whether two differ."""
+
+import numpy as np
+
+from keras_simsiam.dense.monodepth import metrics
+from keras_simsiam.probes import bootstrap
+
+# Consecutive frames that are drawn together: they show much the same.
+BLOCK = 10
+
+
+def summarise(predicted, crops):
+    """The metrics of several trials.
+
+    Args:
+        predicted: float [T,N,S,S], metres: each trial's predictions.
+        crops: the `frames.Crops` that they are of.
+
+    Returns:
+        A dict that JSON can hold: `pooled` and `per_image`, each a dict from a metric (`metrics.METRICS`) to a list of T
+        floats; `interval`, from a metric to the 95 % interval (low, high) of its mean over images and trials, by a bootstrap
+        over blocks of BLOCK consecutive frames and over trials; None of fewer than `bootstrap.MIN_BLOCKS` blocks.
+
+    Raises:
+        UserError: no depth was measured.
+    """
+    pooled = [metrics.pooled(depth, crops.depth) for depth in predicted]
+    images = [metrics.per_image(depth, crops.depth) for depth in predicted]
+    each, blocks = _of_measured(predicted, crops)
+    return {
+        "pooled": {name: [trial[name] for trial in pooled] for name in metrics.METRICS},
+        "per_image": {name: [trial[name] for trial in images] for name in metrics.METRICS},
+        "interval": {name: _interval(values, blocks) for name, values in each.items()},
+    }
+
+
+def difference(predicted, others, crops, metric):
+    """How two configurations differ on the same frames, in the mean of a metric over images and trials.
+
+    Args:
+        predicted: float [T,N,S,S], metres.
+        others: float [U,N,S,S], metres.
+        crops: the `frames.Crops` that they are of.
+        metric: a name of METRICS.
+
+    Returns:
+        A dict that JSON can hold: `difference`, its 95 % `interval` (None of too few blocks) and the `verdict`, `differs` or
+        `tie` (keras_simsiam.probes.bootstrap).
+    """
+    first, blocks = _of_measured(predicted, crops)
+    second, _ = _of_measured(others, crops)
+    found = bootstrap.compare(first[metric], second[metric], blocks)
+    return {"difference": found.difference, "interval": _known(found), "verdict": found.verdict}
+
+
+def table(configurations, baselines):
+    """The rows that are printed: each configuration's metrics over all pixels, then over images.
+
+    Args:
+        configurations: a dict from a name to what `summarise` gives, with `against`: by the name of what it is compared with
+            what `difference` gives of rel.
+        baselines: a dict from a name to what `summarise` gives of predictions that took no encoder.
+
+    Returns:
+        Rows of strings, the header first.
+    """
+    others = list(dict.fromkeys(other for found in configurations.values() for other in found["against"]))
+    rows = [["test depth", "mean over", *metrics.METRICS, *(f"rel against {other}" for other in others)]]
+    for name, found in (configurations | baselines).items():
+        against = found.get("against", {})
+        compared = [_compared(against[other]) if other in against else "" for other in others]
+        rows.append(
+            [name, "pixels", *(_cell(found["pooled"][metric]) for metric in metrics.METRICS), *[""] * len(others)]
+        )
+        rows.append([name, "images", *(_cell(found["per_image"][metric]) for metric in metrics.METRICS), *compared])
+    return rows
+
+
+def _cell(values):
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
+
+
+def _compared(found):
+    interval = "" if found["interval"] is None else " [{:+.3f}, {:+.3f}]".format(*found["interval"])
+    return f"{found['difference']:+.3f}{interval} {found['verdict']}"
+
+
+def _of_measured(predicted, crops):
+    """Each metric [T,M] of the M images with measured depth, and the images' blocks [M]."""
+    trials = [metrics.of_each(depth, crops.depth) for depth in predicted]
+    measured = ~np.isnan(trials[0]["mse"])
+    each = {name: np.stack([trial[name][measured] for trial in trials]) for name in metrics.METRICS}
+    return each, bootstrap.neighbours(crops.frames[measured], BLOCK)
+
+
+def _interval(values, blocks):
+    return _known(bootstrap.compare(values, np.zeros((1, values.shape[1])), blocks))
+
+
+def _known(comparison):
+    return list(comparison.interval) if comparison.blocks >= bootstrap.MIN_BLOCKS else None

@@ -1,0 +1,1 @@
+"""What `--encoder` may name, and the encoders that are compared."""

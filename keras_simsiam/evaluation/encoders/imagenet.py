@@ -1,0 +1,70 @@
+"""keras.applications' ResNet-50, trained on ImageNet's labels, as an encoder, where its weights are on disk."""
+
+import hashlib
+import os
+import pathlib
+
+from tensorflow import keras
+
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.views.preprocessing import Preprocessing
+
+WEIGHTS = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"  # as keras.applications names and keeps them
+STAGES = {f"c{stage}": f"conv{stage}_block{blocks}_out" for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3))}
+
+MIN_IMAGE_SIZE = 32  # pixels; keras.applications refuses less
+
+# keras.applications.resnet's preprocessing, `caffe`: BGR, 0..255, less these means
+_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+def subject(image_size, seed):
+    """The supervised network and its untrained self.
+
+    Args:
+        image_size: S, the side of a view in pixels.
+        seed: of the untrained one.
+
+    Returns:
+        A `Subject` of RGB.
+
+    Raises:
+        UserError: the views are too small for the network; the weights are not on disk.
+    """
+    if image_size < MIN_IMAGE_SIZE:
+        raise UserError(f"--image_size={image_size}: --encoder=imagenet takes at least {MIN_IMAGE_SIZE} pixels")
+    path = pathlib.Path(os.path.expanduser("~"), ".keras", "models", WEIGHTS)
+    if not path.exists():
+        raise UserError(
+            f"--encoder=imagenet: {path} is not there; on a machine with a network "
+            "keras.applications.ResNet50(include_top=False) fetches it"
+        )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = f"keras.applications.ResNet50, {image_size} pixels"
+
+    def load():
+        keras.utils.set_random_seed(seed)
+        return {TRAINED: encoder(image_size, str(path)), UNTRAINED: encoder(image_size)}
+
+    keys = {TRAINED: f"{facts}, {sha256}", UNTRAINED: f"{facts}, seed {seed}"}
+    return Subject("imagenet", Preprocessing("rgb", image_size), keys, load, sha256)
+
+
+def encoder(image_size, weights=None):
+    """ResNet-50 as an encoder.
+
+    Args:
+        image_size: S.
+        weights: path of a weights file; None: newly initialised.
+
+    Returns:
+        A functional model from {"rgb": float32 [B,S,S,3] in 0..1} to a dict of `embedding` [B,2048], `map` and `c2`…`c5`.
+    """
+    rgb = keras.Input((image_size, image_size, 3), name="rgb")
+    bgr = keras.layers.Rescaling(255.0, [-mean for mean in _MEAN_BGR])(rgb[..., ::-1])
+    network = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(image_size, image_size, 3))
+    stages = {name: network.get_layer(layer).output for name, layer in STAGES.items()}
+    maps = keras.Model(network.input, stages, name="resnet50")(bgr)
+    embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(maps["c5"])
+    return keras.Model({"rgb": rgb}, maps | {"map": maps["c5"], "embedding": embedding}, name="imagenet_encoder")

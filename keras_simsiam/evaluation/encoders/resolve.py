@@ -1,0 +1,119 @@
+"""Where an encoder can come from: what --encoder may name."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+
+import tensorflow as tf
+from tensorflow import keras
+
+import keras_simsiam
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.encoders import imagenet, saved_model
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.training import config, run
+from keras_simsiam.views.preprocessing import Preprocessing
+
+RANDOM, IMAGENET = "random", "imagenet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """What a network without a run directory is to be: fields of `config.RunConfig`."""
+
+    modality: str = "rgb"
+    backbone: str = "resnet18"
+    image_size: int = 224
+    seed: int = 0
+
+
+def subject(source, network=Network()):
+    """What --encoder names, with its untrained self where it has one.
+
+    Args:
+        source: a run directory; a .keras file, in one or of RGB alone; a folder that `export.encoder` wrote; `random`, an
+            untrained network; or `imagenet`, keras.applications' supervised ResNet-50, where its weights are on disk.
+        network: a `Network`, what `random` is; of it `imagenet` takes image_size and seed.
+
+    Returns:
+        A `Subject`.
+
+    Raises:
+        UserError: it is none of these; training has not reached the last epoch; a file is not there or says too little.
+    """
+    if source == RANDOM:
+        return _random(network)
+    if source == IMAGENET:
+        return imagenet.subject(network.image_size, network.seed)
+    if saved_model.is_saved_model(source):
+        return saved_model.subject(source)
+    if source.endswith(".keras") and not os.path.exists(os.path.join(os.path.dirname(source), "flags.txt")):
+        return _file(source)
+    return _run(source)
+
+
+def _run(source):
+    sha256 = _sha256(run.require_encoder(source))
+    made = config.load_config(run.encoder_file(source)[0])
+    return Subject(
+        source,
+        made.preprocessing,
+        {TRAINED: sha256, UNTRAINED: _untrained_key(made)},
+        lambda: {TRAINED: run.load_encoder(source), UNTRAINED: run.untrained_encoder(made)},
+        sha256,
+        made.seed,
+        made.augmentation,
+    )
+
+
+def _random(network):
+    made = config.RunConfig(data_dir="", workdir="", **dataclasses.asdict(network))
+    return Subject(
+        RANDOM,
+        made.preprocessing,
+        {UNTRAINED: _untrained_key(made)},
+        lambda: {UNTRAINED: run.untrained_encoder(made)},
+        seed=network.seed,
+    )
+
+
+def _file(path):
+    """A Keras file without a run directory: of colour alone, as it cannot tell how HHA was encoded."""
+    if not os.path.exists(path):
+        raise UserError(f"{path}: not there")
+    sha256, encoder = _sha256(path), run.load_encoder(path)
+    inputs, outputs = (tensors if isinstance(tensors, dict) else {} for tensors in (encoder.input, encoder.output))
+    if "hha" in inputs:
+        raise UserError(
+            f"{path}: takes HHA, and no flags.txt beside it says how that was encoded: copy that of its run there"
+        )
+    if set(inputs) != {"rgb"} or not inputs["rgb"].shape[1] or "embedding" not in outputs:
+        raise UserError(f"{path}: no encoder, which takes a dict with rgb [B,S,S,3] and gives one with embedding [B,D]")
+    return Subject(
+        path,
+        Preprocessing("rgb", inputs["rgb"].shape[1]),
+        {TRAINED: sha256, UNTRAINED: f"{sha256}, newly initialised by {tf.__version__}"},
+        lambda: {TRAINED: encoder, UNTRAINED: _newly_initialised(encoder)},
+        sha256,
+    )
+
+
+def _newly_initialised(encoder, seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.models.clone_model(encoder)
+
+
+def _untrained_key(made):
+    """Changes with all that decides the weights a run starts from."""
+    code = hashlib.sha256()
+    package = pathlib.Path(keras_simsiam.__file__).parent
+    for file in [package / "training" / "run.py", *sorted(package.glob("models/*.py"))]:
+        code.update(file.read_bytes())
+    facts = {name: value for name, value in dataclasses.asdict(made).items() if name not in config.MOVABLE}
+    return json.dumps([facts, code.hexdigest(), tf.__version__])
+
+
+def _sha256(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

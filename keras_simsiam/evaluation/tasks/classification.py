@@ -1,0 +1,44 @@
+"""What the tasks that classify frozen features share: each encoder's predictions, their scores and pictures."""
+
+import numpy as np
+
+from keras_simsiam.evaluation import figures
+from keras_simsiam.probes import classifiers, scores
+
+
+def run(task, probe, subject, data, output):
+    """Asks a probe of each encoder, and writes what it predicts of the test split.
+
+    Args:
+        task: the task's name, of which the files' names are made.
+        probe: a `classifiers.Probe`.
+        subject: a `Subject`.
+        data: a `Data`.
+        output: Path of the folder for confusion_<task>.png, of the first encoder, and predictions_<task>.npz: `frames` and
+            `labels` of the test split, and the predicted labels by the encoder's name.
+
+    Returns:
+        A task's results (keras_simsiam.evaluation.tasks): `title`, `protocol`, `accuracy` by encoder and of chance,
+        `samples_per_class` of the test split, `files`.
+
+    Raises:
+        UserError: a sample of one of the splits has no label.
+    """
+    train, test = data.features(subject, data.train), data.features(subject, data.test)
+    asked, classes = subject.names[0], data.info.classes
+    first = test[asked]
+    scores.require_labels(first.labels, f"split {data.test} of {data.info.path}")
+    predictions = {name: classifiers.predict({task: probe}, train[name], test[name])[task] for name in subject.names}
+    accuracy = {name: scores.summarise(first.labels, found, len(classes)) for name, found in predictions.items()}
+    figure, kept = f"confusion_{task}.png", f"predictions_{task}.npz"
+    title = f"{probe.title}: top-1 {100 * accuracy[asked]['top1']:.1f} %"
+    figures.confusion_matrix(first.labels, predictions[asked], classes, title, output / figure)
+    np.savez_compressed(output / kept, frames=first.frames, labels=first.labels, **predictions)
+    without = classifiers.chance(train[asked].labels, first.labels, len(classes))
+    return {
+        "title": probe.title,
+        "protocol": probe.protocol,
+        "accuracy": accuracy | {f"chance: {name}": summary for name, summary in without.items()},
+        "samples_per_class": np.bincount(first.labels, minlength=len(classes)).tolist(),
+        "files": [figure, kept],
+    }

@@ -1,0 +1,1 @@
+"""What frozen features are worth: functions of arrays, which read and write no files."""

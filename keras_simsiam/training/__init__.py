@@ -1,0 +1,1 @@
+"""A training run: its configuration, checkpoints, devices, and what watches it."""

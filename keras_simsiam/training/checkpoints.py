@@ -1,0 +1,164 @@
+"""Checkpoints of a run: all that the same command needs to go on as if it had never stopped, even in mid-epoch.
+
+checkpoints/ckpt-<n>.data-00000-of-00001, ckpt-<n>.index    the state after n steps of the optimizer
+            partial/                                        one that is being written
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from keras_simsiam.core.disk import reason
+from keras_simsiam.core.errors import UserError
+
+CHECKPOINTS_KEPT = 2
+
+
+class Position(tf.train.experimental.PythonState):
+    """Where a run is, beside what its method holds.
+
+    Attributes:
+        epoch: number of finished epochs.
+        step: number of finished steps of the epoch begun after those, 0 where none is.
+        best_knn: the kNN accuracy for which the best encoder was kept, 0 before the first.
+        first_loss: the loss of the run's first step, of the untrained network; None before it.
+        untrained: dict of what the kNN monitor measured before the first step, None before that.
+    """
+
+    _NAMES = ("epoch", "step", "best_knn", "first_loss", "untrained")
+
+    def __init__(self):
+        self.epoch, self.step, self.best_knn, self.first_loss, self.untrained = 0, 0, 0.0, None, None
+
+    def serialize(self):
+        """The attributes as JSON, for tf.train.Checkpoint."""
+        return json.dumps([getattr(self, name) for name in self._NAMES])
+
+    def deserialize(self, string_value):
+        """Takes what `serialize` gave; what an earlier version did not write stays as it is."""
+        for name, value in zip(self._NAMES, json.loads(string_value), strict=False):
+            setattr(self, name, value)
+
+
+class Store:
+    """The checkpoints of a run directory, of which the newest few are kept.
+
+    They are found by listing the folder: there is no pointer file that could be wrong. Each is written in a folder of its own,
+    and its index, by which it is found, is moved last: what a kill leaves behind is never taken for a checkpoint.
+
+    Attributes:
+        method: the run's method.
+        position: the run's `Position`.
+        folder: path of the checkpoints.
+        last_good: path of the newest that was read or written, without its suffix; None where there is none.
+    """
+
+    def __init__(self, method, steps_per_epoch, workdir):
+        """
+        Args:
+            method: a compiled `methods.base.Method`.
+            steps_per_epoch: optimizer steps of one epoch.
+            workdir: the run's folder.
+        """
+        method.optimizer.build(method.trained_variables)  # or its velocities would be made, empty, after the restore
+        self.method = method
+        self.position = Position()
+        self.folder = self._written = os.path.join(workdir, "checkpoints")
+        self.last_good = None
+        self._steps_per_epoch = steps_per_epoch
+        self._state = tf.train.Checkpoint(method=method, position=self.position)
+
+    def restore(self):
+        """Puts the newest readable checkpoint, if there is any, into the method and the position; warns of unreadable ones.
+
+        Returns:
+            The position.
+
+        Raises:
+            UserError: there are checkpoints and none can be read.
+        """
+        unreadable = []
+        for number in reversed(_numbers(self.folder)):
+            path = self._path(number)
+            try:
+                self._state.read(path).assert_existing_objects_matched()
+            except Exception as error:  # of many kinds, by what of a file is damaged
+                unreadable.append(f"{path} ({reason(error)})")
+                continue
+            self.last_good = path
+            if unreadable:
+                tqdm.write(f"WARNING: unreadable: {', '.join(unreadable)}; going on from {path}", file=sys.stderr)
+            return self.position
+        if unreadable:
+            raise UserError(
+                f"{self.folder}: no checkpoint is readable, {', '.join(unreadable)}: "
+                "put a copy there, or delete that folder, and the same command begins anew"
+            )
+        return self.position
+
+    def save_in(self, workdir):
+        """From now on writes to another folder: all workers must write what is saved, and the chief's alone counts."""
+        self._written = os.path.join(workdir, "checkpoints")
+
+    def save(self):
+        """Writes the state, all at once, and deletes what it replaces: older checkpoints, and later ones that were unreadable.
+
+        Raises:
+            UserError: it cannot be written; those that were there are as they were.
+        """
+        number = self.position.epoch * self._steps_per_epoch + self.position.step
+        partial = os.path.join(self._written, "partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            os.makedirs(partial)
+            self._state.write(os.path.join(partial, os.path.basename(self._path(number))))
+            _publish(partial, self._written)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise UserError(
+                f"{self._written}: cannot be written to ({reason(error)}): make room, and the same command goes on from "
+                f"the last good checkpoint, {self.last_good or 'which would have been the first'}"
+            ) from error
+        self.last_good = self._path(number)
+        _delete_all_but(
+            self._written, [other for other in _numbers(self._written) if other <= number][-CHECKPOINTS_KEPT:]
+        )
+
+    def _path(self, number):
+        return os.path.join(self.folder, f"ckpt-{number}")
+
+
+def _numbers(folder):
+    """The numbers of all checkpoints of a folder, ascending."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"ckpt-(\d+)\.index", name)))
+
+
+def _delete_all_but(folder, kept):
+    for name in sorted(os.listdir(folder), reverse=True):  # an index before its data
+        match = re.fullmatch(r"ckpt-(\d+)\..*", name)
+        if match and int(match[1]) not in kept:
+            os.remove(os.path.join(folder, name))
+
+
+def _publish(partial, folder):
+    """Moves a checkpoint's files, once they are on disk, to where they are found: by name, so data before index."""
+    for name in sorted(os.listdir(partial)):
+        path = os.path.join(partial, name)
+        _flush(path)
+        os.replace(path, os.path.join(folder, name))
+    os.rmdir(partial)
+    _flush(folder)
+
+
+def _flush(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,200 @@
+"""Where a run computes and how precisely: the devices, the workers of several machines, and Keras's policy."""
+
+import contextlib
+import functools
+import json
+import os
+import tempfile
+
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.core.errors import UserError
+
+DISTRIBUTIONS = ("one", "mirrored", "multiworker")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+_EXAMPLE = '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"type": "worker", "index": 0}}'
+
+
+def strategy(distribution):
+    """The tf.distribute strategy of a run.
+
+    Args:
+        distribution: `one` device; all devices of this machine (`mirrored`), GPUs, or where there are none, logical CPUs;
+            or those of all machines that the environment variable TF_CONFIG names (`multiworker`). The last must be asked
+            for before anything else of TensorFlow runs, and waits for the other workers.
+
+    Returns:
+        A tf.distribute.Strategy; but for `one` always the same in a process.
+
+    Raises:
+        UserError: TF_CONFIG does not say which workers there are, or names several without `multiworker`.
+    """
+    worker(distribution)  # refuses a TF_CONFIG that does not fit
+    return tf.distribute.get_strategy() if distribution == "one" else _strategy(distribution)
+
+
+# a second one in a process would give its collective operations the numbers of the first's
+@functools.cache
+def _strategy(distribution):
+    if distribution == "multiworker":
+        tf.get_logger().setLevel("ERROR")  # else two lines for each operation that the workers share
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def worker(distribution):
+    """Which worker this process is, of how many.
+
+    Args:
+        distribution: as for `strategy`.
+
+    Returns:
+        A tf.distribute.InputContext; worker 0 of 1 but for `multiworker`.
+
+    Raises:
+        UserError: as for `strategy`.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    tasks, own = _tasks(text)
+    if distribution != "multiworker":
+        if len(tasks) > 1:
+            raise UserError(
+                f"TF_CONFIG names {len(tasks)} workers, and each would train alone by --distribution={distribution}: "
+                "use --distribution=multiworker, or unset TF_CONFIG"
+            )
+        return tf.distribute.InputContext()
+    if own not in tasks:
+        given = " ".join(text.split()) or "(not set)"
+        raise UserError(
+            f"--distribution=multiworker: TF_CONFIG={given} does not say who the workers are and which of "
+            f"them this is; set it, say, to {_EXAMPLE}"
+        )
+    return tf.distribute.InputContext(len(tasks), tasks.index(own))
+
+
+def _tasks(text):
+    """The tasks that a TF_CONFIG names as (type, index), the chief first, and that of this process; () and None without."""
+    try:
+        config = json.loads(text)
+        tasks = [(kind, index) for kind in ("chief", "worker") for index in range(len(config["cluster"].get(kind, ())))]
+        return tasks, (config["task"]["type"], config["task"]["index"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return (), None
+
+
+def is_chief(distribution):
+    """Whether this process is the worker whose files count."""
+    return worker(distribution).input_pipeline_id == 0
+
+
+@contextlib.contextmanager
+def own_folder(distribution, workdir):
+    """A context with the folder that this process writes to: `workdir` for the chief, for others one that then vanishes.
+
+    Saving takes operations of all workers together, so those whose files do not count save too.
+
+    Reference: TensorFlow's guide, Multi-worker training with Keras, "Model saving and loading".
+    """
+    if is_chief(distribution):
+        yield workdir
+        return
+    with tempfile.TemporaryDirectory(prefix="keras_simsiam_worker_") as folder:
+        yield folder
+
+
+def chief_first(distribution, act):
+    """Calls a function on the chief, then on the other workers; a UserError of one ends all.
+
+    Args:
+        distribution: as for `strategy`.
+        act: function without arguments.
+
+    Raises:
+        UserError: this worker's own, or that another had one.
+    """
+    error = None
+    for turn in (True, False):
+        if is_chief(distribution) == turn:
+            try:
+                act()
+            except UserError as mine:
+                error = mine
+        if any_worker(distribution, error is not None):
+            raise error or UserError("another worker has refused to start: its own line says why")
+
+
+def wait_for_all(distribution):
+    """Returns when all workers have come here: one that left while others still compute would end them."""
+    any_worker(distribution, False)
+
+
+def any_worker(distribution, mine):
+    """Whether `mine` is true on any worker; all of them must ask together, and get the same answer."""
+    if worker(distribution).num_input_pipelines == 1:
+        return mine
+    workers = strategy(distribution)
+
+    @tf.function
+    def total():
+        return workers.reduce("SUM", workers.run(lambda: tf.constant(float(mine))), axis=None)
+
+    return bool(total() > 0)
+
+
+def check_batch(distribution, batch_size):
+    """Refuses a global batch that the replicas of a run cannot share equally.
+
+    Raises:
+        UserError: their number does not divide it.
+    """
+    replicas = strategy(distribution).num_replicas_in_sync
+    if batch_size % replicas:
+        near = [count for count in (batch_size // replicas * replicas, -(-batch_size // replicas) * replicas) if count]
+        raise UserError(
+            f"--batch_size={batch_size}: {replicas} devices of --distribution={distribution} cannot share it equally; "
+            f"give {' or '.join(map(str, near))}"
+        )
+
+
+def distribute(distribution, batches):
+    """What `fit` takes for batches of this worker's share of the global batch.
+
+    Args:
+        distribution: as for `strategy`.
+        batches: tf.data.Dataset of batches, each of the global batch over the number of workers.
+
+    Returns:
+        The dataset, which `fit` itself divides over the devices of one machine; for `multiworker`, a distributed one.
+    """
+    if distribution != "multiworker":
+        return batches
+    workers = strategy(distribution)
+    devices = workers.num_replicas_in_sync // worker(distribution).num_input_pipelines
+    if devices > 1:
+        batch = tf.nest.flatten(batches.element_spec)[0].shape[0]
+        batches = batches.rebatch(batch // devices, drop_remainder=True)
+    return workers.distribute_datasets_from_function(lambda _: batches)
+
+
+def check_precision(policy):
+    """Refuses `mixed_float16` where there is no GPU: a CPU emulates it, slowly.
+
+    Raises:
+        UserError: there is none.
+    """
+    if policy == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        raise UserError("--precision=mixed_float16: there is no GPU here; use mixed_bfloat16 or float32")
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """A context in which Keras's global policy is `policy`, such as `mixed_bfloat16`."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)

@@ -1,0 +1,68 @@
+"""The file and the event log that keep what the other monitors say."""
+
+import json
+import os
+
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.core import disk
+
+FIRST = "first_"  # what the names of the untrained network's numbers, in the first epoch's logs, begin with
+
+
+class Log(keras.callbacks.Callback):
+    """Writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
+
+    TensorBoard's curves begin with the untrained network's numbers, at step 0, where another monitor knows them.
+    `predictor_learning_rate` stands beside `learning_rate` where the predictor has a rate of its own.
+    """
+
+    def __init__(self, jsonl, writer):
+        """
+        Args:
+            jsonl: path of the file that gets a line an epoch.
+            writer: a `tf.summary` writer.
+        """
+        super().__init__()
+        self.jsonl = jsonl
+        self.writer = writer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # a schedule's rate is only known to the optimizer after its next step
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        # and not by the optimizer's count: an epoch may be resumed in its middle
+        first_step = epoch * self.params["steps"]
+        schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
+        predictor = getattr(self.model, "predictor", None)
+        if predictor is not None:
+            own = optimizer.rate_of(predictor.trainable_variables[0])
+            if own is not schedules["learning_rate"]:
+                schedules["predictor_learning_rate"] = own
+        self.rates = {name: float(rate(first_step) if callable(rate) else rate) for name, rate in schedules.items()}
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update(self.rates)
+        with disk.writing("TensorBoard's events"), self.writer.as_default():
+            # those of step 0 first: TensorBoard's curves are in the order of writing
+            for name, value in sorted(logs.items(), key=lambda item: not item[0].startswith(FIRST)):
+                tf.summary.scalar(name.removeprefix(FIRST), value, 0 if name.startswith(FIRST) else epoch + 1)
+            self.writer.flush()
+        numbers = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        with disk.writing(self.jsonl), open(self.jsonl, "a") as file:
+            file.write(json.dumps(numbers) + "\n")
+
+
+def read(jsonl):
+    """The numbers of a run's finished epochs, as `Log` wrote them.
+
+    Args:
+        jsonl: path of its metrics.jsonl.
+
+    Returns:
+        A list of dicts from names to floats, `epoch` (from 1) among them; empty where there is no such file.
+    """
+    if not os.path.exists(jsonl):
+        return []
+    with open(jsonl) as file:
+        return [json.loads(line) for line in file if line.endswith("\n")]

@@ -1,0 +1,80 @@
+"""View pairs as the encoder sees them."""
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.core import disk
+
+SAMPLES = 8
+_NAMES = {"rgb": "RGB", "hha": "HHA"}
+_TITLE_WIDTH, _TITLE_HEIGHT = 88, 18  # pixels that a column's title needs
+
+
+class Views(keras.callbacks.Callback):
+    """Every few epochs a grid of view pairs, drawn as training draws those of that epoch, to TensorBoard and to a file."""
+
+    def __init__(self, draw, every, path, writer):
+        """
+        Args:
+            draw: function from an epoch, from 0, to a tuple of two views (`view_grid`).
+            every: epochs between two grids; the first is of the epoch that the run begins or goes on with.
+            path: of the PNG file that holds the newest.
+            writer: a `tf.summary` writer.
+        """
+        super().__init__()
+        self.draw = draw
+        self.every = every
+        self.path = path
+        self.writer = writer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch % self.every:
+            return
+        grid = view_grid(self.draw(epoch))
+        with disk.writing(self.path):
+            write_png(self.path, grid)
+        with disk.writing("TensorBoard's events"), self.writer.as_default(step=epoch + 1):
+            tf.summary.image("views", grid[None])
+            self.writer.flush()
+
+
+def write_png(path, image):
+    """Writes a picture, or raises OSError, where OpenCV's own function says nothing of a full disk.
+
+    Args:
+        path: of the file.
+        image: uint8 [H,W,3], RGB.
+    """
+    with open(path, "wb") as file:
+        file.write(cv2.imencode(".png", image[..., ::-1])[1])
+
+
+def view_grid(views, samples=SAMPLES):
+    """A picture of view pairs under their titles: a row a sample; its first view's images, then its second's.
+
+    Args:
+        views: a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1, of which three channels are shown.
+        samples: number of rows.
+
+    Returns:
+        uint8 [title + rows·S·n, columns·S·n, 3], with two columns for RGB or HHA alone and four for both; small images are
+        shown n times as large, pixel by pixel, so that a title fits over each.
+    """
+    columns = {
+        f"view {number}: {title}": view[name][:samples, ..., :3].numpy()
+        for number, view in enumerate(views, 1)
+        for name, title in _NAMES.items()
+        if name in view
+    }
+    return np.concatenate([_column(title, images) for title, images in columns.items()], axis=1)
+
+
+def _column(title, images):
+    times = -(-_TITLE_WIDTH // images.shape[2])
+    pixels = np.round(np.concatenate(images) * 255).astype(np.uint8)
+    pixels = pixels.repeat(times, axis=0).repeat(times, axis=1)
+    head = np.full((_TITLE_HEIGHT, pixels.shape[1], 3), 255, np.uint8)
+    cv2.putText(head, title, (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([head, pixels])

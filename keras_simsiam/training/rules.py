@@ -1,0 +1,214 @@
+"""What the flags of a run cannot be, alone or together: refused in one line before anything is built."""
+
+import dataclasses
+import math
+
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.depth import holes
+from keras_simsiam.methods.build import METHODS
+from keras_simsiam.models.encoder import FUSIONS
+from keras_simsiam.optimization import optimizers, schedules
+from keras_simsiam.training import devices
+from keras_simsiam.views import blur
+
+POSITIVES = ("augment", "neighbour", "cross_modal", "intra_modal")
+
+_CHOICES = {
+    "holes": holes.CHOICES,
+    "fusion": FUSIONS,
+    "positives": POSITIVES,
+    "method": METHODS,
+    "optimizer": optimizers.OPTIMIZERS,
+    "decay": optimizers.DECAYS,
+    "cosine_per": schedules.STEPS,
+    "precision": devices.PRECISIONS,
+    "distribution": devices.DISTRIBUTIONS,
+}
+_COUNTS = (
+    "queue_size",
+    "alternation",
+    "image_size",
+    "width",
+    "projector_layers",
+    "batch_size",
+    "epochs",
+    "knn_every",
+    "knn_k",
+    "shuffle_mb",
+)
+# The methods that a flag has a meaning for.
+OF_SOME_METHODS = {
+    "symmetric": ("simsiam",),
+    "stop_gradient": ("simsiam",),
+    "alternation": ("simsiam",),
+    "projector_layers": ("simsiam", "simsiam_average"),
+    "head_batch_norm": ("simsiam", "simsiam_average"),
+    "head_dropout": ("simsiam", "simsiam_average"),
+    "predictor_lr": ("simsiam",),
+    "queue_size": ("mocov2",),
+}
+# With several workers nothing else was ever tried of these.
+_TRIED_WITH_WORKERS = {
+    "positives": "augment",
+    "head_dropout": 0.0,
+    "alternation": 1,
+    "cache": "none",
+    "on_corrupt": "fail",
+}
+
+
+def check(config):
+    """Refuses values that cannot be, and flags that would silently do nothing beside the others.
+
+    Of the flags of HHA those that a recipe may hold are let pass with --modality=rgb, the control of that recipe.
+
+    Args:
+        config: a `RunConfig`.
+
+    Raises:
+        UserError: one line that names the flag and the remedy.
+    """
+    _check_values(config)
+    _check_fusion(config)
+    _check_depth_augmentation(config)
+    _check_positives(config)
+    _check_method(config)
+    _check_optimization(config)
+    _check_devices(config)
+    _check_blur(config)
+
+
+def _check_values(config):
+    for name, choices in _CHOICES.items():
+        if getattr(config, name) not in choices:
+            raise UserError(f"--{name}={getattr(config, name)}: choose one of {', '.join(choices)}")
+    for name in _COUNTS:
+        if getattr(config, name) < 1:
+            raise UserError(f"--{name}={getattr(config, name)}: must be at least 1")
+    if config.checkpoint_steps < 0:
+        raise UserError(f"--checkpoint_steps={config.checkpoint_steps}: must be at least 0")
+    for name in ("hha_dropout", "head_dropout"):
+        if not 0 <= getattr(config, name) < 1:
+            raise UserError(f"--{name}={getattr(config, name)}: must be at least 0 and below 1")
+    for name in ("base_lr", "weight_decay", "warmup_epochs", "cache_gb"):
+        if not 0 <= getattr(config, name) < math.inf:
+            raise UserError(f"--{name}={getattr(config, name)}: must be at least 0 and finite")
+    if not 0 <= config.seed < 1 << 32:
+        raise UserError(f"--seed={config.seed}: must be at least 0 and below 2**32")
+    if not 0 < config.min_crop <= 1:
+        raise UserError(f"--min_crop={config.min_crop}: must be above 0 and at most 1")
+    if config.modality == "hha" and config.hha_dropout:
+        raise UserError("--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd")
+    if config.predictor_lr not in ("cosine", "fixed") and not _is_factor(config.predictor_lr):
+        raise UserError(f"--predictor_lr={config.predictor_lr}: give cosine, fixed, or a factor such as 10")
+
+
+def _is_factor(text):
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False
+
+
+def _check_fusion(config):
+    """Refuses a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
+    if config.fusion != "two_tower" and config.modality != "rgbd":
+        raise UserError(f"--fusion={config.fusion} has no meaning for --modality={config.modality}: leave it out")
+    if not config.depth_gate:
+        return
+    if config.modality != "rgbd":
+        raise UserError(f"--depth_gate has no meaning for --modality={config.modality}: leave it out")
+    if config.fusion == "early":
+        raise UserError("--depth_gate weighs features of depth, --fusion=early has none: use another --fusion")
+    if config.holes != "mask":
+        raise UserError(f"--depth_gate needs to know what was measured: use --holes=mask, not {config.holes}")
+
+
+def _check_depth_augmentation(config):
+    """Refuses what no depth can have, and what would not reach the views."""
+    if not 0 <= config.depth_faults <= 1:
+        raise UserError(f"--depth_faults={config.depth_faults}: must be a probability, from 0 to 1")
+    if not 0 <= config.gravity_jitter <= 90:
+        raise UserError(f"--gravity_jitter={config.gravity_jitter}: must be at least 0 and at most 90 degrees")
+    for name in ("depth_faults", "gravity_jitter"):
+        if getattr(config, name) and config.modality == "rgb":
+            raise UserError(f"--{name} has no meaning for --modality=rgb, which sees no depth: leave it out")
+        if getattr(config, name) and config.cache != "none":
+            raise UserError(f"--cache={config.cache} keeps one HHA for all views: use --cache=none with --{name}")
+
+
+def _check_positives(config):
+    """Refuses neighbours that a cache does not keep, and pairs of modalities where one is missing."""
+    if config.positives == "neighbour" and config.cache != "none":
+        raise UserError(f"--cache={config.cache} keeps no recordings: use --cache=none with --positives=neighbour")
+    if config.positives not in ("cross_modal", "intra_modal"):
+        return
+    given = f"--positives={config.positives}"
+    for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
+        if getattr(config, name) != needed:
+            raise UserError(f"{given}: needs --{name}={needed}, not {getattr(config, name)}")
+    if config.fusion == "early":
+        raise UserError(f"{given} needs features of colour and of depth: use it without --fusion=early")
+    if config.hha_dropout:
+        raise UserError(f"--hha_dropout would leave no depth of a view to {given}: leave it out")
+
+
+def _check_method(config):
+    """Refuses what would silently do nothing, or cannot be."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, methods in OF_SOME_METHODS.items():
+        if config.method not in methods and getattr(config, name) != defaults[name]:
+            raise UserError(f"--{name} has no meaning for --method={config.method}: leave it out")
+    if config.alternation > 1 and not config.stop_gradient:
+        raise UserError(
+            f"--alternation={config.alternation}: what a block of steps predicts is fixed; leave out --stop_gradient=false"
+        )
+    if config.method == "simsiam_average" and config.on_corrupt == "skip":
+        raise UserError(
+            "--on_corrupt=skip changes the places by which --method=simsiam_average knows frames: use --on_corrupt=fail"
+        )
+    if config.method == "mocov2" and config.queue_size < config.batch_size:
+        raise UserError(f"--queue_size={config.queue_size}: must hold a batch, {config.batch_size} keys")
+    if config.method == "supervised" and config.cache != "none":
+        raise UserError(f"--cache={config.cache} keeps no labels: use --cache=none with --method=supervised")
+
+
+def _check_optimization(config):
+    """Refuses what the flags of the optimizer would promise and not do."""
+    if config.optimizer == "lars" and config.decay != "weights":
+        raise UserError("--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it")
+    if config.optimizer == "sgd" and config.decay == "weights" and not config.weight_decay:
+        raise UserError("--decay=weights has no meaning with --weight_decay=0: nothing decays; leave it out")
+    if config.warmup_epochs >= config.epochs:
+        raise UserError(
+            f"--warmup_epochs={config.warmup_epochs:g}: must be below --epochs={config.epochs}, or the rate never falls"
+        )
+
+
+def _check_devices(config):
+    """Refuses what does not go with several devices; whether the machine has what they need, a run finds out."""
+    if config.jit_compile and config.distribution != "one":
+        raise UserError(f"--jit_compile is for one device: leave it out with --distribution={config.distribution}")
+    if config.distribution != "multiworker":
+        return
+    untried = ["method"] if config.method == "simsiam_average" else []
+    untried += [name for name, tried in _TRIED_WITH_WORKERS.items() if getattr(config, name) != tried]
+    if untried:
+        name = untried[0]
+        raise UserError(
+            f"--{name}={getattr(config, name)} was never tried with --distribution=multiworker: leave it out"
+        )
+
+
+def _check_blur(config):
+    if not 0 <= config.blur <= 1:
+        raise UserError(f"--blur={config.blur}: must be a probability, 0 to 1")
+    if config.blur and config.modality == "hha":
+        raise UserError(
+            f"--blur={config.blur} has no meaning with --modality=hha: only colour is blurred; leave it out"
+        )
+    if config.blur and not blur.radius(config.image_size):
+        raise UserError(
+            f"--blur={config.blur}: the kernel, a tenth of --image_size={config.image_size}, would be one pixel; "
+            "leave it out"
+        )

@@ -1,0 +1,356 @@
+"""A training run and the folder it lives in: configuration, checkpoints, resume, logs, the trained encoder.
+
+workdir/flags.txt        the flags that made it, usable as --flagfile
+        metrics.jsonl    a line an epoch
+        tensorboard/     the same for TensorBoard, with view grids, the flags and the embeddings of the last epoch
+        checkpoints/     the last states of the run: the same command goes on from there
+        figures/         view pairs as the encoder sees them
+        encoder.keras    the trained encoder, float32 whatever the run's precision
+        encoder_best.keras    that of the epoch of highest kNN accuracy, where the data set has a validation split
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import typing
+
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.core import disk
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.methods import build
+from keras_simsiam.models.encoder import build_encoder
+from keras_simsiam.optimization import schedules
+from keras_simsiam.optimization.optimizers import LARS, TorchSGD
+from keras_simsiam.training import checkpoints, devices, monitors, saving, signals
+from keras_simsiam.training.config import load_config, open_workdir
+from keras_simsiam.training.devices import precision
+from keras_simsiam.views import next_frame
+from keras_simsiam.views.batches import records_held, view_batches
+
+_BEST = "encoder_best.keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a run needs of a data set.
+
+    Attributes:
+        records: tf.data.Dataset of undecoded training records, in the same order at every pass.
+        decode: graph function from a record to a Sample.
+        count: number of training records, of all workers.
+        bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
+        queries: the same, unseen in training, or None.
+        choose_best: whether the queries may choose an encoder: true of a validation split, never of a test split.
+        num_classes: number of labels of the training records.
+        record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
+        partner: graph function from a record to the one whose sample the second view is of; None: the same.
+        first_index: place of the first of `records` in the data set; not 0 on a worker that has a later part of it.
+        cache: function from (records, decode) to what stands for both (`views.cache`), called once the run is to start.
+        bank_classes: the names of the labels of bank and queries; empty: they are the training records', without names.
+    """
+
+    records: tf.data.Dataset
+    decode: typing.Callable
+    count: int
+    bank: tf.data.Dataset | None = None
+    queries: tf.data.Dataset | None = None
+    num_classes: int = 0
+    choose_best: bool = False
+    record_bytes: int = 1
+    partner: typing.Callable | None = None
+    first_index: int = 0
+    cache: typing.Callable = lambda records, decode: (records, decode)
+    bank_classes: tuple[str, ...] = ()
+
+
+def train(config, data, callbacks=()):
+    """Trains a run to its last epoch, from its newest checkpoint where there is one.
+
+    Args:
+        config: a `RunConfig`.
+        data: a `Data`.
+        callbacks: more Keras callbacks, called after the run's own.
+
+    Returns:
+        The epoch's last numbers, a dict; empty where the run was already complete.
+
+    Raises:
+        UserError: the workdir holds another configuration or something else; float16 without a GPU; more samples in a batch
+            than there are; no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would
+            hold more than --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
+        signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
+    """
+    _check_data(config, data)
+    data = _paired(config, data)
+    devices.chief_first(config.distribution, lambda: _open(config))
+    if os.path.exists(_encoder_path(config.workdir)):
+        return {}
+    with devices.own_folder(config.distribution, config.workdir) as folder:
+        last = _fit(dataclasses.replace(config, workdir=folder), data, callbacks, config.workdir)
+        devices.wait_for_all(config.distribution)
+    return last
+
+
+def _open(config):
+    if not devices.is_chief(config.distribution) and not os.path.exists(os.path.join(config.workdir, "flags.txt")):
+        raise UserError(
+            f"--workdir={config.workdir}: not the chief's; all workers must see one folder, on a shared disk"
+        )
+    open_workdir(config)
+
+
+def _fit(config, data, callbacks, workdir):
+    """Trains in the folder that is this process's own, from the newest checkpoint of `workdir`."""
+    open_workdir(config)
+    steps_per_epoch = data.count // config.batch_size
+    keras.backend.clear_session()
+    with precision(config.precision), devices.strategy(config.distribution).scope():
+        method = build_method(config, steps_per_epoch, data.num_classes, data.count)
+        store = checkpoints.Store(method, steps_per_epoch, workdir)
+        position = store.restore()
+        store.save_in(config.workdir)
+        batches = _view_batches(config, data, position.epoch, position.step)
+        _forget_epochs_after(config.workdir, position.epoch)
+        writer = _events(os.path.join(config.workdir, "tensorboard"))
+        with signals.noted() as received:
+            history = method.fit(
+                devices.distribute(config.distribution, batches),
+                epochs=config.epochs,
+                steps_per_epoch=steps_per_epoch,
+                verbose=0,
+                callbacks=[
+                    *monitors.run_callbacks(config, data, steps_per_epoch, position, _drawing(config, data), writer),
+                    *_best_encoder(config, data, position),
+                    _checkpoints(config, store, steps_per_epoch, received),
+                    *callbacks,
+                ],
+            ).history
+    if position.epoch == config.epochs:
+        _save_encoder(config, _encoder_path(config.workdir), method.encoder)
+    return {name: values[-1] for name, values in history.items()}
+
+
+def _checkpoints(config, store, steps_per_epoch, received):
+    several = devices.worker(config.distribution).num_input_pipelines > 1
+    any_worker = functools.partial(devices.any_worker, config.distribution) if several else None
+    return saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received, any_worker)
+
+
+def _check_data(config, data):
+    """Refuses data, and a machine, that the configuration cannot train on."""
+    devices.check_precision(config.precision)
+    devices.check_batch(config.distribution, config.batch_size)
+    if data.count < config.batch_size:
+        raise UserError(
+            f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
+        )
+    if config.method == "supervised" and not data.num_classes:
+        raise UserError("--method=supervised: the data set has no labels to learn from and a split to test them on")
+    build.check_memory(config, data.count)
+
+
+def _paired(config, data):
+    """The data with each frame's neighbour where the configuration wants it; a complete run is spared the reading."""
+    if config.positives != "neighbour" or os.path.exists(_encoder_path(config.workdir)):
+        return data
+    records, decode, partner = next_frame.in_memory(data.records, data.decode, config.cache_gb)
+    return dataclasses.replace(data, records=records, decode=decode, partner=partner)
+
+
+def _view_batches(config, data, first_epoch, first_step=0, samples=None):
+    """Batches of this worker's share of the global one, or of so many samples."""
+    workers = devices.worker(config.distribution).num_input_pipelines
+    return view_batches(
+        *data.cache(data.records, data.decode),
+        data.count // workers,
+        config.preprocessing,
+        config.augmentation,
+        min(samples or config.batch_size, config.batch_size // workers),
+        config.seed,
+        first_epoch,
+        first_step,
+        shuffle_records=records_held(config.shuffle_mb, data.record_bytes),
+        first_index=data.first_index,
+        beside=build.BESIDE.get(config.method),
+        partner=data.partner,
+    )
+
+
+def build_method(config, steps_per_epoch, num_classes=0, samples=1):
+    """The method of a configuration, with its optimizer, newly initialised from the configuration's seed.
+
+    Args:
+        config: a `RunConfig`.
+        steps_per_epoch: optimizer steps of one epoch.
+        num_classes: number of labels, for supervised pre-training.
+        samples: number of training samples, for a method that keeps something of each.
+
+    Returns:
+        A compiled `methods.base.Method`.
+    """
+    keras.utils.set_random_seed(config.seed)
+    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    encoder = _encoder(config, synchronized)
+    sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
+    method = build.build(config, encoder, sizes, synchronized)
+    method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
+    return method
+
+
+def untrained_encoder(config):
+    """The encoder of a configuration with the very weights its run started from, float32.
+
+    Args:
+        config: a `RunConfig`.
+
+    Returns:
+        A functional Keras model (keras_simsiam.models.encoder).
+    """
+    keras.utils.set_random_seed(config.seed)
+    with precision("float32"):
+        return _encoder(config)
+
+
+def encoder_file(encoder):
+    """Where an encoder is.
+
+    Args:
+        encoder: a run's folder, which stands for its last encoder, or the path of a .keras file in it.
+
+    Returns:
+        (the run's folder, the path of the .keras file).
+    """
+    if encoder.endswith(".keras"):
+        return os.path.dirname(encoder) or ".", encoder
+    return encoder, _encoder_path(encoder)
+
+
+def require_encoder(encoder):
+    """The path of a trained encoder's file; refuses one that is not there.
+
+    Args:
+        encoder: as for `encoder_file`.
+
+    Raises:
+        UserError: it is no run directory, or its training has not reached the last epoch.
+    """
+    workdir, path = encoder_file(encoder)
+    if not os.path.exists(path):
+        load_config(workdir)
+        if path != _encoder_path(workdir):
+            raise UserError(f"{path}: not there; {_BEST} is kept where the data set has a validation split")
+        raise UserError(
+            f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
+        )
+    return path
+
+
+def load_encoder(encoder):
+    """A trained encoder.
+
+    Args:
+        encoder: as for `encoder_file`.
+
+    Returns:
+        A functional Keras model (keras_simsiam.models.encoder).
+
+    Raises:
+        UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged.
+    """
+    path = require_encoder(encoder)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
+
+
+def _encoder_path(workdir):
+    return os.path.join(workdir, "encoder.keras")
+
+
+def _encoder(config, synchronized=False):
+    return build_encoder(
+        config.modality,
+        config.backbone,
+        config.image_size,
+        hha_channels=config.preprocessing.channels.get("hha", 3),
+        fusion=config.fusion,
+        depth_gate=config.depth_gate,
+        stem=config.stem,
+        width=config.width,
+        zero_init_last=config.zero_init_last,
+        synchronized=synchronized,
+    )
+
+
+def _save_encoder(config, path, encoder):
+    """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
+    saved = untrained_encoder(config)
+    saved.set_weights(encoder.get_weights())
+    partial = os.path.join(config.workdir, "encoder.partial.keras")
+    with disk.writing(path):
+        saved.save(partial)
+        os.replace(partial, path)
+
+
+def _best_encoder(config, data, position):
+    """The callback that keeps the best encoder, in a list; none where that would be a choice by test labels.
+
+    None of several workers either: saving takes all of them, and their accuracies may differ by a rounding.
+    """
+    if not data.choose_best or config.distribution == "multiworker":
+        return []
+    return [saving.BestEncoder(position, functools.partial(_save_encoder, config, os.path.join(config.workdir, _BEST)))]
+
+
+def _optimizer(config, method, steps_per_epoch):
+    rate = schedules.scaled_rate(config.base_lr, config.batch_size)
+    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch, config.warmup_epochs, config.cosine_per)
+    overrides = []
+    if config.predictor_lr != "cosine":
+        overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
+    options = {"momentum": 0.9, "weight_decay": config.weight_decay, "overrides": overrides}
+    if config.optimizer == "lars":
+        return LARS(schedule, **options)
+    return TorchSGD(schedule, decay=config.decay, **options)
+
+
+def _predictor_rate(predictor_lr, schedule):
+    """`fixed`: the cosine's initial value throughout, as in Chen & He's ImageNet runs (Appendix A), in a warm-up too, as in
+    solo-learn; else a factor α, α · lr."""
+    if predictor_lr == "fixed":
+        return schedule.initial
+    return schedules.HalfCosine(**schedule.get_config() | {"initial": float(predictor_lr) * schedule.initial})
+
+
+def _events(folder):
+    with disk.writing(folder):
+        return tf.summary.create_file_writer(folder)
+
+
+def _drawing(config, data):
+    """A function from an epoch, from 0, to the first few pairs of views that it trains on."""
+    uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
+
+    def draw(epoch):
+        batch = next(iter(_view_batches(config, uncached, epoch, samples=monitors.views.SAMPLES)))
+        return batch[0] if config.method in build.BESIDE else batch
+
+    return draw
+
+
+def _forget_epochs_after(workdir, epoch):
+    """Drops the lines of epochs that were logged after the checkpoint a run resumes from: they will come again."""
+    path = os.path.join(workdir, "metrics.jsonl")
+    if not os.path.exists(path):
+        return
+    with open(path) as file:
+        lines = [line for line in file if line.endswith("\n") and json.loads(line)["epoch"] <= epoch]
+    with disk.writing(path):
+        with open(path + ".partial", "w") as file:
+            file.writelines(lines)
+        os.replace(path + ".partial", path)

@@ -1,0 +1,127 @@
+"""Keras callbacks that save a run as it goes: its checkpoints, and the best encoder."""
+
+import math
+import signal
+import time
+
+import tensorflow as tf
+from tensorflow import keras
+
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.training.signals import Stopped
+
+CHECKED_EVERY = 1.0  # seconds between two looks at the losses
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the state after each epoch, every so many steps and on a signal; begins in mid-epoch where it was saved there.
+
+    It ends the run where the loss is no longer finite, before anything is saved. The losses stay on the device until they are
+    looked at together, once a second and before each checkpoint, for a look at each step would wait for the device each time.
+
+    Several workers must act alike: they look at losses and signals before and after each checkpoint alone, all at one step.
+    """
+
+    def __init__(self, store, steps_per_epoch, every, received, any_worker=None):
+        """
+        Args:
+            store: a `checkpoints.Store`, restored.
+            steps_per_epoch: optimizer steps of one epoch.
+            every: steps of an epoch between two checkpoints; 0: only at its end.
+            received: the list of signals that `signals.noted` yields.
+            any_worker: where there are several, function from a bool to whether it is true on any of them.
+        """
+        super().__init__()
+        self._supports_tf_logs = True  # as Keras's own callbacks say that a step's numbers may stay on the device
+        self.losses, self.checked = [], time.monotonic()
+        self.store = store
+        self.position = store.position
+        self.steps_per_epoch = steps_per_epoch
+        self.every = every
+        self.received = received
+        self.any_worker = any_worker
+        # of the begun epoch; `fit` resets them before it begins
+        self.means = [mean.get_weights() for mean in store.method.metrics] if self.position.step else None
+
+    def on_train_begin(self, logs=None):
+        # whom `fit` asks where to begin: it takes an epoch as an argument, but no step
+        self.model._training_state = self
+
+    def maybe_load_initial_counters_from_ckpt(self, steps_per_epoch, initial_epoch, mode):
+        """Called by `fit`, as it calls Keras's own BackupAndRestore.
+
+        Returns:
+            (epoch, step) to begin with, from 0.
+        """
+        return self.position.epoch, self.position.step
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.means is not None:
+            for mean, values in zip(self.model.metrics, self.means, strict=True):
+                mean.set_weights(values)
+            self.means = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        epoch, step = self.position.epoch, batch + 1
+        self.losses.append((step, logs["loss"]))  # the epoch's mean, which one such step is enough to spoil
+        alone = self.any_worker is None
+        if alone and time.monotonic() - self.checked > CHECKED_EVERY:
+            self._check_losses()
+        ends = step == self.steps_per_epoch  # whose monitors would choke on what is not finite, and not say on what
+        due = (self.received and alone) or (self.every and step % self.every == 0)
+        if ends or due:
+            self._check_all(epoch, step)
+        if due and not ends:  # the end of the epoch saves
+            self._save(epoch, step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._save(epoch + 1, 0)
+
+    def _check_all(self, epoch, step):
+        self._check_losses()
+        if not all(_finite(variable) for variable in [*self.model.variables, *self.model.optimizer.variables]):
+            raise self._diverged("a weight is not finite", epoch, step)
+
+    def _check_losses(self):
+        for step, loss in self.losses:
+            if not math.isfinite(loss):
+                raise self._diverged(f"the loss is {float(loss)}", self.position.epoch, step)
+        self.losses, self.checked = [], time.monotonic()
+
+    def _save(self, epoch, step):
+        self.position.epoch, self.position.step = epoch, step
+        self.store.save()
+        if self.any_worker(bool(self.received)) if self.any_worker else self.received:
+            raise Stopped(self.received[0] if self.received else signal.SIGTERM, self.store.last_good)
+
+    def _diverged(self, what, epoch, step):
+        """The error of a run whose numbers are no longer finite after `step` steps of the epoch, counted from 0."""
+        number = epoch * self.steps_per_epoch + step
+        return UserError(
+            f"{what} after step {number} (epoch {(number - 1) // self.steps_per_epoch + 1}); last good checkpoint: "
+            f"{self.store.last_good or 'none yet'}. Likely causes: a --base_lr too large, frames with values that are not "
+            "finite. The same command would get there again: use another --workdir and a smaller --base_lr"
+        )
+
+
+class BestEncoder(keras.callbacks.Callback):
+    """Keeps the encoder of the epoch with the highest kNN accuracy; of two that are as good, the earlier one."""
+
+    def __init__(self, position, save):
+        """
+        Args:
+            position: the run's `checkpoints.Position`, which remembers the accuracy.
+            save: function that saves the encoder it is given.
+        """
+        super().__init__()
+        self.position = position
+        self.save = save
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs.get("knn", 0.0) > self.position.best_knn:
+            self.save(self.model.encoder)
+            self.position.best_knn = logs["knn"]
+
+
+def _finite(variable):
+    return not variable.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(variable)))

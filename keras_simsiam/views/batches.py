@@ -1,0 +1,159 @@
+"""Batches of two random views to train on, or of clean views to judge by."""
+
+import tensorflow as tf
+
+from keras_simsiam.depth import gravity, sensor_noise
+from keras_simsiam.views.augmentation import sample_seed, two_views
+from keras_simsiam.views.preprocessing import clean_view, native_images, without_autograph
+
+# What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
+_ELEMENT_BYTES = 1024
+
+
+def perturbed(sample, seed, augmentation):
+    """A sample as another sensor, held a little otherwise, might have recorded it: what is drawn before HHA.
+
+    Args:
+        sample: a Sample with depth, whose gravity is known.
+        seed: int32 [2].
+        augmentation: an `augmentation.Augmentation`.
+
+    Returns:
+        The sample with its depth, with probability `depth_faults`, as `sensor_noise.sensor` gives it, and its gravity turned
+        by up to `gravity_jitter` degrees.
+    """
+    happens_seed, faults_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    depth, intrinsics, down = sample["depth"], sample["intrinsics"], sample["gravity"]
+    if augmentation.depth_faults:
+        faulty = tf.random.stateless_uniform([], happens_seed) < augmentation.depth_faults
+        depth = tf.cond(faulty, lambda: sensor_noise.sensor(depth, intrinsics, faults_seed), lambda: depth)
+    if augmentation.gravity_jitter:
+        down = gravity.tilted(down, gravity_seed, augmentation.gravity_jitter)
+    return sample | {"depth": depth, "gravity": down}
+
+
+def _with_gravity(sample):
+    """The sample with its gravity estimated where it is unknown: from depth as it was recorded, once for both views."""
+    known = gravity.known_or_estimated(sample["gravity"], sample["depth"], sample["intrinsics"])
+    return sample | {"gravity": known}
+
+
+@without_autograph
+def _two_views(sample, partner, seed, preprocessing, augmentation):
+    """Two views of a sample, or one of it and one of its partner; HHA once a sample unless it depends on the view."""
+    if augmentation.before_hha:
+        first = _with_gravity(sample)
+        pair = first, first if partner is None else _with_gravity(partner)
+        # folded, so that crops and colours are those of a run without
+        seeds = tf.random.experimental.stateless_split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
+        sample, partner = (perturbed(one, seeds[view], augmentation) for view, one in enumerate(pair))
+    others = None if partner is None else native_images(partner, preprocessing)
+    return two_views(native_images(sample, preprocessing), seed, augmentation, others)
+
+
+def clean_batches(samples, preprocessing, batch_size):
+    """Batches of clean views with what is known of each sample; the last batch may be smaller.
+
+    Args:
+        samples: a tf.data.Dataset of Samples.
+        preprocessing: a `Preprocessing`.
+        batch_size: B.
+
+    Returns:
+        A tf.data.Dataset of (view, targets): view a dict of float32 [B,S,S,C] in 0..1, targets a dict with `label` int64 [B],
+        `instance` int64 [B] and `frame` string [B].
+    """
+
+    def prepare(sample):
+        return clean_view(sample, preprocessing), {key: sample[key] for key in ("label", "instance", "frame")}
+
+    return samples.map(prepare, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def records_held(shuffle_mb, record_bytes):
+    """How many records a shuffle of so many MiB holds at a time, at least 1; `record_bytes` is their mean size."""
+    return max(1, int(shuffle_mb * 2**20 // (record_bytes + _ELEMENT_BYTES)))
+
+
+def view_batches(
+    records,
+    decode,
+    count,
+    preprocessing,
+    augmentation,
+    batch_size,
+    seed,
+    first_epoch=0,
+    first_step=0,
+    shuffle_records=None,
+    first_index=0,
+    beside=None,
+    partner=None,
+):
+    """Batches of two views, epoch after epoch without end.
+
+    The order and every draw derive from (seed, epoch, place of the record in the data set), so that a run that starts at
+    `first_step` of `first_epoch` sees what an uninterrupted one would have seen: the records before it are read and passed
+    over, undecoded. An epoch leaves its last incomplete batch out.
+
+    Args:
+        records: a tf.data.Dataset of undecoded records, in the same order at every pass.
+        decode: graph function from a record to a Sample.
+        count: number of records in an epoch; `records` may hold a few more, as one of several workers' share does.
+        preprocessing: a `Preprocessing`.
+        augmentation: an `augmentation.Augmentation`.
+        batch_size: B, at most `count`.
+        seed: int, the run's.
+        first_epoch: the epoch to begin with, from 0.
+        first_step: the batch of that epoch to begin with, from 0.
+        shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
+        first_index: place of the first record in the data set, so that several workers draw differently.
+        beside: `label` or `index` (the sample's place in the data set): each batch is (views, those of its samples).
+        partner: graph function from a record to the one whose sample the second view is of; None: the same.
+
+    Returns:
+        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1; labels and places are int64 [B].
+    """
+
+    def prepare(epoch, index, record):
+        sample = decode(record)
+        other = decode(partner(record)) if partner else None
+        views = _two_views(sample, other, sample_seed(seed, epoch, index), preprocessing, augmentation)
+        return (views, (sample | {"index": index})[beside]) if beside else views
+
+    held = min(count, shuffle_records or count)
+    per_epoch = count // batch_size * batch_size
+    shuffled = shuffled_epochs(
+        records.enumerate(first_index), held, per_epoch, seed, first_epoch, first_step * batch_size
+    )
+    prepared = shuffled.map(prepare, tf.data.AUTOTUNE, deterministic=True)
+    return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def shuffled_epochs(records, held, per_epoch, seed, first_epoch=0, seen=0):
+    """Epoch after epoch without end, each in an order of its own.
+
+    Args:
+        records: a tf.data.Dataset of (index, record), the same at every pass.
+        held: how many records the shuffle holds at a time.
+        per_epoch: how many of an epoch's shuffled records are taken.
+        seed: int, the run's.
+        first_epoch: the epoch to begin with, from 0.
+        seen: how many of the first epoch are left out.
+
+    Returns:
+        A tf.data.Dataset of (epoch, index, record).
+    """
+    # one shuffle seed an epoch, and seeds of two runs never a whole number of epochs apart
+    seeds = tf.data.Dataset.range(first_epoch, tf.int64.max).map(
+        lambda epoch: (epoch, tf.cast(sample_seed(seed, epoch, -1)[0], tf.int64))
+    )
+
+    def one_epoch(epoch, shuffle_seed):
+        # the order is to depend on this seed alone; besides, with a global seed of 0 TensorFlow's shuffle takes no tensor
+        tf.compat.v1.get_default_graph().seed = None
+        shuffled = records.shuffle(held, shuffle_seed, reshuffle_each_iteration=False).take(per_epoch)
+        rest = shuffled.skip(tf.where(epoch == first_epoch, tf.constant(seen, tf.int64), 0))
+        return rest.map(lambda index, record: (epoch, index, record))
+
+    return seeds.flat_map(one_epoch)

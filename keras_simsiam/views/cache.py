@@ -1,0 +1,200 @@
+"""Frames decoded and with their HHA, kept in memory or in a file: all that comes before the random crops.
+
+Frames are kept as they are cropped, HHA in float32, so that views are the same bit for bit with and without a cache. They are
+read by index: the shuffle then holds numbers, and the order is that of the undecoded records.
+
+A file is built under another name beside a lock that the system lets go of when its holder dies, and appears complete.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import itertools
+import json
+import mmap
+import os
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+import keras_simsiam
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.views.preprocessing import encoded_images
+
+GB = 10**9
+_SIZE = np.dtype(np.int32)  # height and width of a frame, at the end of a file
+
+
+def in_memory(records, decode, preprocessing, limit_gb):
+    """Reads, decodes and encodes every record once, into memory.
+
+    Args:
+        records: a tf.data.Dataset of undecoded records, in the same order at every pass.
+        decode: graph function from a record to a Sample.
+        preprocessing: a `pipeline.Preprocessing`.
+        limit_gb: the most that may be kept, in units of 10⁹ bytes.
+
+    Returns:
+        (records, decode) for `pipeline.view_batches` in place of those given, for the same views.
+
+    Raises:
+        UserError: more memory is needed than that; the line says how much.
+    """
+    sizes = _frame_sizes(records, decode)
+    needed = _bounds(sizes, preprocessing)[-1]
+    _check_limit(needed, limit_gb)
+    buffer = mmap.mmap(-1, int(needed))
+    _announce(len(sizes), needed, "memory")
+    _write_frames(buffer, records, decode, preprocessing)
+    return _reading(buffer, sizes, preprocessing)
+
+
+def on_disk(records, decode, count, preprocessing, limit_gb, folder, identity):
+    """As `in_memory`, in a file of `folder` that later runs find again; of two processes that need it one builds it.
+
+    Args:
+        records, decode, preprocessing: as in `in_memory`.
+        count: number of records.
+        limit_gb: the most that all caches in `folder` may take together.
+        folder: path; made if it is not there.
+        identity: text that differs for any two data sets, or parts of them, whose records differ.
+
+    Returns:
+        As `in_memory`.
+
+    Raises:
+        UserError: the file would exceed the limit or the disk's free space, or `folder` cannot be written.
+    """
+    path = pathlib.Path(folder, _key(identity, preprocessing) + ".frames")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_suffix(".lock")):
+            if not path.exists():
+                _build(path, records, decode, preprocessing, limit_gb)
+        with open(path, "rb") as file:
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written or read ({error.strerror}): use --cache=memory or set XDG_CACHE_HOME"
+        ) from None
+    sizes = np.frombuffer(buffer[-2 * _SIZE.itemsize * count :], _SIZE).reshape(count, 2)
+    return _reading(buffer, sizes, preprocessing)
+
+
+def default_folder():
+    """Where caches lie: `keras_simsiam` in $XDG_CACHE_HOME, or in ~/.cache."""
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "keras_simsiam")
+
+
+def _key(identity, preprocessing):
+    """Changes with the records, with all settings before the crop, and with the code that decodes and encodes."""
+    code = hashlib.sha256()
+    package = pathlib.Path(__file__).parents[1]
+    views = package / "views"
+    for source in [views / "cache.py", views / "preprocessing.py", *sorted(package.glob("depth/*.py"))]:
+        code.update(source.read_bytes())
+    settings = dataclasses.asdict(preprocessing)
+    del settings["image_size"]
+    facts = [identity, settings, code.hexdigest(), keras_simsiam.__version__, tf.__version__]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+@contextlib.contextmanager
+def _locked(path):
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(path, records, decode, preprocessing, limit_gb):
+    """Writes the file; its name appears when all of it is on disk. To be called with the lock held."""
+    sizes = _frame_sizes(records, decode)
+    needed = _bounds(sizes, preprocessing)[-1] + sizes.nbytes
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)  # of a process that was killed
+    _check_limit(needed, limit_gb, path.parent)
+    _announce(len(sizes), needed, path)
+    try:
+        with open(partial, "wb") as file:
+            _write_frames(file, records, decode, preprocessing)
+            file.write(sizes.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_limit(needed, limit_gb, folder=None):
+    others = sum(file.stat().st_size for file in folder.glob("*.frames")) if folder else 0
+    if needed + others > limit_gb * GB:
+        beside = f" beside {_gb(others)} of other caches in {folder}" if others else ""
+        delete = " or delete some of those" if others else " or use --cache=none"
+        raise UserError(f"--cache_gb={limit_gb:g}: this data set needs {_gb(needed)}{beside}: allow more{delete}")
+    if folder and needed > shutil.disk_usage(folder).free:
+        raise UserError(
+            f"{folder}: the cache needs {_gb(needed)}, {_gb(shutil.disk_usage(folder).free)} are free: "
+            "set XDG_CACHE_HOME to a larger disk or use --cache=none"
+        )
+
+
+def _gb(size):
+    return f"{-(-size // 10**4) / 10**5:.5g} GB"
+
+
+def _announce(count, needed, place):
+    print(f"caching {count} frames, {_gb(needed)}, in {place}", file=sys.stderr, flush=True)
+
+
+def _kinds(preprocessing):
+    """The images of a frame in the order in which they are kept: name, type, channels."""
+    types = {"hha": np.dtype(np.float32), "rgb": np.dtype(np.uint8)}
+    return [(name, types[name], channels) for name, channels in preprocessing.channels.items()]
+
+
+def _frame_sizes(records, decode):
+    """Height and width of every frame, int32 [N,2]. No HHA is computed for it, and the graph has no use for depth."""
+    sizes = records.map(lambda record: tf.shape(decode(record)["rgb"])[:2], tf.data.AUTOTUNE, deterministic=True)
+    return np.array([size.numpy() for size in sizes.prefetch(tf.data.AUTOTUNE)], _SIZE)
+
+
+def _bounds(sizes, preprocessing):
+    """Where each frame begins, and where the last one ends: int64 [N+1], bytes."""
+    pixel = sum(kind.itemsize * channels for _, kind, channels in _kinds(preprocessing))
+    return np.concatenate([[0], np.cumsum(sizes.astype(np.int64).prod(axis=1) * pixel)])
+
+
+def _write_frames(file, records, decode, preprocessing):
+    frames = records.map(
+        lambda record: encoded_images(decode(record), preprocessing), tf.data.AUTOTUNE, deterministic=True
+    )
+    for frame in frames.prefetch(tf.data.AUTOTUNE):
+        for name, _, _ in _kinds(preprocessing):
+            file.write(frame[name].numpy().tobytes())
+
+
+def _reading(buffer, sizes, preprocessing):
+    """The datasets' indices, and the graph function from an index to a sample that has its HHA already."""
+    kinds, bounds = _kinds(preprocessing), _bounds(sizes, preprocessing)
+
+    def read(index):
+        height, width = sizes[index]
+        lengths = [height * width * channels * kind.itemsize for _, kind, channels in kinds]
+        starts = itertools.accumulate(lengths, initial=bounds[index])
+        return [
+            np.frombuffer(buffer[start : start + length], kind).reshape(height, width, channels)
+            for start, length, (_, kind, channels) in zip(starts, lengths, kinds, strict=False)
+        ]
+
+    def decode(index):
+        images = tf.nest.flatten(tf.numpy_function(read, [index], [kind for _, kind, _ in kinds], stateful=False))
+        return {
+            name: tf.ensure_shape(image, [None, None, channels])
+            for image, (name, _, channels) in zip(images, kinds, strict=True)
+        }
+
+    return tf.data.Dataset.range(len(sizes)), decode

@@ -1,0 +1,127 @@
+"""A damaged shard is named with its record, or left out from there on; what is intact is left alone."""
+
+import os
+
+import pytest
+import tensorflow as tf
+
+from keras_simsiam.core.errors import UserError
+from tfrecords import corrupt_shards, reader
+
+
+@pytest.fixture
+def info(write_shards):
+    return reader.load(write_shards([3, 4, 2]))
+
+
+def _starts(shard):
+    """Where each record of a shard begins, and where the last one ends."""
+    starts = [0]
+    for record in tf.data.TFRecordDataset(shard):
+        starts.append(starts[-1] + 16 + len(record.numpy()))
+    return starts
+
+
+def _flip(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 4]))
+
+
+def _names(info):
+    return [reader.decode(info)(record)["frame"].numpy().decode() for record in reader.records(info, "train")]
+
+
+DAMAGE = {
+    "length": lambda path, start, end: _flip(path, start + 1),
+    "checksum of the length": lambda path, start, end: _flip(path, start + 9),
+    "data": lambda path, start, end: _flip(path, (start + end) // 2),
+    "checksum of the data": lambda path, start, end: _flip(path, end - 2),
+    "cut within the header": lambda path, start, end: os.truncate(path, start + 5),
+    "cut within the data": lambda path, start, end: os.truncate(path, end - 9),
+    "cut before the record": lambda path, start, end: os.truncate(path, start),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_every_kind_of_damage_is_named_and_left_out(info, damage, capsys):
+    shard = info.splits["train"].shards[1]
+    starts = _starts(shard)
+    damage(shard, starts[2], starts[3])
+
+    with (
+        pytest.raises(
+            UserError, match=r"shards/1\.tfrecord is damaged, record 2 \(from 0\) .*--on_corrupt=skip$"
+        ) as error,
+        corrupt_shards.named(info, ("train", "val")),
+    ):
+        _names(info)
+    assert "\n" not in str(error.value)
+    assert not capsys.readouterr().err
+
+    intact = corrupt_shards.leave_out(info, ("train", "val"))
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1 and "1.tfrecord, where record 2 (from 0)" in warning
+    assert "7 of 9 frames remain" in warning and "0.tfrecord" not in warning
+    assert sorted(_names(intact)) == ["0_0", "0_1", "0_2", "1_0", "1_1", "2_0", "2_1"]
+    assert intact.splits["train"].count == 7
+
+
+def test_an_intact_data_set_is_read_as_it_is(info, capsys):
+    assert corrupt_shards.leave_out(info, ("train", "val")) is info
+    assert corrupt_shards.counts(info, "train") == [3, 4, 2]
+    with corrupt_shards.named(info, ("train",)):
+        assert len(_names(info)) == 9
+    assert capsys.readouterr().err == ""
+
+
+def test_two_damaged_shards_in_one_warning(info, capsys):
+    for shard, record in ((0, 0), (2, 1)):
+        path = info.splits["train"].shards[shard]
+        _flip(path, _starts(path)[record] + 20)
+    assert sorted(_names(corrupt_shards.leave_out(info, ("train", "val")))) == ["1_0", "1_1", "1_2", "1_3", "2_0"]
+    warning = capsys.readouterr().err
+    assert (
+        warning.count("\n") == 1 and "0.tfrecord" in warning and "2.tfrecord" in warning and "1.tfrecord" not in warning
+    )
+
+
+def test_nothing_remains(write_shards):
+    info = reader.load(write_shards([2]))
+    _flip(info.splits["train"].shards[0], 30)
+    with pytest.raises(UserError, match=r"split train: nothing remains without the rest of .*0\.tfrecord"):
+        corrupt_shards.leave_out(info, ("train", "val"))
+
+
+def test_damage_that_is_left_out_is_not_blamed_for_what_comes_later(info):
+    left_out, later = info.splits["train"].shards[0], info.splits["train"].shards[1]
+    _flip(left_out, _starts(left_out)[1] + 20)
+    intact = corrupt_shards.leave_out(info, ("train", "val"))
+    assert corrupt_shards.counts(intact, "train") == [1, 4, 2]
+    _flip(later, _starts(later)[3] + 20)
+    with pytest.raises(UserError, match=r"1\.tfrecord is damaged, record 3"), corrupt_shards.named(intact, ("train",)):
+        _names(intact)
+
+
+def test_a_shard_that_is_gone_is_no_corruption(info):
+    os.remove(info.splits["train"].shards[2])
+    with pytest.raises(UserError, match=r"2\.tfrecord cannot be read"), corrupt_shards.named(info, ("train",)):
+        _names(info)
+    with pytest.raises(UserError, match=r"2\.tfrecord cannot be read"):
+        corrupt_shards.leave_out(info, ("train", "val"))
+
+
+def test_a_wrong_count(info):
+    split = info.splits["train"]
+    wrong = reader.Info(info.path, {"train": reader.Split(split.shards, 10, split.sizes)}, (), (), True)
+    with pytest.raises(UserError, match="split train has 9 frames, not 10"), corrupt_shards.named(wrong, ("train",)):
+        list(reader.records(wrong, "train"))
+
+
+def test_errors_of_another_cause_stay_as_they_are(info):
+    with pytest.raises(tf.errors.DataLossError, match="a checkpoint"), corrupt_shards.named(info, ("train",)):
+        raise tf.errors.DataLossError(None, None, "a checkpoint")
+    with pytest.raises(ValueError), corrupt_shards.named(info, ("train",)):
+        raise ValueError

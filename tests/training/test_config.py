@@ -1,0 +1,203 @@
+"""A run directory says what made it, and refuses another configuration."""
+
+import dataclasses
+
+import pytest
+
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.training.config import RunConfig, load_config, open_workdir
+
+
+def _config(tmp_path, **kwargs):
+    return RunConfig(data_dir="data", workdir=str(tmp_path / "run"), **kwargs)
+
+
+def test_flags_txt_round_trip(tmp_path):
+    config = _config(tmp_path, hha_color=True, hha_dropout=0.3, weight_decay=5e-4, predictor_lr="10", width=16)
+    open_workdir(config)
+    assert load_config(config.workdir) == config
+    lines = (tmp_path / "run" / "flags.txt").read_text().splitlines()
+    assert "--hha_color=true" in lines and "--width=16" in lines
+    assert len(lines) == len(dataclasses.fields(RunConfig))
+
+
+def test_the_same_configuration_opens_it_again_also_after_a_move_or_with_a_cache(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    open_workdir(
+        dataclasses.replace(
+            config, data_dir="elsewhere", checkpoint_steps=7, cache="disk", cache_gb=1.0, on_corrupt="skip"
+        )
+    )
+
+
+def test_another_configuration_is_refused_with_the_flags_that_differ(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    with pytest.raises(UserError, match=r"--base_lr=0.05 there, 0.1 now; --seed=0 there, 3 now"):
+        open_workdir(dataclasses.replace(config, base_lr=0.1, seed=3))
+    assert load_config(config.workdir) == config
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match="holds other files"):
+        open_workdir(_config(tmp_path))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_no_run_directory(tmp_path):
+    with pytest.raises(UserError, match="not a run directory"):
+        load_config(str(tmp_path))
+
+
+def test_a_damaged_flags_txt(tmp_path):
+    (tmp_path / "flags.txt").write_text("--data_dir=x\n--workdir=y\n--no_such_flag=1\n")
+    with pytest.raises(UserError, match="no_such_flag"):
+        load_config(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("batch_size", 0),
+        ("checkpoint_steps", -1),
+        ("hha_dropout", 1.0),
+        ("depth_faults", 1.1),
+        ("gravity_jitter", -1.0),
+        ("gravity_jitter", float("nan")),
+        ("positives", "next"),
+        ("min_crop", 0.0),
+        ("predictor_lr", "sometimes"),
+        ("predictor_lr", "nan"),
+        ("base_lr", float("nan")),
+        ("weight_decay", -1.0),
+        ("seed", -1),
+        ("image_size", -1),
+        ("shuffle_mb", 0),
+        ("cache_gb", -1.0),
+        ("optimizer", "adam"),
+        ("decay", "some"),
+        ("cosine_per", "month"),
+        ("precision", "float16"),
+        ("distribution", "two"),
+        ("warmup_epochs", -1.0),
+        ("warmup_epochs", float("nan")),
+        ("warmup_epochs", 100),
+        ("blur", 1.5),
+        ("blur", float("nan")),
+    ],
+)
+def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
+    with pytest.raises(UserError, match=f"--{flag}={value}"):
+        _config(tmp_path, **{flag: value})
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"optimizer": "lars"}, r"^--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it$"),
+        ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
+        ({"blur": 0.5, "modality": "hha"}, r"^--blur=0.5 has no meaning with --modality=hha"),
+        ({"blur": 0.5, "image_size": 19}, r"^--blur=0.5: the kernel, a tenth of --image_size=19, would be one pixel"),
+        (
+            {"jit_compile": True, "distribution": "mirrored"},
+            r"^--jit_compile is for one device: leave it out with --dist",
+        ),
+        (
+            {"positives": "neighbour", "distribution": "multiworker"},
+            r"^--positives=neighbour was never tried with --dist",
+        ),
+        (
+            {"method": "simsiam_average", "distribution": "multiworker"},
+            r"^--method=simsiam_average was never tried with",
+        ),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        _config(tmp_path, **changes)
+
+
+def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
+    _config(tmp_path, optimizer="lars", decay="weights", weight_decay=0.0, warmup_epochs=99.5, blur=1.0)
+
+
+def test_dropping_hha_needs_rgb_beside_it(tmp_path):
+    with pytest.raises(UserError, match="--modality=hha"):
+        _config(tmp_path, modality="hha", hha_dropout=0.3)
+
+
+@pytest.mark.parametrize("changes", [{"depth_faults": 0.5}, {"gravity_jitter": 5.0}], ids=str)
+def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
+    (name,) = changes
+    with pytest.raises(UserError, match=f"^--{name} has no meaning for --modality=rgb"):
+        _config(tmp_path, modality="rgb", **changes)
+    with pytest.raises(UserError, match=f"^--cache=memory keeps one HHA .* --{name}$"):
+        _config(tmp_path, cache="memory", **changes)
+    assert _config(tmp_path, **changes).augmentation.before_hha and not _config(tmp_path).augmentation.before_hha
+
+
+def test_neighbours_need_no_cache(tmp_path):
+    with pytest.raises(UserError, match=r"^--cache=disk keeps no recordings: .* --positives=neighbour$"):
+        _config(tmp_path, cache="disk", positives="neighbour")
+    assert _config(tmp_path, modality="rgb", positives="neighbour").positives == "neighbour"
+
+
+def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
+    with pytest.raises(UserError, match=r"^--holes=wish: choose one of none, mask, neutral, nearest, inpaint$"):
+        _config(tmp_path, holes="wish")
+
+
+def test_flags_txt_from_before_holes_loads_as_published(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    path = tmp_path / "run" / "flags.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("--holes")))
+    assert load_config(config.workdir) == config and config.preprocessing.holes == "none"
+
+
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
+    open_workdir(_config(tmp_path, holes=choice))
+    assert load_config(str(tmp_path / "run")).preprocessing.holes == choice
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"fusion": "late"}, r"--fusion=late: choose one of two_tower, early, shared$"),
+        ({"fusion": "early", "modality": "rgb"}, "--fusion=early has no meaning for --modality=rgb: leave it out$"),
+        ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
+        ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
+        ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
+        ({"positives": "twins"}, "--positives=twins: choose one of augment, neighbour, cross_modal, intra_modal$"),
+        ({"positives": "cross_modal", "modality": "rgb"}, "--positives=cross_modal: needs --modality=rgbd, not rgb$"),
+        ({"positives": "cross_modal", "method": "byol"}, "--positives=cross_modal: needs --method=simsiam, not byol$"),
+        ({"positives": "cross_modal", "fusion": "early"}, "--positives=cross_modal .*without --fusion=early$"),
+        ({"positives": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave no depth of a view to --pos"),
+        ({"positives": "intra_modal", "modality": "hha"}, "--positives=intra_modal: needs --modality=rgbd, not hha$"),
+        ({"positives": "intra_modal", "alternation": 2}, "--positives=intra_modal: needs --alternation=1, not 2$"),
+        ({"positives": "intra_modal", "fusion": "early"}, "--positives=intra_modal .*without --fusion=early$"),
+        ({"positives": "intra_modal", "hha_dropout": 0.3}, "--hha_dropout .* to --positives=intra_modal: leave it"),
+    ],
+)
+def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        _config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fusion": "early", "holes": "mask", "hha_dropout": 0.3},
+        {"fusion": "shared", "holes": "mask", "depth_gate": True, "positives": "cross_modal"},
+        {"fusion": "shared", "positives": "intra_modal"},
+        {"fusion": "shared", "method": "supervised"},
+    ],
+)
+def test_fusions_and_pairs_round_trip(tmp_path, changes):
+    config = _config(tmp_path, **changes)
+    open_workdir(config)
+    assert load_config(config.workdir) == config

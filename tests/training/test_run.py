@@ -1,0 +1,207 @@
+"""A run on a tiny encoder: resume, what the folder holds, and the encoder it leaves."""
+
+import dataclasses
+import functools
+import os
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.methods import build
+from keras_simsiam.models import resnet
+from keras_simsiam.training import monitors, run
+from keras_simsiam.training.config import RunConfig
+from keras_simsiam.views.batches import clean_batches
+from tests import runs
+from tfrecords import example
+
+
+class StopAfter(tf.keras.callbacks.Callback):
+    """Ends training after an epoch, as an interruption between two epochs does."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch + 1 == self.epochs
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Half of ResNet-18's blocks and small heads: building the graph is most of these tests' time."""
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+    monkeypatch.setattr(build, "PROJECTION", 32)
+
+
+@pytest.fixture
+def data(make_sample):
+    return runs.of_nine_frames(make_sample)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return lambda name, **changes: RunConfig(
+        **{
+            "data_dir": "data",
+            "workdir": str(tmp_path / name),
+            "modality": "rgb",
+            "image_size": 16,
+            "width": 2,
+            "batch_size": 4,
+            "epochs": 4,
+            "knn_every": 2,
+            "knn_k": 2,
+            **changes,
+        }
+    )
+
+
+LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "cosine_per": "step"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
+                {"modality": "rgbd", "positives": "cross_modal"},
+                {"modality": "rgbd", "positives": "intra_modal"},
+                {"method": "simclr"},
+                {"method": "mocov2", "queue_size": 6},
+                {"method": "byol"},
+                {"method": "swav", "image_size": 20, "blur": 0.5, **LARGE_BATCH},
+                {"alternation": 3, "head_dropout": 0.2},
+                {"method": "simsiam_average"},
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_two_and_two_epochs_equal_four(config, data, changes):
+    whole, halves = config("whole", **changes), config("halves", **changes)
+    run.train(whole, data)
+    run.train(halves, data, [StopAfter(2)])
+    assert not os.path.exists(os.path.join(halves.workdir, "encoder.keras"))
+    with pytest.raises(UserError, match="has not reached its last epoch"):
+        run.load_encoder(halves.workdir)
+    run.train(halves, data)
+    assert runs.logged(whole.workdir) == runs.logged(halves.workdir)
+    runs.assert_same_encoders(whole.workdir, halves.workdir)
+
+
+def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
+    changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
+    watched, alone = config("watched", **changes), config("alone", **changes)
+    run.train(watched, data)
+    monkeypatch.setattr(monitors, "of_run", lambda *_: [])
+    run.train(alone, data)
+    assert not os.listdir(os.path.join(alone.workdir, "figures"))
+    runs.assert_same_encoders(watched.workdir, alone.workdir)
+
+
+def test_knn_of_another_labelled_data_set(config, data):
+    """The training records have no labels; bank and queries have more classes than they could."""
+    settings = config("run", epochs=1)
+    other = dataclasses.replace(data, num_classes=0, bank_classes=("apple", "bowl", "cup"))
+    assert 0 <= run.train(settings, other)["knn"] <= 1
+    with open(os.path.join(settings.workdir, "tensorboard", "metadata.tsv")) as file:
+        assert [line.split("\t")[0] for line in file] == ["label", "apple", "bowl", "apple"]  # frames 6, 7, 8
+
+
+def test_the_folder_says_what_happened(config, data):
+    settings = config("run", epochs=2)
+    last = run.train(settings, data)
+    assert set(last) == {
+        "loss", "first_loss", "gradient_norm", "std_projection", "std_prediction", "knn", "effective_rank",
+        "effective_rank_projection", "first_knn", "first_effective_rank", "first_effective_rank_projection",
+        "learning_rate", "images_per_second", "memory_mb",
+    }  # fmt: skip
+    assert sorted(os.listdir(settings.workdir)) == [
+        "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
+    ]  # fmt: skip
+    assert os.listdir(os.path.join(settings.workdir, "figures")) == ["views.png"]
+    assert len(runs.logged(settings.workdir)) == 2
+    path = os.path.join(settings.workdir, "encoder.keras")
+    written = os.stat(path).st_mtime_ns
+    assert run.train(settings, data) == {}  # already complete
+    assert os.stat(path).st_mtime_ns == written
+    os.truncate(path, 1000)
+    with pytest.raises(UserError, match=r"encoder\.keras is damaged"):
+        run.load_encoder(settings.workdir)
+
+
+def test_the_untrained_encoder_is_where_the_run_started(config, data):
+    settings = config("run", epochs=1, base_lr=0.0, weight_decay=0.0)
+    run.train(settings, data)
+    trained = run.load_encoder(settings.workdir).trainable_variables
+    for one, other in zip(trained, run.untrained_encoder(settings).trainable_variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
+    settings = config("run", epochs=1, precision="mixed_bfloat16")
+    run.train(settings, data)
+    encoder = run.load_encoder(settings.workdir)
+    assert encoder.output["map"].dtype == tf.float32
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
+
+
+def test_a_batch_larger_than_the_data_is_refused(config, data):
+    with pytest.raises(UserError, match="--batch_size=64: the training split has 9 frames, give at most that"):
+        run.train(config("run", batch_size=64), data)
+    assert not os.path.exists(config("run").workdir)
+
+
+def test_neighbours_of_data_without_recordings_are_refused_before_anything_is_made(config):
+    frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
+    decode = functools.partial(example.decode, has_depth=False)
+    with pytest.raises(UserError, match="does not say which frames show the same instance"):
+        run.train(config("run", positives="neighbour"), run.Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
+    assert not os.path.exists(config("run").workdir)
+
+
+@pytest.mark.parametrize("optimizer", [{}, {"optimizer": "lars", "decay": "weights"}], ids=["sgd", "lars"])
+@pytest.mark.parametrize(
+    ("predictor_lr", "warmup_epochs", "encoder", "predictor"),
+    [
+        ("cosine", 0.0, [1, 1, 0.75], [1, 1, 0.75]),
+        ("10", 0.0, [1, 1, 0.75], [10, 10, 7.5]),
+        ("10", 2.0, [0, 0.25, 0.5], [0, 2.5, 5]),
+        ("fixed", 2.0, [0, 0.25, 0.5], [1, 1, 1]),
+    ],
+)
+def test_predictor_rates(optimizer, predictor_lr, warmup_epochs, encoder, predictor):
+    """How far a bias, which has neither L2 nor LARS's factor, moves in three steps of a run of three epochs of two steps."""
+    config = RunConfig(
+        "data", "run", predictor_lr=predictor_lr, warmup_epochs=warmup_epochs, epochs=3, weight_decay=0.0, **optimizer
+    )
+    biases = tf.Variable(0.0), tf.Variable(0.0)
+    method = types.SimpleNamespace(predictor=types.SimpleNamespace(trainable_variables=biases[1:]))
+    built = run._optimizer(config, method, steps_per_epoch=2)
+    built.momentum = 0.0
+    moves = []
+    for _ in range(3):
+        before = np.array([float(bias) for bias in biases])
+        built.apply_gradients([(tf.constant(1.0), bias) for bias in biases])
+        moves.append((before - [float(bias) for bias in biases]) / 0.0125)
+    np.testing.assert_allclose(np.transpose(moves), [encoder, predictor], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", ["mask", "nearest"])
+def test_a_run_with_a_choice_of_holes(config, data, choice):
+    """From samples with holes to an encoder that takes what the configuration's preprocessing gives."""
+    chosen = config(choice, modality="rgbd", holes=choice, epochs=1, hha_dropout=0.3)
+    run.train(chosen, data)
+    batches = clean_batches(data.queries, chosen.preprocessing, 3)
+    view, _ = next(iter(batches))
+    assert view["hha"].shape[-1] == (4 if choice == "mask" else 3)
+    for encoder in (run.load_encoder(chosen.workdir), run.untrained_encoder(chosen)):
+        assert np.isfinite(encoder(view)["embedding"]).all()

@@ -1,0 +1,288 @@
+"""From samples to batches: what a view holds, and an order that can be replayed from any epoch."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_simsiam.depth import gravity, holes
+from keras_simsiam.views import augmentation as augmentation_module
+from keras_simsiam.views import batches as batches_module
+from keras_simsiam.views import cache
+from keras_simsiam.views.augmentation import Augmentation, sample_seed
+from keras_simsiam.views.batches import _two_views, clean_batches, perturbed, records_held, view_batches
+from keras_simsiam.views.preprocessing import Preprocessing, clean_view, native_images
+
+
+def _samples(make_sample, count=6):
+    """Samples of different sizes, as a dataset."""
+    samples = [make_sample(index, 40 + 2 * index, 50 - index) for index in range(count)]
+    signature = {key: tf.TensorSpec([None] * value.shape.rank, value.dtype) for key, value in samples[0].items()}
+    signature |= {
+        "rgb": tf.TensorSpec([None, None, 3], tf.uint8),
+        "intrinsics": tf.TensorSpec([4], tf.float32),
+        "gravity": tf.TensorSpec([3], tf.float32),
+    }
+    return tf.data.Dataset.from_generator(lambda: samples, output_signature=signature)
+
+
+@pytest.mark.parametrize("modality, names", [("rgb", {"rgb"}), ("hha", {"hha"}), ("rgbd", {"rgb", "hha"})])
+@pytest.mark.parametrize("encoding", ["gupta", "paper"])
+def test_clean_view_eager_and_in_tf_data(make_sample, modality, names, encoding):
+    preprocessing = Preprocessing(modality, 24, encoding)
+    sample = make_sample()
+    view = clean_view(sample, preprocessing)
+    assert set(view) == names
+    mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: clean_view(s, preprocessing))))
+    for name, image in view.items():
+        assert image.shape == (24, 24, 3) and image.dtype == tf.float32
+        assert image.numpy().min() >= 0 and image.numpy().max() <= 1
+        np.testing.assert_allclose(image, mapped[name], atol=1e-4)
+
+
+def test_clean_view_is_the_centre_square(make_sample):
+    sample = make_sample(height=60, width=40)
+    view = clean_view(sample, Preprocessing("rgb", 40))
+    np.testing.assert_allclose(view["rgb"], tf.cast(sample["rgb"][10:50], tf.float32) / 255, atol=1e-6)
+
+
+def test_missing_depth_everywhere_is_a_legal_sample(make_sample):
+    sample = make_sample() | {"depth": tf.zeros([48, 40])}
+    for encoding in ("gupta", "paper"):
+        view = clean_view(sample, Preprocessing("rgbd", 16, encoding))
+        assert np.isfinite(view["hha"]).all()
+
+
+def test_clean_batches_carry_what_is_known(make_sample):
+    batches = list(clean_batches(_samples(make_sample), Preprocessing("rgbd", 16), 4))
+    assert [len(targets["label"]) for _, targets in batches] == [4, 2]
+    assert batches[1][1]["frame"].numpy().tolist() == [b"frame_4", b"frame_5"]
+    assert batches[0][0]["hha"].shape == (4, 16, 16, 3)
+
+
+def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, first_step=0, **drawn):
+    tf.random.set_seed(global_seed)
+    records = tf.data.Dataset.range(count)
+    samples = [make_sample(index) for index in range(count)]
+    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
+    batches = view_batches(
+        records,
+        lambda index: {key: value[index] for key, value in stacked.items()},
+        count,
+        Preprocessing("rgbd", 8),
+        Augmentation(8, hha_jitter=True, hha_dropout=0.3, **drawn),
+        batch_size=2,
+        seed=seed,
+        first_epoch=first_epoch,
+        first_step=first_step,
+    )
+    return [np.concatenate([view["rgb"], view["hha"]], -1) for views in batches.take(3 * epochs) for view in views]
+
+
+def test_a_run_is_replayed_from_any_epoch(make_sample):
+    whole = _epochs(make_sample, 0, 3)
+    np.testing.assert_array_equal(whole[2 * 3 * 1 :], _epochs(make_sample, 1, 2, global_seed=7))
+
+
+@pytest.mark.slow
+def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alone(make_sample):
+    drawn = {"depth_faults": 0.5, "gravity_jitter": 20.0}
+    whole = _epochs(make_sample, 0, 2, **drawn)
+    np.testing.assert_array_equal(whole[2 * 3 :], _epochs(make_sample, 1, 1, global_seed=7, **drawn))
+    without = np.array(_epochs(make_sample, 0, 2))
+    np.testing.assert_array_equal(np.array(whole)[..., :3], without[..., :3])
+    assert not np.allclose(np.array(whole)[..., 3:], without[..., 3:], atol=0.02)
+
+
+@pytest.mark.parametrize("drawn", [{"depth_faults": 1.0}, {"gravity_jitter": 20.0}], ids=str)
+def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn):
+    """With the geometry left out, the views' HHA differ by what is drawn before it; RGB does not."""
+    monkeypatch.setattr(augmentation_module, "random_view", lambda images, seed, augmentation: images)
+    batches = view_batches(
+        tf.data.Dataset.range(1),
+        lambda index: make_sample(),
+        1,
+        Preprocessing("rgbd", 8, "gupta"),
+        Augmentation(8, **drawn),
+        batch_size=1,
+        seed=0,
+    )
+    views = next(iter(batches))
+    np.testing.assert_array_equal(views[0]["rgb"], views[1]["rgb"])
+    clean = native_images(make_sample(), Preprocessing("rgbd", 8, "gupta"))["hha"]
+    for one, other in [(views[0]["hha"][0], views[1]["hha"][0]), (views[0]["hha"][0], clean)]:
+        assert np.mean(np.abs(one - other) > 1 / 255) > 0.2
+
+
+def test_faults_come_with_their_probability(make_sample):
+    sample, augmentation = make_sample(), Augmentation(8, depth_faults=0.3)
+    seeds = tf.data.Dataset.range(300).map(lambda index: sample_seed(0, 0, index))
+    depths = seeds.map(lambda seed: perturbed(sample, seed, augmentation)["depth"])
+    faulty = [not np.array_equal(depth, sample["depth"]) for depth in depths]
+    assert 0.22 < np.mean(faulty) < 0.38
+
+
+def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypatch):
+    """From the depth as it was recorded: what the views see is within the jitter of what the clean frame gives."""
+    sample = make_sample() | {"gravity": tf.zeros(3)}
+    estimated = gravity.from_depth(sample["depth"], sample["intrinsics"])[0]
+    seen = []
+    monkeypatch.setattr(batches_module, "native_images", lambda sample, _: seen.append(sample["gravity"]) or {})
+    monkeypatch.setattr(batches_module, "two_views", lambda *_: None)
+    for index in range(3):
+        seed = sample_seed(0, 0, index)
+        _two_views(sample, None, seed, None, Augmentation(8, depth_faults=1.0, gravity_jitter=5.0))
+    degrees = np.degrees(np.arccos(np.clip(np.array(seen) @ estimated.numpy(), -1, 1)))
+    assert len(seen) == 6 and degrees.min() > 0.01 and degrees.max() < 5.1
+
+
+@pytest.mark.parametrize("first_step", [1, 2])
+def test_a_run_is_replayed_from_the_middle_of_an_epoch(make_sample, first_step):
+    """Three batches an epoch: the rest of the second, and all of the third."""
+    rest = _epochs(make_sample, 0, 3)[2 * (3 + first_step) :]
+    resumed = _epochs(make_sample, 1, 2, global_seed=7, first_step=first_step)
+    np.testing.assert_array_equal(rest, resumed[: len(rest)])
+
+
+def test_epochs_and_seeds_differ(make_sample):
+    whole = np.array(_epochs(make_sample, 0, 2))
+    assert not np.allclose(whole[:6], whole[6:])
+    assert not np.allclose(whole[:6], _epochs(make_sample, 0, 1, seed=1))
+
+
+def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
+    # so that its gray level names a sample
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    batches = view_batches(
+        tf.data.Dataset.range(7),
+        lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))},
+        7,
+        Preprocessing("rgb", 4),
+        Augmentation(4, min_crop=1.0),
+        batch_size=2,
+        seed=0,
+    )
+    levels = [np.round(first["rgb"][:, 0, 0, 0] * 255 / 30).astype(int) for first, _second in batches.take(12)]
+    epochs = np.reshape(levels, (4, 6)).tolist()  # 7 // 2 = 3 batches an epoch: one sample is left out
+    assert all(len(set(epoch)) == 6 and set(epoch) <= set(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+@pytest.mark.parametrize("encoding", ["gupta", "paper"])
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding):
+    sample = make_sample()
+    preprocessing = Preprocessing("rgbd", 24, encoding, choice)
+    native = native_images(sample, preprocessing)["hha"]
+    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding, choice)
+    np.testing.assert_allclose(native, encoded / 255, atol=1e-4)
+    view = clean_view(sample, preprocessing)
+    mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: clean_view(s, preprocessing))))
+    assert {name: image.shape[-1] for name, image in mapped.items()} == preprocessing.channels
+    for name in view:
+        np.testing.assert_allclose(view[name], mapped[name], atol=1e-3)
+
+
+def test_the_mask_is_cut_and_resized_with_the_image(make_sample):
+    sample = make_sample(height=60, width=40)
+    mask = clean_view(sample, Preprocessing("hha", 40, holes="mask"))["hha"][..., 3]
+    np.testing.assert_allclose(mask, (sample["depth"][10:50] > 0).numpy(), atol=1e-6)
+
+
+def test_views_to_train_on_have_the_mask_too(make_sample):
+    samples = [make_sample(index) for index in range(2)]
+    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
+    batches = view_batches(
+        tf.data.Dataset.range(2),
+        lambda index: {key: value[index] for key, value in stacked.items()},
+        2,
+        Preprocessing("rgbd", 8, holes="mask"),
+        Augmentation(8, hha_jitter=True),
+        batch_size=2,
+        seed=0,
+    )
+    for view in next(iter(batches)):
+        assert view["rgb"].shape == (2, 8, 8, 3) and view["hha"].shape == (2, 8, 8, 4)
+
+
+def _gray_levels(count, shuffle_records):
+    """The record that each sample of an epoch came from, told by its gray level, in order."""
+    batches = view_batches(
+        tf.data.Dataset.range(count),
+        lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 4, tf.uint8))},
+        count,
+        Preprocessing("rgb", 4),
+        Augmentation(4, min_crop=1.0),
+        batch_size=count,
+        seed=0,
+        shuffle_records=shuffle_records,
+    )
+    first, _second = next(iter(batches))
+    return np.round(first["rgb"][:, 0, 0, 0] * 255 / 4).astype(int).tolist()
+
+
+def test_the_shuffle_holds_so_many_records_and_no_more(monkeypatch):
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    orders = [_gray_levels(40, held) for held in (1, 5, None)]
+    assert orders[0] == list(range(40))
+    # what comes out k-th was among the first k + held; with all held at once something from far behind comes early
+    assert all(record < place + 5 for place, record in enumerate(orders[1])) and orders[1] != orders[0]
+    assert any(record >= place + 5 for place, record in enumerate(orders[2]))
+    assert all(sorted(order) == orders[0] for order in orders)
+
+
+def test_two_workers_draw_differently(monkeypatch):
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+
+    def first_view(first_index):
+        batches = view_batches(
+            tf.data.Dataset.range(4),
+            lambda index: {"rgb": tf.reshape(tf.cast(tf.range(16 * 16 * 3) % 251, tf.uint8), [16, 16, 3])},
+            4,
+            Preprocessing("rgb", 8),
+            Augmentation(8),
+            batch_size=4,
+            seed=0,
+            first_index=first_index,
+        )
+        return next(iter(batches))[0]["rgb"].numpy()
+
+    assert not np.allclose(first_view(0), first_view(4))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_each_sample_comes_with_its_place_in_the_data_set(monkeypatch, cached):
+    # so that its gray level names a sample
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    records, decode = tf.data.Dataset.range(7), lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))}
+    if cached:
+        records, decode = cache.in_memory(records, decode, Preprocessing("rgb", 4), 1.0)
+    augmentation = Augmentation(4, min_crop=1.0)
+    batches = view_batches(
+        records, decode, 7, Preprocessing("rgb", 4), augmentation, 2, 0, first_index=100, beside="index"
+    )
+    for views, index in batches.take(6):
+        for view in views:
+            levels = np.round(view["rgb"][:, 0, 0, 0] * 255 / 30).astype(int)
+            assert index.dtype == tf.int64 and (100 + levels).tolist() == index.numpy().tolist()
+
+
+def test_labels_come_beside_views_where_asked_for(make_sample):
+    samples = {key: tf.stack([make_sample(index)[key] for index in range(4)]) for key in make_sample()}
+    batches = view_batches(
+        tf.data.Dataset.from_tensor_slices(samples),
+        lambda sample: sample,
+        4,
+        Preprocessing("rgb", 8),
+        Augmentation(8),
+        batch_size=4,
+        seed=0,
+        beside="label",
+    )
+    views, labels = next(iter(batches))
+    assert len(views) == 2 and sorted(labels.numpy().tolist()) == [0, 0, 1, 1]
+
+
+def test_records_in_the_shuffles_memory():
+    assert records_held(1, 1024) == 512
+    assert records_held(128, 600_000) == 223
+    assert records_held(1, 2**21) == 1
