@@ -1,6 +1,7 @@
 """Imports run one way, folder by folder (docs/architecture.md)."""
 
 import ast
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def test_the_folders_beside_the_library_know_nothing_of_the_commands(folder, unk
     for path, modules in files.items():
         wrong = [name for name in modules if _is_of(name, unknown) and not _is_of(name, allowed)]
         assert not wrong, f"{path.relative_to(ROOT)} imports {', '.join(wrong)}"
+
+
+def test_the_picture_shows_the_imports():
+    script = runpy.run_path(str(ROOT / "docs" / "draw_architecture.py"))
+    drawn = script["draw"](script["imports"]())
+    assert drawn == (ROOT / "docs" / "images" / "architecture.svg").read_text(), "run python docs/draw_architecture.py"
 
 
 def test_keras_is_tensorflows_and_the_flags_are_read_by_commands():
