@@ -14,6 +14,7 @@ from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
 from keras_simsiam.training import monitors, run
 from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.data import Data
 from keras_simsiam.views.batches import clean_batches
 from tests import runs
 from tfrecords import example
@@ -100,7 +101,7 @@ def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
     changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
     watched, alone = config("watched", **changes), config("alone", **changes)
     run.train(watched, data)
-    monkeypatch.setattr(monitors, "of_run", lambda *_: [])
+    monkeypatch.setattr(monitors, "run_callbacks", lambda *_: [])
     run.train(alone, data)
     assert not os.listdir(os.path.join(alone.workdir, "figures"))
     runs.assert_same_encoders(watched.workdir, alone.workdir)
@@ -163,7 +164,7 @@ def test_neighbours_of_data_without_recordings_are_refused_before_anything_is_ma
     frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
     decode = functools.partial(example.decode, has_depth=False)
     with pytest.raises(UserError, match="does not say which frames show the same instance"):
-        run.train(config("run", positives="neighbour"), run.Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
+        run.train(config("run", positives="neighbour"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
     assert not os.path.exists(config("run").workdir)
 
 
