@@ -38,7 +38,7 @@ from keras_simsiam.evaluation.tasks import (
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES
 from keras_simsiam.training import run
-from tfrecords import corrupt_shards, reader
+from tfrecords import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,53 +148,42 @@ def evaluate(settings):
     """
     if not settings.task or not set(settings.task) <= set(TASKS):
         raise UserError(f"--task={','.join(settings.task)}: the tasks are {', '.join(TASKS)}")
-    info = reader.load(settings.data_dir)
+    dataset = Dataset(settings.data_dir)
     subject = resolve.subject(settings.encoder, settings.network)
     chooses = (VALIDATION,) if set(CHOOSING) & set(settings.task) else ()
     read = (settings.train_split, settings.split, *chooses)
-    info = corrupt_shards.leave_out(info, read) if settings.on_corrupt == "skip" else info
-    _check(settings, subject, info)
-    data = _data(settings, info)
+    dataset = dataset.without_corrupt_records(read) if settings.on_corrupt == "skip" else dataset
+    _check(settings, subject, dataset)
+    store = feature_store.Store(settings.feature_cache or feature_store.default_folder(), settings.feature_cache_gb)
+    data = Data(dataset, settings.train_split, settings.split, store, settings.batch_size)
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
     with output_folder.appearing_whole(Path(settings.output)) as partial:
-        with corrupt_shards.named(info, read):
-            found = {name: task.run(subject, data, partial, **given) for name, (task, given) in tasks.items()}
+        with dataset.naming_corrupt_shards(read):
+            by_task = {name: task.run(subject, data, partial, **given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
-        results = found | _provenance(settings, subject, data)
+        results = by_task | _provenance(settings, subject, data)
         (partial / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(tables.of_tasks(found, info.classes, subject.names[0]))
-    files = ["results.json", *(file for result in found.values() for file in result["files"])]
+    print(tables.of_tasks(by_task, dataset.classes, subject.names[0]))
+    files = ["results.json", *(file for result in by_task.values() for file in result["files"])]
     print("written: " + ", ".join(os.path.join(settings.output, file) for file in files))
     return results
 
 
-def _data(settings, info):
-    return Data(
-        info,
-        settings.train_split,
-        settings.split,
-        functools.partial(reader.samples, info),
-        functools.partial(reader.identity, info),
-        feature_store.Store(settings.feature_cache or feature_store.default_folder(), settings.feature_cache_gb),
-        settings.batch_size,
-    )
-
-
-def _check(settings, subject, info):
+def _check(settings, subject, dataset):
     """Refuses what no task could be run on, before anything is computed."""
     if not 0 <= settings.seed < 1 << 32:
         raise UserError(f"--seed={settings.seed}: must be at least 0 and below 2**32")
     if settings.batch_size < 1:
         raise UserError(f"--batch_size={settings.batch_size} must be positive")
     for split in (settings.train_split, settings.split):
-        reader.get_split(info, split)
+        dataset.split(split)
     if settings.split == settings.train_split:
         raise UserError(f"--split and --train_split are both {settings.split}: a probe must not see its test samples")
     modality = subject.preprocessing.modality
-    if modality != "rgb" and not info.has_depth:
-        raise UserError(f"{settings.encoder} is an encoder of {modality}, but {info.path} has no depth")
+    if modality != "rgb" and not dataset.has_depth:
+        raise UserError(f"{settings.encoder} is an encoder of {modality}, but {dataset.path} has no depth")
 
 
 def _provenance(settings, subject, data):
@@ -203,8 +192,12 @@ def _provenance(settings, subject, data):
         "settings": dataclasses.asdict(settings),
         "encoder": {"source": subject.source, "sha256": subject.sha256, "seed": subject.seed}
         | dataclasses.asdict(subject.preprocessing),
-        "data": {"path": data.info.path, "sha256": reader.checksum(data.info), "classes": list(data.info.classes)},
-        "samples": {split: data.info.splits[split].count for split in (data.train, data.test)},
+        "data": {
+            "path": data.dataset.path,
+            "sha256": data.dataset.checksum,
+            "classes": list(data.dataset.classes),
+        },
+        "samples": {split: data.dataset.splits[split].count for split in (data.train, data.test)},
         "versions": versions(),
     }
 

@@ -23,7 +23,7 @@ from benchmarks import machine
 from keras_simsiam.evaluation import feature_store
 from keras_simsiam.evaluation.encoders import resolve
 from keras_simsiam.views.batches import clean_batches
-from tfrecords import reader
+from tfrecords import Dataset
 
 flags.DEFINE_string("encoder", None, "As for evaluate.py.", required=True)
 flags.DEFINE_string("data_dir", None, "Data set, whose split test is embedded.", required=True)
@@ -39,9 +39,9 @@ def main(argv):
     del argv
     settings = flags.FLAGS
     print(machine.describe())
-    subject, info = resolve.subject(settings.encoder), reader.load(settings.data_dir)
-    name, count = subject.names[0], settings.copies * info.splits["test"].count
-    samples = reader.samples(info, "test").repeat(settings.copies)
+    subject, dataset = resolve.subject(settings.encoder), Dataset(settings.data_dir)
+    name, count = subject.names[0], settings.copies * dataset.splits["test"].count
+    samples = dataset.samples("test").repeat(settings.copies)
     batches = clean_batches(samples, subject.preprocessing, settings.batch_size)
     held = list(batches.take(HELD))
     encoder = subject.encoders[name]  # read from its file here, not in the graph function below

@@ -5,7 +5,7 @@
 
 Memory: peak resident memory, each of a fresh process that reads, shuffles and decodes 100,000 records, from a data set of 1,000
 (a hundred times over) or of 100,000 small frames, with a shuffle of 1 MiB, which both fill, and of the default 128 MiB.
-Throughput (with --data_dir): images a second of `reader.samples` and of the bare tf.io.decode operations on the same images,
+Throughput (with --data_dir): images a second of `Dataset.samples` and of the bare tf.io.decode operations on the same images,
 held in memory and decoded in parallel alike; the two take turns, and the medians are compared.
 """
 
@@ -26,7 +26,7 @@ from absl import app, flags
 
 from benchmarks import machine
 from keras_simsiam.views.batches import records_held
-from tfrecords import example, reader
+from tfrecords import Dataset, example
 from tfrecords.writer import Writer
 
 flags.DEFINE_string("data_dir", None, "Data set whose training split is decoded; none: memory alone is measured.")
@@ -80,33 +80,33 @@ def _measure(folder, shuffle_mb):
 
 def _megabytes(folder, shuffle_mb):
     """Peak resident memory of this process once it has read 100,000 records through the shuffle, in units of 10⁶ bytes."""
-    info = reader.load(folder)
-    held = min(records_held(shuffle_mb, reader.record_bytes(info, "train")), info.splits["train"].count)
-    shuffled = reader.records(info, "train").repeat().shuffle(held, seed=0).take(RECORDS[-1])
-    _read_all(shuffled.map(reader.decode(info), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
+    dataset = Dataset(folder)
+    held = min(records_held(shuffle_mb, dataset.record_bytes("train")), dataset.splits["train"].count)
+    shuffled = dataset.records("train").repeat().shuffle(held, seed=0).take(RECORDS[-1])
+    _read_all(shuffled.map(dataset.decode, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
     return machine.peak_megabytes()
 
 
 def _compare_throughput(data_dir, rounds):
-    info = reader.load(data_dir)
+    dataset = Dataset(data_dir)
     # So many that opening files and starting threads, once a pass, do not count.
-    passes = max(1, LEAST_FRAMES // info.splits["train"].count)
-    count = passes * info.splits["train"].count
-    datasets = [dataset.repeat(passes) for dataset in (_bare(info), reader.samples(info, "train"))]
+    passes = max(1, LEAST_FRAMES // dataset.splits["train"].count)
+    count = passes * dataset.splits["train"].count
+    streams = [stream.repeat(passes) for stream in (_bare(dataset), dataset.samples("train"))]
     seconds = [[], []]
     for _ in range(rounds + 1):  # the first warms up
-        for dataset, taken in zip(datasets, seconds, strict=True):
-            taken.append(_seconds(dataset.prefetch(tf.data.AUTOTUNE)))
+        for stream, taken in zip(streams, seconds, strict=True):
+            taken.append(_seconds(stream.prefetch(tf.data.AUTOTUNE)))
     bare, read = (count / statistics.median(taken[1:]) for taken in seconds)
     print("| frames | decoding alone, frames/s | reading and decoding, frames/s | share |\n|---|---|---|---|")
     print(f"| {count} | {bare:.0f} | {read:.0f} | {100 * read / bare:.1f} % |")
 
 
-def _bare(info):
+def _bare(dataset):
     """The encoded images in memory, mapped to the two decoding operations."""
-    names = (example._RGB, example._DEPTH) if info.has_depth else (example._RGB,)
+    names = (example._RGB, example._DEPTH) if dataset.has_depth else (example._RGB,)
     columns = {name: [] for name in names}
-    for record in reader.records(info, "train").as_numpy_iterator():
+    for record in dataset.records("train").as_numpy_iterator():
         feature = tf.train.Example.FromString(record).features.feature
         for name, column in columns.items():
             column.append(feature[name].bytes_list.value[0])
@@ -119,14 +119,14 @@ def _decode(rgb, depth=None):
     return image if depth is None else (image, tf.io.decode_png(depth, channels=1, dtype=tf.uint16))
 
 
-def _seconds(dataset):
+def _seconds(stream):
     start = time.perf_counter()
-    _read_all(dataset)
+    _read_all(stream)
     return time.perf_counter() - start
 
 
-def _read_all(dataset):
-    dataset.reduce(np.int64(0), lambda number, *_: number + 1)
+def _read_all(stream):
+    stream.reduce(np.int64(0), lambda number, *_: number + 1)
 
 
 if __name__ == "__main__":

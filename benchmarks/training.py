@@ -20,7 +20,7 @@ from benchmarks import machine
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.views.batches import view_batches
-from tfrecords import reader
+from tfrecords import Dataset
 
 flags.DEFINE_string("data_dir", None, "Folder of a data set with depth.", required=True)
 flags.DEFINE_integer("image_size", 64, "Side of a view in pixels.")
@@ -54,11 +54,11 @@ def _row(modality):
         width=settings.width,
         batch_size=BATCH,
     )
-    info = reader.load(settings.data_dir)
+    dataset = Dataset(settings.data_dir)
     batches = view_batches(
-        reader.records(info, "train"),
-        reader.decode(info),
-        info.splits["train"].count,
+        dataset.records("train"),
+        dataset.decode,
+        dataset.splits["train"].count,
         config.preprocessing,
         config.augmentation,
         BATCH,

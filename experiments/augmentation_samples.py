@@ -17,7 +17,7 @@ from keras_simsiam.views.augmentation import (
     two_views,
 )
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view, native_images
-from tfrecords import reader
+from tfrecords import Dataset
 
 NAME, TITLE = "augmentation_samples", "Augmentation samples"
 FRAMES = {"smoke": 1, "small": 3, "paper": 3}
@@ -31,20 +31,20 @@ MIN_CROP = Augmentation.min_crop
 
 def main(settings):
     """Draws the figure of a few training frames with the first of the seeds."""
-    info = reader.load(settings.data_dir)
-    samples = frame_grid.evenly(info, "train", FRAMES[settings.scale])
+    dataset = Dataset(settings.data_dir)
+    samples = frame_grid.evenly(dataset, "train", FRAMES[settings.scale])
     rows = []
     for index, sample in enumerate(samples):
-        rows += picture_rows(sample, sample_seed(settings.seeds[0], 0, index), info.has_depth)
+        rows += picture_rows(sample, sample_seed(settings.seeds[0], 0, index), dataset.has_depth)
     names = [sample["frame"].numpy().decode() for sample in samples]
     text = [
         "Training frames as they are evaluated (`frame`), then two draws of each transform alone, then two views as training "
         "compares them, which are crop, flip, colour and the rest together. A draw may leave a frame as it is: colour jitter "
         "comes with probability 0.8 and grayscale with 0.2. Blur is part of the ImageNet recipes alone (`--blur`).",
-        _ON_HHA if info.has_depth else "",
+        _ON_HHA if dataset.has_depth else "",
     ]
     raw = {"frames": names, "seed": settings.seeds[0], "min_crop": MIN_CROP}
-    report_parts.save(settings, info, NAME, TITLE, text, {TITLE: frame_grid.grid(rows)}, raw)
+    report_parts.save(settings, dataset, NAME, TITLE, text, {TITLE: frame_grid.grid(rows)}, raw)
 
 
 def picture_rows(sample, seed, has_depth):

@@ -20,7 +20,7 @@ from experiments import measure
 from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
 from keras_simsiam.evaluation import corruptions
 from keras_simsiam.training.config import from_flags, load_config, open_workdir
-from tfrecords import reader
+from tfrecords import Dataset
 
 ROOT = pathlib.Path(__file__).parent.parent
 SCALES = ("smoke", "small", "paper")
@@ -67,7 +67,7 @@ class Runs:
 
     Attributes:
         settings: the `Settings`.
-        info: the data set's `tfrecords.reader.Info`.
+        dataset: the `tfrecords.Dataset`.
         conditions: names of those under which the test split is seen.
         measured: dict from a variant to a dict from a seed to its measurement (`measure.measure`).
         commands: dict from a run's name to the command that trains it.
@@ -85,11 +85,11 @@ class Runs:
         Raises:
             UserError: there is no such data set, or it has no labels or no test split.
         """
-        self.settings, self.info = settings, reader.load(settings.data_dir)
+        self.settings, self.dataset = settings, Dataset(settings.data_dir)
         self.measured, self.commands, self.failed = {}, {}, {}
         self._validate = validate
-        self.conditions = [name for name in conditions if self.info.has_depth or name not in corruptions.OF_DEPTH]
-        measure.require(self.info)
+        self.conditions = [name for name in conditions if self.dataset.has_depth or name not in corruptions.OF_DEPTH]
+        measure.require(self.dataset)
 
     def ask(self, wanted, seeds, publish):
         """Trains and measures what is not there yet; with --train=none only measures, with --train=print only prints.
@@ -115,7 +115,7 @@ class Runs:
             with self.listing(run_name(variant, seed)):
                 self._train(run_name(variant, seed), config)
                 if os.path.exists(_encoder(config)):
-                    found = measure.measure(config.workdir, self.info, self.conditions, self._validate)
+                    found = measure.measure(config.workdir, self.dataset, self.conditions, self._validate)
                     self.measured.setdefault(variant, {})[seed] = found
             if self.settings.train == "missing" and seed in self.measured.get(variant, {}):
                 publish(self)  # the next may take hours; what is only measured comes soon, and all at once
@@ -177,7 +177,7 @@ class Runs:
     def _check_data(self, config):
         there = load_config(config.workdir).data_dir
         try:
-            same = there == config.data_dir or reader.checksum(reader.load(there)) == reader.checksum(self.info)
+            same = there == config.data_dir or Dataset(there).checksum == self.dataset.checksum
         except UserError:
             same = True  # its data set has moved: there is nothing to compare
         if not same:

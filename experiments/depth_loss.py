@@ -25,9 +25,9 @@ def main(settings, depth_data_dir=None):
     depth_table.ask(settings, depth_data_dir, report)
 
 
-def report(runs, info):
+def report(runs, dataset):
     """Writes depth_loss.md, .png and .json of what is there."""
-    found = depth_table.evaluated(runs, info)
+    found = depth_table.evaluated(runs, dataset)
     measured = depth_table.configurations(found)
     splits = [split for split in SPLITS if any(one["histories"][split][0] for one in measured.values())]
     header = ["encoder, strategy", *(f"{SPLITS[split]}: {when}" for split in splits for when in ("lowest", "last"))]
@@ -38,8 +38,8 @@ def report(runs, info):
         "A line is the median over trials, the band around it goes from the lowest to the highest. Without a split `val` there "
         "is no validation loss; that of the test split is not looked at while training."
     )
-    text = [*depth_table.protocol(found, info), report_parts.table(header, rows), note]
-    report_parts.write(runs, NAME, TITLE, text, _figure(measured, splits), depth_table.raw(found, info))
+    text = [*depth_table.protocol(found, dataset), report_parts.table(header, rows), note]
+    report_parts.write(runs, NAME, TITLE, text, _figure(measured, splits), depth_table.raw(found, dataset))
 
 
 def _ends(trials):

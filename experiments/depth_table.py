@@ -13,7 +13,7 @@ from absl import flags
 from experiments import common, report_parts, tasks
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import figures
-from tfrecords import reader
+from tfrecords import Dataset
 
 NAME, TITLE = "depth_table", "Depth from one image"
 CHANGES = {"contrastive": ("--method=simclr",), "classification": ("--method=supervised",)}
@@ -59,16 +59,16 @@ def ask(settings, depth_data_dir, report):
     Args:
         settings: the `common.Settings`.
         depth_data_dir: the data set whose depth is learnt; None: that of the settings.
-        report: function of the `common.Runs` and of that data set's `tfrecords.reader.Info`.
+        report: function of the `common.Runs` and of that `tfrecords.Dataset`.
 
     Raises:
         UserError: the data set has no depth, or as `common.Runs.ask`.
     """
-    info = reader.load(depth_data_dir or settings.data_dir)
-    if not info.has_depth:
-        raise UserError(f"{info.path} has no depth: give a data set with depth as --depth_data_dir")
+    dataset = Dataset(depth_data_dir or settings.data_dir)
+    if not dataset.has_depth:
+        raise UserError(f"{dataset.path} has no depth: give a data set with depth as --depth_data_dir")
     runs = common.Runs(settings)
-    runs.ask(wanted(settings.scale), settings.seeds, functools.partial(report, info=info))
+    runs.ask(wanted(settings.scale), settings.seeds, functools.partial(report, dataset=dataset))
     runs.close()
 
 
@@ -77,9 +77,9 @@ def wanted(scale):
     return common.variants(scale, AT_PAPER_SIZE if scale == "paper" else CHANGES, SMALL, ())
 
 
-def evaluated(runs, info):
+def evaluated(runs, dataset):
     """The results of --task=monodepth of all runs that are measured: a dict from a variant to a dict from a seed."""
-    return tasks.of_runs(runs, "monodepth", GIVEN[runs.settings.scale], info)
+    return tasks.of_runs(runs, "monodepth", GIVEN[runs.settings.scale], dataset)
 
 
 def configurations(found):
@@ -106,9 +106,9 @@ def configurations(found):
     return merged
 
 
-def report(runs, info):
+def report(runs, dataset):
     """Writes depth_table.md, .png and .json of what is there."""
-    found = evaluated(runs, info)
+    found = evaluated(runs, dataset)
     measured = configurations(found)
     compared = ["rel, images [95 %]", "rel, images − random's"]
     header = ["encoder, strategy", *METRICS.values(), *compared, "the paper: " + ", ".join(METRICS.values())]
@@ -117,14 +117,14 @@ def report(runs, info):
     ]
     for result in [result for seeds in found.values() for result in seeds.values()][:1]:  # the same beside each
         rows += [[name, *_metrics(one["pooled"]), *_compared(one), "–"] for name, one in result["baselines"].items()]
-    text = [*protocol(found, info), report_parts.table(header, rows), _NOTE]
+    text = [*protocol(found, dataset), report_parts.table(header, rows), _NOTE]
     pictures = {TITLE: _figure(measured)}
     for variant, seeds in found.items():
         for seed, result in list(seeds.items())[:1]:
             folder = os.path.join(runs.folder(variant, seed), "evaluation", "monodepth")
             shown = next(file for file in result["files"] if file.endswith("predictions.png"))
             pictures[f"Predictions, {variant}"] = os.path.join(folder, shown)
-    report_parts.write(runs, NAME, TITLE, text, pictures, raw(found, info))
+    report_parts.write(runs, NAME, TITLE, text, pictures, raw(found, dataset))
 
 
 _NOTE = (
@@ -139,18 +139,18 @@ _NOTE = (
 )
 
 
-def protocol(found, info):
+def protocol(found, dataset):
     """A paragraph on what was measured, in a list."""
     results = [result for seeds in found.values() for result in seeds.values()]
     if not results:
         return ["No run of this experiment is complete yet."]
-    counts = ", ".join(f"{name} {split.count}" for name, split in sorted(info.splits.items()))
+    counts = ", ".join(f"{name} {split.count}" for name, split in sorted(dataset.splits.items()))
     return [f"Depth in metres on the split test; frames: {counts}. {results[0]['protocol']}."]
 
 
-def raw(found, info):
+def raw(found, dataset):
     """The JSON values beside the measurements."""
-    return {"depth_data": {"folder": info.path, "sha256": reader.checksum(info)}, "monodepth": found}
+    return {"depth_data": {"folder": dataset.path, "sha256": dataset.checksum}, "monodepth": found}
 
 
 def _ranked(measured):

@@ -6,7 +6,7 @@ python -m experiments.em --data_dir=data/cifar10_fifth --workdir=runs/cifar10_fi
 import dataclasses
 
 from experiments import common, comparison
-from tfrecords import reader
+from tfrecords import Dataset
 
 LAYERS = "--projector_layers=2"
 
@@ -49,7 +49,7 @@ def changes(settings):
     Raises:
         UserError: there is no such data set, or it has no split train.
     """
-    frames = reader.get_split(reader.load(settings.data_dir), "train").count
+    frames = Dataset(settings.data_dir).split("train").count
     batch = 512 if settings.scale == "paper" else 128
     return EXPERIMENT.changes | {"alternation_epoch": (LAYERS, f"--alternation={max(1, frames // batch)}")}
 

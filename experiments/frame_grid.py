@@ -6,17 +6,15 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tfrecords import reader
-
 SIDE = 1.25  # of a picture, in inches
 _COLOURS = matplotlib.colormaps["viridis"].with_extremes(bad="0.8")
 
 
-def evenly(info, split, count):
+def evenly(dataset, split, count):
     """Frames of a split, evenly spaced in the order in which it is read; the others are not decoded.
 
     Args:
-        info: the data set's `tfrecords.reader.Info`.
+        dataset: the `tfrecords.Dataset`.
         split: name of the split.
         count: how many; all of a split that has fewer.
 
@@ -26,8 +24,8 @@ def evenly(info, split, count):
     Raises:
         UserError: the data set has no such split.
     """
-    step = max(1, reader.get_split(info, split).count // count)
-    return list(reader.records(info, split).shard(step, step // 2).take(count).map(reader.decode(info)))
+    step = max(1, dataset.split(split).count // count)
+    return list(dataset.records(split).shard(step, step // 2).take(count).map(dataset.decode))
 
 
 def grid(rows):

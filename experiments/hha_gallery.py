@@ -8,7 +8,7 @@ import numpy as np
 from experiments import common, frame_grid, report_parts
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import holes
-from tfrecords import reader
+from tfrecords import Dataset
 
 NAME, TITLE = "hha_gallery", "HHA by what becomes of holes"
 LOOKED_AT = {"smoke": 8, "small": 64, "paper": 64}
@@ -24,10 +24,10 @@ COLUMNS = {  # encoding and holes, by title
 
 def main(settings):
     """Draws three of many training frames, by how much of their depth is missing."""
-    info = reader.load(settings.data_dir)
-    if not info.has_depth:
+    dataset = Dataset(settings.data_dir)
+    if not dataset.has_depth:
         raise UserError(f"--data_dir={settings.data_dir} has no depth: give a data set with depth")
-    looked_at = frame_grid.evenly(info, "train", LOOKED_AT[settings.scale])
+    looked_at = frame_grid.evenly(dataset, "train", LOOKED_AT[settings.scale])
     looked_at.sort(key=missing)
     last = len(looked_at) - 1
     chosen = [looked_at[place] for place in sorted({last // 2, 9 * last // 10, last})]
@@ -43,7 +43,7 @@ def main(settings):
         report_parts.table(header, rows),
     ]
     pictures = [row for sample in chosen for row in picture_rows(sample)]
-    report_parts.save(settings, info, NAME, TITLE, text, {TITLE: frame_grid.grid(pictures)}, {"frames": facts})
+    report_parts.save(settings, dataset, NAME, TITLE, text, {TITLE: frame_grid.grid(pictures)}, {"frames": facts})
 
 
 def missing(sample):

@@ -32,9 +32,9 @@ def main(settings):
 
 def report(runs):
     """Writes label_fraction.md, .png and .json of what is there."""
-    total, classes = runs.info.splits["train"].count, len(runs.info.classes)
+    total, classes = runs.dataset.splits["train"].count, len(runs.dataset.classes)
     fractions = tuple(fraction for fraction in FRACTIONS if round(fraction * total) >= classes)
-    per_class = possible(A_CLASS[runs.settings.scale], runs.info)
+    per_class = possible(A_CLASS[runs.settings.scale], runs.dataset)
     given = {"label_fractions": fractions, "labels_per_class": per_class}
     found = tasks.of_runs(runs, "label_fraction", given).get("simsiam", {})
     header = ["labels", "number", *(f"{title}, {name}" for title in PROBES.values() for name in COLOURS)]
@@ -47,14 +47,14 @@ def report(runs):
     report_parts.write(runs, NAME, "Few labels", text, _figure(found, budgets), {"label_fraction": found})
 
 
-def possible(per_class, info):
+def possible(per_class, dataset):
     """Those numbers of labels a class that the smallest class has frames for, as far as dataset.json tells.
 
     Args:
         per_class: a tuple of numbers.
-        info: the data set's `tfrecords.reader.Info`, with a split train.
+        dataset: the `tfrecords.Dataset`, with a split train.
     """
-    smallest = min(info.splits["train"].labels.values(), default=max(per_class))
+    smallest = min(dataset.splits["train"].labels.values(), default=max(per_class))
     return tuple(number for number in per_class if number <= smallest)
 
 

@@ -17,26 +17,26 @@ from keras_simsiam.evaluation import corruptions
 from keras_simsiam.probes import classifiers, features, knn, scores
 from keras_simsiam.training import run
 from keras_simsiam.views.batches import clean_batches
-from tfrecords import dataset_json, reader, shard
+from tfrecords import dataset_json, shard
 
 K, TEMPERATURE = 20, 0.1
 BATCH = 64
 TASKS = ("knn", "linear")
 
 
-def require(info):
+def require(dataset):
     """Refuses a data set that the probes cannot use.
 
     Raises:
         UserError: it has no classes, or lacks the split train or test.
     """
     for split in ("train", "test"):
-        reader.get_split(info, split)
-    if not info.classes:
-        raise UserError(f"{info.path} has no classes: the experiments need a labelled data set")
+        dataset.split(split)
+    if not dataset.classes:
+        raise UserError(f"{dataset.path} has no classes: the experiments need a labelled data set")
 
 
-def measure(workdir, info, conditions=("clean",), validate=False):
+def measure(workdir, dataset, conditions=("clean",), validate=False):
     """Measures a run that is complete, or reads what was measured of it, of the same encoder and data, before.
 
     The bank of kNN and the linear probe's training set is the split train, clean; the test split is seen under each condition.
@@ -44,7 +44,7 @@ def measure(workdir, info, conditions=("clean",), validate=False):
 
     Args:
         workdir: the run's folder.
-        info: the data set's `tfrecords.reader.Info`.
+        dataset: the `tfrecords.Dataset`.
         conditions: names of `robustness.CONDITIONS`, `clean` the first.
         validate: whether to add `validation`, a kNN accuracy on the training split to choose variants by.
 
@@ -57,7 +57,7 @@ def measure(workdir, info, conditions=("clean",), validate=False):
     Raises:
         UserError: the run is not complete or has diverged, or a sample has no label.
     """
-    known = identity(workdir, info)
+    known = identity(workdir, dataset)
     path = os.path.join(workdir, "evaluation", "experiments.json")
     found = read(path)
     if found.get("identity") != known:
@@ -66,7 +66,7 @@ def measure(workdir, info, conditions=("clean",), validate=False):
         asked = list(dict.fromkeys([*found["conditions"], *conditions])), validate or found["validated"]
         print(f"measuring {workdir}", flush=True)
         names = {"identity": known, "conditions": asked[0], "validated": asked[1]}
-        write(path, names | _measure(workdir, info, *asked))
+        write(path, names | _measure(workdir, dataset, *asked))
         found = read(path)  # as it will be found again: tuples are lists
     with open(os.path.join(workdir, "metrics.jsonl")) as file:
         return found | {"history": [json.loads(line) for line in file]}
@@ -110,31 +110,31 @@ def read(path):
         return {}
 
 
-def identity(workdir, info):
+def identity(workdir, dataset):
     """What decides a measurement of a run's encoder on a data set: a dict of JSON values.
 
     Args:
         workdir: the run's folder.
-        info: the data set's `tfrecords.reader.Info`.
+        dataset: the `tfrecords.Dataset`.
     """
     with open(os.path.join(workdir, "encoder.keras"), "rb") as file:
         encoder = hashlib.sha256(file.read()).hexdigest()
     return {
         "encoder": encoder,
-        "data": reader.checksum(info),
+        "data": dataset.checksum,
         "k": K,
         "temperature": TEMPERATURE,
         "versions": evaluate.versions(),
     }
 
 
-def _measure(workdir, info, conditions, validate):
+def _measure(workdir, dataset, conditions, validate):
     keras.backend.clear_session()
     config = run.load_config(workdir)
     encoders = {"trained": run.load_encoder(workdir), "untrained": run.untrained_encoder(config)}
-    embedded = _embed(encoders, info, config, conditions)
+    embedded = _embed(encoders, dataset, config, conditions)
     bank, clean = embedded["trained"]["train"], embedded["trained"]["clean"]
-    num_classes = len(info.classes)
+    num_classes = len(dataset.classes)
     available = classifiers.available(min(K, len(bank.labels)), TEMPERATURE, num_classes)
     predictions = {name: _predict(available, parts, conditions) for name, parts in embedded.items()}
     return {
@@ -149,14 +149,14 @@ def _measure(workdir, info, conditions, validate):
     }
 
 
-def _embed(encoders, info, config, conditions):
+def _embed(encoders, dataset, config, conditions):
     """Features by encoder, then `train` or a condition. In one pass: building the graphs of HHA and encoders takes seconds."""
-    test = reader.samples(info, "test")
-    parts = {"train": reader.samples(info, "train")} | {name: corruptions.under(name, test) for name in conditions}
+    test = dataset.samples("test")
+    parts = {"train": dataset.samples("train")} | {name: corruptions.under(name, test) for name in conditions}
     samples = functools.reduce(tf.data.Dataset.concatenate, parts.values())
     extracted = features.extract_each(list(encoders.values()), clean_batches(samples, config.preprocessing, BATCH))
-    scores.require_labels(extracted[0].labels, info.path)
-    ends = info.splits["train"].count + info.splits["test"].count * np.arange(len(conditions))
+    scores.require_labels(extracted[0].labels, dataset.path)
+    ends = dataset.splits["train"].count + dataset.splits["test"].count * np.arange(len(conditions))
     return {
         name: dict(zip(parts, _split(found, ends), strict=True))
         for name, found in zip(encoders, extracted, strict=True)

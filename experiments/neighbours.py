@@ -36,7 +36,7 @@ def report(runs):
     rows = []
     for place, (encoder, *_) in list(enumerate(first["table"]))[1:]:
         nearest, *others = ([float(table[place][column]) for table in tables] for column in range(1, len(names) + 1))
-        rows.append([encoder, _nearest(nearest, runs.info.splits["test"].count), *map(report_parts.spread, others)])
+        rows.append([encoder, _nearest(nearest, runs.dataset.splits["test"].count), *map(report_parts.spread, others)])
     folder = os.path.join(runs.folder("simsiam", seed), "evaluation", NAME)
     pictures = {
         f"Nearest neighbours, {row[0]}": os.path.join(folder, file)

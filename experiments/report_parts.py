@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import evaluate
 from experiments import measure
 from keras_simsiam.evaluation import figures
-from tfrecords import dataset_json, reader
+from tfrecords import dataset_json
 
 TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = figures.COLOURS
 CURVES = {  # of metrics.jsonl, by what they are called
@@ -35,15 +35,15 @@ def write(runs, name, title, text, figure, more=None):
     """
     tail = [_missing(runs), _provenance(runs)]
     pictures = figure if isinstance(figure, dict) else {title: figure}
-    save(runs.settings, runs.info, name, title, text, pictures, _raw(runs) | (more or {}), tail)
+    save(runs.settings, runs.dataset, name, title, text, pictures, _raw(runs) | (more or {}), tail)
 
 
-def save(settings, info, name, title, text, pictures, raw, tail=()):
+def save(settings, dataset, name, title, text, pictures, raw, tail=()):
     """Writes NAME.md, NAME.png (NAME_2.png, …) and NAME.json, over those of an earlier call; each appears whole.
 
     Args:
         settings: the `common.Settings`.
-        info: the data set's `tfrecords.reader.Info`.
+        dataset: the `tfrecords.Dataset`.
         name: of the experiment.
         title: of the page.
         text: Markdown above the pictures, a list of blocks.
@@ -56,11 +56,11 @@ def save(settings, info, name, title, text, pictures, raw, tail=()):
     """
     with measure.writing(f"--workdir={settings.workdir}"):
         os.makedirs(settings.workdir, exist_ok=True)
-        _save(settings, info, name, title, text, pictures, raw, tail)
+        _save(settings, dataset, name, title, text, pictures, raw, tail)
     print(f"written: {os.path.join(settings.workdir, name)}.md, .png, .json", flush=True)
 
 
-def _save(settings, info, name, title, text, pictures, raw, tail):
+def _save(settings, dataset, name, title, text, pictures, raw, tail):
     base = os.path.join(settings.workdir, name)
     shown = []
     for number, (caption, picture) in enumerate(pictures.items(), 1):
@@ -73,7 +73,7 @@ def _save(settings, info, name, title, text, pictures, raw, tail):
         "experiment": name,
         "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
         "scale": settings.scale,
-        "data": {"folder": info.path, "sha256": reader.checksum(info)},
+        "data": {"folder": dataset.path, "sha256": dataset.checksum},
         "versions": evaluate.versions(),
     }
     dataset_json.write(base + ".json", json.dumps(head | raw, indent=1) + "\n")
@@ -194,7 +194,7 @@ def protocol(runs):
     found = [one for seeds in runs.measured.values() for one in seeds.values()]
     if not found:
         return "No run of this experiment is complete yet."
-    counts = ", ".join(f"{split} {runs.info.splits[split].count}" for split in ("train", "test"))
+    counts = ", ".join(f"{split} {runs.dataset.splits[split].count}" for split in ("train", "test"))
     lines = "; ".join(f"**{task}**: {text}" for task, text in found[0]["protocol"].items())
     return (
         f"Accuracy in % on the split test, frozen encoder; frames: {counts}. Of one seed with its 95 % Wilson interval, "
@@ -210,7 +210,7 @@ def _missing(runs):
 
 def _provenance(runs):
     commands = "\n".join(runs.commands.values())
-    return f"Data: SHA-256 `{reader.checksum(runs.info)[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
+    return f"Data: SHA-256 `{runs.dataset.checksum[:16]}…`. The runs, each with its seed:\n\n```\n{commands}\n```"
 
 
 def _raw(runs):

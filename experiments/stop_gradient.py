@@ -30,7 +30,7 @@ def report(runs):
     rows = [[*_row(name, measured), PUBLISHED[name]] for name, measured in runs.measured.items()]
     note = (
         "A collapsed encoder's output is constant: loss −1, kNN at chance "
-        f"({100 / len(runs.info.classes):.0f} %), the prediction's std 0. The projection's falls to about 2/√batch: its "
+        f"({100 / len(runs.dataset.classes):.0f} %), the prediction's std 0. The projection's falls to about 2/√batch: its "
         "BatchNorm wants variance in each batch, and one image apart from all others is enough. The last column is ImageNet "
         "at 100 epochs, Chen & He 2021, Figure 2."
     )
@@ -59,7 +59,7 @@ def _figure(runs):
     for name, measured in runs.measured.items():
         report_parts.curves(axes[1], measured, "std_prediction", 1, **STYLES[name], linewidth=0.7)
     axes[1].set_title("std · √d: projection, prediction (thin)")
-    axes[2].axhline(100 / len(runs.info.classes), color="0.5", linestyle=":", label="chance")
+    axes[2].axhline(100 / len(runs.dataset.classes), color="0.5", linestyle=":", label="chance")
     for name, style in STYLES.items():
         axes[2].plot([], [], label=name.replace("stop_gradient_", "stop-gradient "), **style)
     axes[2].legend(fontsize=8)

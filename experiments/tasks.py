@@ -7,12 +7,12 @@ import evaluate
 from experiments import common, measure
 
 
-def evaluated(workdir, info, task, given):
+def evaluated(workdir, dataset, task, given):
     """What a task of evaluate.py finds of a run, or found of the same encoder and data with the same settings before.
 
     Args:
         workdir: the run's folder; results and figures lie in its evaluation/<task>/.
-        info: the data set's `tfrecords.reader.Info`.
+        dataset: the `tfrecords.Dataset`.
         task: a name of `evaluate.TASKS`.
         given: dict of the task's settings, fields of `evaluate.Settings`.
 
@@ -24,22 +24,22 @@ def evaluated(workdir, info, task, given):
     """
     folder = os.path.join(workdir, "evaluation", task)
     path = os.path.join(folder, "experiments.json")
-    identity = json.loads(json.dumps(measure.identity(workdir, info) | {"given": given}))
+    identity = json.loads(json.dumps(measure.identity(workdir, dataset) | {"given": given}))
     found = measure.read(path)
     if found.get("identity") != identity:
-        settings = evaluate.Settings(workdir, info.path, (task,), "test", "train", measure.BATCH, folder, **given)
+        settings = evaluate.Settings(workdir, dataset.path, (task,), "test", "train", measure.BATCH, folder, **given)
         measure.write(path, {"identity": identity, "found": evaluate.evaluate(settings)[task]})
         found = measure.read(path)
     return found["found"]
 
 
-def of_runs(runs, task, given, info=None):
+def of_runs(runs, task, given, dataset=None):
     """`evaluated` of all runs that are measured; a run whose task fails is listed as failed, and the others go on.
 
     Args:
         runs: the `common.Runs`.
         task, given: as `evaluated` takes them.
-        info: of another data set than the runs'.
+        dataset: another data set than the runs'.
 
     Returns:
         A dict from a variant to a dict from a seed to the task's results, without those that failed.
@@ -51,6 +51,6 @@ def of_runs(runs, task, given, info=None):
             if name in runs.failed:  # by the report after an earlier run: a task may take an hour to fail again
                 continue
             with runs.listing(name):
-                result = evaluated(runs.folder(variant, seed), info or runs.info, task, given)
+                result = evaluated(runs.folder(variant, seed), dataset or runs.dataset, task, given)
                 found.setdefault(variant, {})[seed] = result
     return found

@@ -7,16 +7,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.training import run
+from keras_simsiam.training.data import Data
 
 PER_PROCESS = ("images_per_second", "memory_mb")  # what is logged of the process, and not of the run
 
 
 def of_nine_frames(make_sample):
-    """A `run.Data` of nine samples, the first six of them the bank, the others the queries."""
+    """A `Data` of nine samples, the first six of them the bank, the others the queries."""
     samples = [make_sample(index) for index in range(9)]
     stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
     dataset = tf.data.Dataset.from_tensor_slices(stacked)
-    return run.Data(dataset, lambda sample: sample, 9, dataset.take(6), dataset.skip(6), 2)
+    return Data(dataset, lambda sample: sample, 9, dataset.take(6), dataset.skip(6), 2)
 
 
 def logged(workdir):

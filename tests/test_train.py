@@ -211,11 +211,12 @@ def test_two_replicas_train_as_one(data_dir, tmp_path):
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from keras_simsiam import run
+from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
-from tfrecords import reader
-info = reader.load({str(data_dir)!r})
-data = run.Data(reader.records(info, "train"), reader.decode(info), info.splits["train"].count)
+from keras_simsiam.training.data import Data
+from tfrecords import Dataset
+dataset = Dataset({str(data_dir)!r})
+data = Data(dataset.records("train"), dataset.decode, dataset.splits["train"].count)
 for distribution in ("one", "mirrored"):
     config = RunConfig({str(data_dir)!r}, {str(tmp_path)!r} + "/" + distribution, modality="rgb", image_size=32, width=4,
                        batch_size=16, epochs=1, distribution=distribution)

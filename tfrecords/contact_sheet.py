@@ -8,13 +8,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from keras_simsiam.depth import hha
-from tfrecords import reader
+from tfrecords.dataset import Dataset
 
 SAMPLES = 12
 _ACROSS = 2  # samples in a row
 
 
-def choose(data: reader.Info) -> list[tuple[str, dict]]:
+def choose(data: Dataset) -> list[tuple[str, dict]]:
     """At most 12 samples (with their split), evenly over all frames of all splits; each a dict of NumPy arrays."""
     counts = [split.count for split in data.splits.values()]
     total = sum(counts)
@@ -22,10 +22,8 @@ def choose(data: reader.Info) -> list[tuple[str, dict]]:
     chosen, start = [], 0
     for name, count in zip(data.splits, counts, strict=True):
         inside = tf.constant(np.isin(np.arange(start, start + count), wanted))
-        records = (
-            reader.records(data, name).take(count).enumerate().filter(lambda index, _, inside=inside: inside[index])
-        )
-        samples = records.map(lambda _, record: reader.decode(data)(record))
+        records = data.records(name).take(count).enumerate().filter(lambda index, _, inside=inside: inside[index])
+        samples = records.map(lambda _, record: data.decode(record))
         chosen += [(name, sample) for sample in samples.as_numpy_iterator()]
         start += count
     return chosen

@@ -10,8 +10,8 @@ import tensorflow as tf
 from absl import app, flags
 
 from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
-from tfrecords import reader
-from tfrecords.writer import DATASET_JSON
+from tfrecords.dataset import Dataset
+from tfrecords.dataset_json import DATASET_JSON
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("verify", False, "Check every checksum and every record; ends with status 1 on the first fault.")
@@ -25,7 +25,7 @@ _INDENT = 11
 def main(argv):
     if len(argv) != 2:
         raise UserError("name one data set's folder: python -m tfrecords.inspect DIR")
-    data = reader.load(argv[1])
+    data = Dataset(argv[1])
     content = _content(data.path)
     print(describe(data.path, content))
     if FLAGS.verify:

@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.core.errors import UserError
-from tfrecords import reader
+from tfrecords.dataset import Dataset
 
 _CHUNK = 2**20
 _AGAIN = "copy or build the data set again"
 
 
-def verify(data: reader.Info, checksums: dict[str, list[str]]) -> Iterator[str]:
+def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
     """Checks every shard, in order; what it reads is not kept.
 
     A record's framing has a CRC of its length and one of its data (TFRecord format); it must decode
@@ -50,7 +50,7 @@ def verify(data: reader.Info, checksums: dict[str, list[str]]) -> Iterator[str]:
 
 def _check_records(data, shard):
     """Checks each record of a shard; how many there are."""
-    records = tf.data.TFRecordDataset(shard).map(reader.decode(data), num_parallel_calls=2, deterministic=True)
+    records = tf.data.TFRecordDataset(shard).map(data.decode, num_parallel_calls=2, deterministic=True)
     samples = records.prefetch(2).as_numpy_iterator()
     number = 0
     while True:

@@ -7,7 +7,6 @@ import tempfile
 
 from keras_simsiam.core.errors import UserError
 from tfrecords import dataset_json, example
-from tfrecords.dataset_json import DATASET_JSON  # noqa: F401 - its name for those who look for a data set
 from tfrecords.shard import Shard, writing
 from tfrecords.unfinished import check_output
 

@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from absl import app, flags
 
 from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
-from tfrecords import reader
+from tfrecords import Dataset
 from tools import doctor_report, doctor_samples
 from tools.doctor_checks import (
     WRONG,
@@ -45,7 +45,7 @@ DEPTH_CHECKS = (
 def main(argv):
     if len(argv) != 2:
         raise UserError("name one data set's folder: python -m tools.doctor DIR")
-    data = reader.load(argv[1])
+    data = Dataset(argv[1])
     splits = sorted(data.splits) if FLAGS.split is None else [FLAGS.split]
     if not set(splits) <= set(data.splits):
         raise UserError(f"--split={FLAGS.split}: {data.path} has {', '.join(sorted(data.splits))}")

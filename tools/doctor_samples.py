@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.core.errors import UserError
-from tfrecords import reader
+from tfrecords import Dataset
 from tools.doctor_checks.copies import Print
 
 # Prints of so many frames at most are compared with each other: 70 MB, and seconds.
@@ -15,7 +15,7 @@ PRINTS = 10_000
 _THUMBNAIL = (48, 48)
 
 
-def draw(data: reader.Info, splits: list[str], frames: int, seed: int) -> tuple[list[dict], list[Print]]:
+def draw(data: Dataset, splits: list[str], frames: int, seed: int) -> tuple[list[dict], list[Print]]:
     """Draws frames, every frame as likely as any other, and decodes them in one pass over the shards.
 
     Args:
@@ -51,9 +51,8 @@ def draw(data: reader.Info, splits: list[str], frames: int, seed: int) -> tuple[
 def _read(data, split, chosen):
     """The chosen samples of a split, as dicts of NumPy arrays."""
     chosen = tf.constant(chosen)
-    records = reader.records(data, split).enumerate().filter(lambda index, _: chosen[index])
-    decode = reader.decode(data)
-    samples = records.map(lambda _, record: decode(record), num_parallel_calls=tf.data.AUTOTUNE)
+    records = data.records(split).enumerate().filter(lambda index, _: chosen[index])
+    samples = records.map(lambda _, record: data.decode(record), num_parallel_calls=tf.data.AUTOTUNE)
     try:
         yield from samples.as_numpy_iterator()
     except tf.errors.OpError:

@@ -1,9 +1,8 @@
 """The data set that an encoder is evaluated on."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
+from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import corruptions, feature_store
 
@@ -15,27 +14,23 @@ class Data:
     """A data set, and which of its splits is learnt from and which is measured on.
 
     Attributes:
-        info: what dataset.json says (`tfrecords.reader.Info`): path, splits, classes, instances, has_depth.
+        dataset: the data set.
         train: the split that a task learns from, or that is the bank.
         test: the split that is measured on; its labels may reach scores, and nothing else.
-        read: function from a split's name to its Samples (docs/architecture.md), a tf.data.Dataset in the order written.
-        identity: function from a split's name to a text that differs where reading it could give other samples.
-        store: the `store.Store` that keeps features.
+        store: the `feature_store.Store` that keeps features.
         batch_size: images embedded at a time.
     """
 
-    info: Any
+    dataset: Dataset
     train: str
     test: str
-    read: Callable
-    identity: Callable
     store: feature_store.Store
     batch_size: int = 64
 
     @property
     def validation(self):
         """The split that chooses an epoch or a rate: `val`, or None where there is none apart from the two others."""
-        is_apart = VALIDATION in self.info.splits and VALIDATION not in (self.train, self.test)
+        is_apart = VALIDATION in self.dataset.splits and VALIDATION not in (self.train, self.test)
         return VALIDATION if is_apart else None
 
     def features(self, subject, split, condition="clean"):
@@ -44,24 +39,25 @@ class Data:
         Args:
             subject: a `Subject`.
             split: name of the split.
-            condition: a name of `robustness.CONDITIONS`, under which the frames are seen.
+            condition: a name of `corruptions.CONDITIONS`, under which the frames are seen.
 
         Returns:
-            A dict from the encoder's name to `Features`, in the order of `read`; the embeddings are a read-only memory map.
+            A dict from the encoder's name to `Features`, in the order of `dataset.samples`; the embeddings are a read-only
+            memory map.
 
         Raises:
             UserError: the split is empty; an embedding is not finite; they cannot be kept.
         """
         keys = {
-            name: feature_store.key(key, repr(subject.preprocessing), self.identity(split), condition)
+            name: feature_store.key(key, repr(subject.preprocessing), self.dataset.identity(split), condition)
             for name, key in subject.keys.items()
         }
 
         def embed(names):
-            print(f"embedding {self.info.splits[split].count} samples of split {split}, {condition}", flush=True)
-            return subject.embed(names, corruptions.under(condition, self.read(split)), self.batch_size)
+            print(f"embedding {self.dataset.splits[split].count} samples of split {split}, {condition}", flush=True)
+            return subject.embed(names, corruptions.under(condition, self.dataset.samples(split)), self.batch_size)
 
-        return self.store.features(keys, self.info.splits[split].count, embed)
+        return self.store.features(keys, self.dataset.splits[split].count, embed)
 
     def require_labels(self, task, *others):
         """For a task's `check`: refuses data without labels, as far as dataset.json tells.
@@ -73,13 +69,13 @@ class Data:
         Raises:
             UserError: there are no classes, or a sample of one of the splits has no label.
         """
-        if not self.info.classes:
-            raise UserError(f"{self.info.path} has no classes: --task={task} needs a labelled data set")
+        if not self.dataset.classes:
+            raise UserError(f"{self.dataset.path} has no classes: --task={task} needs a labelled data set")
         for name in (self.train, self.test, *others):
-            split = self.info.splits[name]
+            split = self.dataset.splits[name]
             if split.unlabelled:
                 raise UserError(
-                    f"{self.info.path}: split {name} has {split.unlabelled} of {split.count} samples without a label: "
+                    f"{self.dataset.path}: split {name} has {split.unlabelled} of {split.count} samples without a label: "
                     f"--task={task} needs labels"
                 )
 
@@ -89,5 +85,5 @@ class Data:
         Raises:
             UserError: the frames have no depth.
         """
-        if not self.info.has_depth:
-            raise UserError(f"{self.info.path} has no depth: --task={task} needs RGB-D frames")
+        if not self.dataset.has_depth:
+            raise UserError(f"{self.dataset.path} has no depth: --task={task} needs RGB-D frames")

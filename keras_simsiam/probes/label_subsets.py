@@ -49,7 +49,7 @@ def check(fractions, per_class, draws, data, flag):
         raise UserError(f"{flag} is empty: give at least one fraction")
     if draws < 1 or min(per_class, default=1) < 1:
         raise UserError("--draws and --labels_per_class must be at least 1")
-    total, classes = data.info.splits[data.train].count, len(data.info.classes)
+    total, classes = data.dataset.splits[data.train].count, len(data.dataset.classes)
     for fraction in fractions:
         if not 0 < fraction <= 1:
             raise UserError(f"{flag}={fraction:g}: give fractions above 0 and at most 1")

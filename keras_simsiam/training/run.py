@@ -13,19 +13,21 @@ import dataclasses
 import functools
 import json
 import os
-import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.core import disk
+from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.optimization import schedules
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
 from keras_simsiam.training import checkpoints, devices, monitors, saving, signals
-from keras_simsiam.training.config import load_config, open_workdir
+from keras_simsiam.training.config import RunConfig, load_config, open_workdir
+from keras_simsiam.training.data import load_data
 from keras_simsiam.training.devices import precision
 from keras_simsiam.views import next_frame
 from keras_simsiam.views.batches import records_held, view_batches
@@ -33,37 +35,41 @@ from keras_simsiam.views.batches import records_held, view_batches
 _BEST = "encoder_best.keras"
 
 
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """What a run needs of a data set.
+def train_on(
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    knn_dataset: Dataset | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, float]:
+    """Trains a run on a data set to its last epoch, from its newest checkpoint where there is one.
 
-    Attributes:
-        records: tf.data.Dataset of undecoded training records, in the same order at every pass.
-        decode: graph function from a record to a Sample.
-        count: number of training records, of all workers.
-        bank: tf.data.Dataset of labelled Samples for the kNN monitor, or None.
-        queries: the same, unseen in training, or None.
-        choose_best: whether the queries may choose an encoder: true of a validation split, never of a test split.
-        num_classes: number of labels of the training records.
-        record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
-        partner: graph function from a record to the one whose sample the second view is of; None: the same.
-        first_index: place of the first of `records` in the data set; not 0 on a worker that has a later part of it.
-        cache: function from (records, decode) to what stands for both (`views.cache`), called once the run is to start.
-        bank_classes: the names of the labels of bank and queries; empty: they are the training records', without names.
+        dataset = tfrecords.Dataset("data/washington")
+        train_on(RunConfig(dataset.path, "runs/rgbd", epochs=20), dataset)
+
+    Args:
+        config: the run's configuration.
+        dataset: the data set of `config.data_dir`; a `tfrecords.Dataset` is one.
+        knn_dataset: another, labelled data set for the kNN monitor, of `config.knn_data_dir`; None: the same.
+        callbacks: more Keras callbacks, called after the run's own.
+
+    Returns:
+        The epoch's last numbers; empty where the run was already complete.
+
+    Raises:
+        ValueError: a data set is not the one that the configuration names.
+        UserError: as `data.load_data` and `train`; a shard is corrupt.
+        signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
-
-    records: tf.data.Dataset
-    decode: typing.Callable
-    count: int
-    bank: tf.data.Dataset | None = None
-    queries: tf.data.Dataset | None = None
-    num_classes: int = 0
-    choose_best: bool = False
-    record_bytes: int = 1
-    partner: typing.Callable | None = None
-    first_index: int = 0
-    cache: typing.Callable = lambda records, decode: (records, decode)
-    bank_classes: tuple[str, ...] = ()
+    given = dataset.path, knn_dataset.path if knn_dataset else ""
+    if given != (config.data_dir, config.knn_data_dir):  # else flags.txt would name what the run was not trained on
+        raise ValueError(
+            f"the configuration has data_dir={config.data_dir!r}, knn_data_dir={config.knn_data_dir!r}, "
+            f"the data sets are of {given[0]!r}, {given[1]!r}: give the same"
+        )
+    data = load_data(config, dataset, knn_dataset)
+    with data.naming_corrupt_shards():
+        return train(config, data, callbacks)
 
 
 def train(config, data, callbacks=()):
@@ -71,7 +77,7 @@ def train(config, data, callbacks=()):
 
     Args:
         config: a `RunConfig`.
-        data: a `Data`.
+        data: a `data.Data`.
         callbacks: more Keras callbacks, called after the run's own.
 
     Returns:

@@ -6,7 +6,8 @@ import pytest
 
 from experiments import common, depth_suspects, em, method_table, symmetry, table1
 from keras_simsiam.training import run
-from tfrecords import reader
+from tfrecords import Dataset
+from tfrecords.splits import Split
 
 OF_DATA = ["--data_dir=d", "--workdir=w"]
 
@@ -35,8 +36,8 @@ def test_symmetry():
 
 
 def test_em_alternates_by_an_epoch_of_the_data(monkeypatch):
-    info = reader.Info("d", {"train": reader.Split((), 10_000)}, (), (), False)
-    monkeypatch.setattr(reader, "load", lambda path: info)
+    dataset = Dataset("d", splits={"train": Split((), 10_000)})
+    monkeypatch.setattr(em, "Dataset", lambda path: dataset)
     for scale, steps in (("small", 78), ("paper", 19)):  # 10,000 frames by batches of 128, of 512
         flags = em.changes(common.Settings("d", "w", scale))["alternation_epoch"]
         assert f"--alternation={steps}" in flags

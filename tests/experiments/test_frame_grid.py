@@ -7,19 +7,19 @@ import tensorflow as tf
 from experiments import augmentation_samples, common, frame_grid, hha_gallery
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import hha
-from tfrecords import reader
+from tfrecords import Dataset
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 
 
 def test_evenly_spaced(data_dir):
-    info = reader.load(data_dir)
-    names = [sample["frame"].numpy().decode() for sample in reader.samples(info, "train")]
-    found = [sample["frame"].numpy().decode() for sample in frame_grid.evenly(info, "train", 5)]
+    dataset = Dataset(data_dir)
+    names = [sample["frame"].numpy().decode() for sample in dataset.samples("train")]
+    found = [sample["frame"].numpy().decode() for sample in frame_grid.evenly(dataset, "train", 5)]
     assert found == names[4::9][:5] and len(found) == 5
-    assert len(frame_grid.evenly(info, "train", 1000)) == len(names)
+    assert len(frame_grid.evenly(dataset, "train", 1000)) == len(names)
     with pytest.raises(UserError, match="no split 'val'"):
-        frame_grid.evenly(info, "val", 5)
+        frame_grid.evenly(dataset, "val", 5)
 
 
 def test_the_frames_of_the_gallery_are_chosen_by_what_they_miss(tmp_path, capsys):
@@ -56,7 +56,7 @@ def test_pictures_of_the_gallery(make_sample):
 
 
 def test_refused_without_depth(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, "load", lambda path: reader.Info(path, {}, (), (), False))
+    monkeypatch.setattr(hha_gallery, "Dataset", lambda path: Dataset(path, splits={}, has_depth=False))
     with pytest.raises(UserError, match="--data_dir=colours has no depth: give a data set with depth"):
         hha_gallery.main(common.Settings("colours", str(tmp_path)))
 

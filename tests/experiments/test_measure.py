@@ -7,7 +7,7 @@ from experiments import measure
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.probes import knn
 from keras_simsiam.training.config import RunConfig
-from tfrecords import reader
+from tfrecords import Dataset
 
 CONDITIONS = ("clean", "dark 1/16", "depth −50 %")
 
@@ -21,8 +21,8 @@ def tiny(data_dir, tmp_path_factory):
 
 def test_measures_once_and_test_labels_reach_the_scores_alone(tiny, finish, permuted_data_dir, monkeypatch):
     finish(tiny)
-    info = reader.load(tiny.data_dir)
-    found = measure.measure(tiny.workdir, info, CONDITIONS, validate=True)
+    dataset = Dataset(tiny.data_dir)
+    found = measure.measure(tiny.workdir, dataset, CONDITIONS, validate=True)
     assert list(found["predictions"]["trained"]) == list(CONDITIONS) and len(found["labels"]) == 24
     assert found["predictions"]["untrained"] == found["predictions"]["trained"]  # `finish` leaves one that is untrained
     for task in measure.TASKS:
@@ -32,16 +32,16 @@ def test_measures_once_and_test_labels_reach_the_scores_alone(tiny, finish, perm
     assert found["predictions"]["trained"]["dark 1/16"] != found["predictions"]["trained"]["clean"]
     assert 0 <= found["validation"] <= 1 and found["history"][1]["loss"] == -0.2
 
-    permuted = measure.measure(tiny.workdir, reader.load(permuted_data_dir), CONDITIONS, validate=True)
+    permuted = measure.measure(tiny.workdir, Dataset(permuted_data_dir), CONDITIONS, validate=True)
     assert permuted["labels"] != found["labels"] and permuted["scores"] != found["scores"]
     assert permuted["predictions"] == found["predictions"] and permuted["validation"] == found["validation"]
 
     monkeypatch.setattr(measure, "_measure", lambda *arguments: pytest.fail("it is known already"))
-    assert measure.measure(tiny.workdir, reader.load(permuted_data_dir), CONDITIONS, validate=True) == permuted
+    assert measure.measure(tiny.workdir, Dataset(permuted_data_dir), CONDITIONS, validate=True) == permuted
     monkeypatch.setattr(measure, "_measure", lambda *arguments: {"anew": True})
     with open(os.path.join(tiny.workdir, "encoder.keras"), "ab") as file:
         file.write(b"another")
-    assert "anew" in measure.measure(tiny.workdir, info, CONDITIONS, validate=True)
+    assert "anew" in measure.measure(tiny.workdir, dataset, CONDITIONS, validate=True)
 
 
 def test_validation_holds_a_frame_against_other_recordings(monkeypatch):
@@ -67,8 +67,8 @@ def test_validation_holds_a_frame_against_other_recordings(monkeypatch):
 
 
 def test_data_that_cannot_be_used(tmp_path, data_dir):
-    info = reader.load(data_dir)
+    dataset = Dataset(data_dir)
     with pytest.raises(UserError, match="no split 'test'"):
-        measure.require(reader.Info(info.path, {"train": info.splits["train"]}, info.classes, (), True))
+        measure.require(Dataset(dataset.path, splits={"train": dataset.splits["train"]}, classes=dataset.classes))
     with pytest.raises(UserError, match="has no classes"):
-        measure.require(reader.Info(info.path, info.splits, (), (), True))
+        measure.require(Dataset(dataset.path, splits=dataset.splits))

@@ -17,14 +17,14 @@ OF_FRAMES = ("hha_gallery", "augmentation_samples")  # without runs
 # The others of the experiments after the first: in two processes side by side, one for those that share the runs with depth and
 # one for those that share SimSiam's. Starting fifteen, and one for each run, would take minutes.
 CODE = """
-import importlib, sys, train
+import importlib, sys
 from experiments import common
-from keras_simsiam import run
+from keras_simsiam.training import run
+from tfrecords import Dataset
 
 def train_here(command, log):
     config = common._parse(command[1:])
-    info = train.load_info(config)
-    run.train(config, train.load_data(config, info, info))
+    run.train_on(config, Dataset(config.data_dir))
     return 0
 
 common._call = train_here

@@ -11,7 +11,7 @@ from experiments import common, depth_loss, depth_table, label_fraction, neighbo
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
 from keras_simsiam.probes import scores
-from tfrecords import reader
+from tfrecords import Dataset
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_a_task_is_run_once_for_an_encoder_data_and_settings(runs, answer, permu
     _leave_encoders(runs)
     asked = answer(lambda settings: {"k": settings.knn_k, "of": (1, 2)})
     folder = runs.folder("simsiam", 0)
-    assert tasks.evaluated(folder, runs.info, "knn", {"knn_k": 3}) == {"k": 3, "of": [1, 2]}
-    tasks.evaluated(folder, runs.info, "knn", {"knn_k": 3})
+    assert tasks.evaluated(folder, runs.dataset, "knn", {"knn_k": 3}) == {"k": 3, "of": [1, 2]}
+    tasks.evaluated(folder, runs.dataset, "knn", {"knn_k": 3})
     assert len(asked) == 1 and (asked[0].split, asked[0].train_split, asked[0].encoder) == ("test", "train", folder)
-    assert tasks.evaluated(folder, runs.info, "knn", {"knn_k": 4})["k"] == 4
-    tasks.evaluated(folder, reader.load(permuted_data_dir), "knn", {"knn_k": 4})
+    assert tasks.evaluated(folder, runs.dataset, "knn", {"knn_k": 4})["k"] == 4
+    tasks.evaluated(folder, Dataset(permuted_data_dir), "knn", {"knn_k": 4})
     with open(f"{folder}/encoder.keras", "ab") as file:
         file.write(b"another")
-    tasks.evaluated(folder, reader.load(permuted_data_dir), "knn", {"knn_k": 4})
+    tasks.evaluated(folder, Dataset(permuted_data_dir), "knn", {"knn_k": 4})
     assert len(asked) == 4
 
 
@@ -74,7 +74,7 @@ def test_a_run_whose_task_fails_is_listed_and_the_others_are_reported(runs, answ
     _leave_encoders(runs)
     asked = answer(find)
     for _ in range(2):  # as after each run
-        depth_table.report(runs, runs.info)
+        depth_table.report(runs, runs.dataset)
     assert len(asked) == 2 and capsys.readouterr().err.count("contrastive failed: the error is no longer finite") == 1
     text = (tmp_path / "depth_table.md").read_text()
     assert "- `contrastive` failed: the error is no longer finite: lower --depth_lr" in text
@@ -112,17 +112,17 @@ def test_label_fraction(runs, answer, tmp_path):
 
 
 def test_label_fraction_asks_of_each_class_what_the_smallest_has(data_dir, tmp_path):
-    info = reader.load(data_dir)  # 16 training frames of each class
-    assert label_fraction.possible((1, 5, 10), info) == (1, 5, 10)
-    assert label_fraction.possible((1, 16, 17), info) == (1, 16)
+    dataset = Dataset(data_dir)  # 16 training frames of each class
+    assert label_fraction.possible((1, 5, 10), dataset) == (1, 5, 10)
+    assert label_fraction.possible((1, 16, 17), dataset) == (1, 16)
     copy = shutil.copytree(data_dir, tmp_path / "copy")
     content = json.loads((copy / "dataset.json").read_text())
     content["splits"]["train"]["labels"]["1"] = 6
     (copy / "dataset.json").write_text(json.dumps(content))
-    assert label_fraction.possible((1, 5, 10), reader.load(str(copy))) == (1, 5)
+    assert label_fraction.possible((1, 5, 10), Dataset(str(copy))) == (1, 5)
     del content["splits"]["train"]["labels"]  # as the first release wrote it
     (copy / "dataset.json").write_text(json.dumps(content))
-    assert label_fraction.possible((1, 5, 10), reader.load(str(copy))) == (1, 5, 10)
+    assert label_fraction.possible((1, 5, 10), Dataset(str(copy))) == (1, 5, 10)
 
 
 def test_neighbours(runs, answer, tmp_path):
@@ -191,7 +191,7 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
     runs.measured = {"contrastive": {0: made_up(30)}, "classification": {0: made_up(30)}}
     _leave_encoders(runs)
     asked = answer(_depth)
-    depth_table.report(runs, runs.info)
+    depth_table.report(runs, runs.dataset)
     text = (tmp_path / "depth_table.md").read_text()
     names = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")][2:]
     # the untrained encoder once, that beside the first; the worst rel above
@@ -203,7 +203,7 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
     assert "| 0.210 [0.150, 0.250] | +0.010 tie | 0.846" in text
     assert "| 0.410 [0.350, 0.450] | – | – |" in text and "| 0.600 | – | – |" in text  # random, and no image
 
-    depth_loss.report(runs, runs.info)
+    depth_loss.report(runs, runs.dataset)
     assert len(asked) == 2  # the same results
     text = (tmp_path / "depth_loss.md").read_text()
     assert (
@@ -211,14 +211,14 @@ def test_depth_table_and_depth_loss(runs, answer, tmp_path, made_up):
         and "validation loss, m²:" not in text
     )
     runs.measured = {}
-    depth_table.report(runs, runs.info)
-    depth_loss.report(runs, runs.info)
+    depth_table.report(runs, runs.dataset)
+    depth_loss.report(runs, runs.dataset)
     assert "No run of this experiment" in (tmp_path / "depth_loss.md").read_text()
 
 
 def test_depth_is_refused_where_there_is_none(tmp_path, monkeypatch):
-    info = reader.Info("colours", {}, (), (), False)
-    monkeypatch.setattr(reader, "load", lambda path: info)
+    dataset = Dataset("colours", splits={}, has_depth=False)
+    monkeypatch.setattr(depth_table, "Dataset", lambda path: dataset)
     with pytest.raises(UserError, match="colours has no depth: give a data set with depth as --depth_data_dir"):
         depth_table.main(common.Settings("colours", str(tmp_path)))
 

@@ -18,7 +18,7 @@ from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig, open_workdir
 from keras_simsiam.views.batches import clean_batches
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view
-from tfrecords import reader
+from tfrecords import Dataset
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 
@@ -118,7 +118,7 @@ def test_the_command_and_its_model_alone_in_a_fresh_process(tmp_path):
     config = RunConfig(str(tmp_path / "data"), str(tmp_path / "run"), image_size=32, width=8)
     open_workdir(config)
     run.untrained_encoder(config).save(tmp_path / "run" / "encoder.keras")
-    samples = reader.samples(reader.load(config.data_dir), "test")
+    samples = Dataset(config.data_dir).samples("test")
     expected = extract(run.load_encoder(config.workdir), clean_batches(samples, config.preprocessing, 2))
 
     output = tmp_path / "serving"

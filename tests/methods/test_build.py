@@ -10,6 +10,7 @@ from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
 from keras_simsiam.training import monitors, run
 from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.data import Data
 
 
 def _config(**changes):
@@ -89,7 +90,7 @@ def test_what_does_not_go_together_is_refused(changes, message):
 
 def test_supervision_needs_labels(tmp_path):
     config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="supervised", batch_size=1)
-    data = run.Data(tf.data.Dataset.range(4), lambda record: record, 4)
+    data = Data(tf.data.Dataset.range(4), lambda record: record, 4)
     with pytest.raises(UserError, match="no labels"):
         run.train(config, data)
     assert not (tmp_path / "run").exists()
@@ -98,7 +99,7 @@ def test_supervision_needs_labels(tmp_path):
 
 def test_averages_of_too_many_samples_are_refused(tmp_path):
     config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="simsiam_average", cache_gb=1.0)
-    data = run.Data(tf.data.Dataset.range(4), lambda record: record, 200_000)
+    data = Data(tf.data.Dataset.range(4), lambda record: record, 200_000)
     with pytest.raises(UserError, match=r"^--cache_gb=1: .* 2048 numbers for each of 200000 frames, need 1\.64 GB"):
         run.train(config, data)
     assert not (tmp_path / "run").exists()

@@ -8,8 +8,8 @@ from keras_simsiam.probes import label_subsets
 
 
 def data(count, classes):
-    info = types.SimpleNamespace(splits={"train": types.SimpleNamespace(count=count)}, classes=range(classes))
-    return types.SimpleNamespace(info=info, train="train")
+    dataset = types.SimpleNamespace(splits={"train": types.SimpleNamespace(count=count)}, classes=range(classes))
+    return types.SimpleNamespace(dataset=dataset, train="train")
 
 
 @pytest.mark.parametrize("seed", range(5))

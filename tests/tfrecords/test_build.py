@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tfrecords import reader
+from tfrecords import Dataset
 from tfrecords.unfinished import FOLDER
 
 pytestmark = pytest.mark.slow
@@ -59,8 +59,8 @@ def test_builds_the_same_bytes_from_the_same_seed(tmp_path):
     for line in ("frames: train 8, test 8", "classes: 8 (bowl, box,", f"written to: {tmp_path / 'a'}"):
         assert line in results[0].stdout
     assert _files(tmp_path / "a") == _files(tmp_path / "b")
-    info = reader.load(str(tmp_path / "a"))
-    assert sum(1 for _ in reader.samples(info, "train")) == info.splits["train"].count == 8
+    dataset = Dataset(str(tmp_path / "a"))
+    assert sum(1 for _ in dataset.samples("train")) == dataset.splits["train"].count == 8
     source = json.loads((tmp_path / "a" / "dataset.json").read_text())["source"]
     assert source["name"] == "synthetic" and source["arguments"]["seed"] == 3
 

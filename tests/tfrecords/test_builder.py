@@ -7,7 +7,7 @@ import pytest
 
 from keras_simsiam.core.errors import UserError
 from tests.tfrecords.conftest import png
-from tfrecords import builder, reader, survey
+from tfrecords import Dataset, builder, survey
 from tfrecords.example import Frame
 from tfrecords.shard import WriteError
 from tfrecords.sources import Plan
@@ -68,7 +68,7 @@ def files(folder):
 
 
 def numbers(folder, split):
-    samples = reader.samples(reader.load(str(folder)), split)
+    samples = Dataset(str(folder)).samples(split)
     return [int(sample["frame"].numpy().decode().removeprefix("frame_")) for sample in samples]
 
 
@@ -103,8 +103,8 @@ def test_dataset_json(tmp_path):
     assert written["camera"] == {"intrinsics": [500.0, 500.0, 3.5, 2.5], "size": [8, 6]}
     assert written["gravity"] == {"mode": "known", "known_frames": 340, "degrees_below_horizon": [0.0, 0.0]}
     # The oracle reads back what a user gets.
-    info = reader.load(str(tmp_path / "a"))
-    depth = np.stack([sample["depth"] for split in info.splits for sample in reader.samples(info, split)])
+    dataset = Dataset(str(tmp_path / "a"))
+    depth = np.stack([sample["depth"] for split in dataset.splits for sample in dataset.samples(split)])
     assert written["depth"]["missing"] == pytest.approx((depth == 0).mean(), abs=1e-6)
     present = depth[depth > 0]
     expected = {"min": present.min(), "median": np.median(present), "max": present.max()}

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_simsiam.depth import hha
 from tests.tfrecords import by_hand
 from tests.tfrecords.conftest import png
-from tfrecords import contact_sheet, reader
+from tfrecords import Dataset, contact_sheet
 
 CAMERA, DOWN = (60.0, 60.0, 19.5, 14.5), (0.0, 0.8, 0.6)
 COLOUR = (200, 30, 40)
@@ -23,7 +23,7 @@ def build(make_frame, tmp_path):
     def build(train, test, **changes):
         frames = [_frame(make_frame, f"a_{number}", **changes) for number in range(train + test)]
         splits = {"train": [frames[:2], frames[2:train]]} | ({"test": [frames[train:]]} if test else {})
-        return reader.load(str(by_hand.write(tmp_path / "data", splits, classes=["bowl"])))
+        return Dataset(str(by_hand.write(tmp_path / "data", splits, classes=["bowl"])))
 
     return build
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_simsiam.core.errors import UserError
-from tfrecords import corrupt_shards, reader, workers
+from tfrecords import Dataset
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -70,75 +70,75 @@ def url(server):
     return f"http://127.0.0.1:{server.server_port}"
 
 
-def _names(info):
-    return [reader.decode(info)(record)["frame"].numpy().decode() for record in reader.records(info, "train")]
+def _names(dataset):
+    return [dataset.decode(record)["frame"].numpy().decode() for record in dataset.records("train")]
 
 
 def test_the_records_are_those_of_the_folder_in_the_same_order(folder, url):
-    local, remote = reader.load(folder), reader.load(url)
+    local, remote = Dataset(folder), Dataset(url)
     assert _names(remote) == _names(local)
-    assert reader.record_bytes(remote, "train") == reader.record_bytes(local, "train")
-    names = [sample["frame"].numpy().decode() for sample in reader.samples(remote, "train")]
+    assert remote.record_bytes("train") == local.record_bytes("train")
+    names = [sample["frame"].numpy().decode() for sample in remote.samples("train")]
     assert names == ["0_0", "0_1", "0_2", "1_0", "1_1", "2_0", "2_1", "2_2", "2_3"]
 
 
 def test_two_workers_share_remote_shards(url):
-    info = reader.load(url)
-    shares = [workers.share(info, "train", tf.distribute.InputContext(2, worker)) for worker in range(2)]
-    assert sorted(_names(shares[0]) + _names(shares[1])) == sorted(_names(info))
+    dataset = Dataset(url)
+    shares = [dataset.share("train", tf.distribute.InputContext(2, worker)) for worker in range(2)]
+    assert sorted(_names(shares[0]) + _names(shares[1])) == sorted(_names(dataset))
 
 
 def test_unreachable_address(url):
     with pytest.raises(UserError, match=r"cannot read .*nothing/dataset.json.*check the address") as error:
-        reader.load(f"{url}/nothing")
+        Dataset(f"{url}/nothing")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_shard_is_named(folder, url):
-    info = reader.load(url)
+    dataset = Dataset(url)
     os.remove(os.path.join(folder, "1.tfrecord"))
     with pytest.raises(UserError, match=r"http://.*/1\.tfrecord cannot be read .*404") as error:  # noqa: SIM117
-        with corrupt_shards.named(info, ("train",)):
-            _names(info)
+        with dataset.naming_corrupt_shards(("train",)):
+            _names(dataset)
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"http://.*/1\.tfrecord cannot be read .*404"):
-        corrupt_shards.leave_out(info, ("train",))
+        dataset.without_corrupt_records(("train",))
 
 
 def test_a_damaged_remote_shard_is_named_and_left_out(folder, url, capsys):
-    info = reader.load(url)
+    dataset = Dataset(url)
     with open(os.path.join(folder, "2.tfrecord"), "r+b") as file:
         file.seek(40)
         file.write(b"damage")
-    with pytest.raises(UserError, match=r"2\.tfrecord is damaged, record 0"), corrupt_shards.named(info, ("train",)):
-        _names(info)
-    assert sorted(_names(corrupt_shards.leave_out(info, ("train", "val")))) == ["0_0", "0_1", "0_2", "1_0", "1_1"]
+    with pytest.raises(UserError, match=r"2\.tfrecord is damaged, record 0"), dataset.naming_corrupt_shards(("train",)):
+        _names(dataset)
+    assert sorted(_names(dataset.without_corrupt_records(("train", "val")))) == ["0_0", "0_1", "0_2", "1_0", "1_1"]
 
 
 def test_a_shard_cut_short_on_the_server(folder, url):
     """dataset.json is believed for the sizes of remote shards: the reading finds it."""
     os.truncate(os.path.join(folder, "0.tfrecord"), 5)
-    info = reader.load(url)
-    with pytest.raises(UserError, match=r"0\.tfrecord is damaged, record 0"), corrupt_shards.named(info, ("train",)):
-        _names(info)
+    dataset = Dataset(url)
+    with pytest.raises(UserError, match=r"0\.tfrecord is damaged, record 0"), dataset.naming_corrupt_shards(("train",)):
+        _names(dataset)
 
 
 def test_a_server_that_goes_away(server, url):
-    info = reader.load(url)
+    dataset = Dataset(url)
     server.shutdown()
     server.server_close()
     with (
         pytest.raises(UserError, match=r"0\.tfrecord cannot be read .*connect") as error,
-        corrupt_shards.named(info, ("train",)),
+        dataset.naming_corrupt_shards(("train",)),
     ):
-        _names(info)
+        _names(dataset)
     assert "\n" not in str(error.value)
 
 
 def test_a_server_that_was_away_for_a_while(url):
-    info = reader.load(url)
+    dataset = Dataset(url)
     with pytest.raises(UserError, match=r"failed for a while .*Unable to perform.*same command again"):  # noqa: SIM117
-        with corrupt_shards.named(info, ("train",)):
+        with dataset.naming_corrupt_shards(("train",)):
             raise tf.errors.InternalError(None, None, "Unable to perform (7): Failed to connect [Op:x] name: ")
 
 

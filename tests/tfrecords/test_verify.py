@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_simsiam.core.errors import UserError
 from tests.tfrecords import by_hand
 from tests.tfrecords.conftest import png
-from tfrecords import example, reader, verify
+from tfrecords import Dataset, example, verify
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def folder(make_frame, tmp_path):
 
 
 def _run(folder, checksums=None):
-    return list(verify.verify(reader.load(str(folder)), checksums or {}))
+    return list(verify.verify(Dataset(str(folder)), checksums or {}))
 
 
 def _record_starts(path):
@@ -56,7 +56,7 @@ def _forget_sizes(folder):
 def _checksums(folder):
     return {
         name: [hashlib.sha256((folder / os.path.basename(shard)).read_bytes()).hexdigest() for shard in split.shards]
-        for name, split in reader.load(str(folder)).splits.items()
+        for name, split in Dataset(str(folder)).splits.items()
     }
 
 

@@ -10,57 +10,57 @@ import pytest
 import tensorflow as tf
 
 from keras_simsiam.core.errors import UserError
-from tfrecords import reader, workers
+from tfrecords import Dataset
 
 
-def _names(info):
-    return [reader.decode(info)(record)["frame"].numpy().decode() for record in reader.records(info, "train")]
+def _names(dataset):
+    return [dataset.decode(record)["frame"].numpy().decode() for record in dataset.records("train")]
 
 
-def _shares(info, number):
-    return [workers.share(info, "train", tf.distribute.InputContext(number, worker)) for worker in range(number)]
+def _shares(dataset, number):
+    return [dataset.share("train", tf.distribute.InputContext(number, worker)) for worker in range(number)]
 
 
 @pytest.mark.parametrize("counts", [[4, 4], [1, 7, 3], [9], [2, 2, 2, 2, 2]])
 @pytest.mark.parametrize("number", [1, 2, 3, 5])
 def test_disjoint_complete_and_equally_long(write_shards, counts, number):
-    info = reader.load(write_shards(counts))
-    shares = [_names(share) for share in _shares(info, number)]
+    dataset = Dataset(write_shards(counts))
+    shares = [_names(share) for share in _shares(dataset, number)]
     everything = [name for names in shares for name in names]
-    assert sorted(everything) == sorted(_names(info))
+    assert sorted(everything) == sorted(_names(dataset))
     assert {len(names) for names in shares} <= {sum(counts) // number, -(-sum(counts) // number)}
-    assert [len(names) for names in shares] == [share.splits["train"].count for share in _shares(info, number)]
+    assert [len(names) for names in shares] == [share.splits["train"].count for share in _shares(dataset, number)]
 
 
 def test_a_worker_opens_its_own_shards_only(write_shards):
-    info = reader.load(write_shards([2, 2, 2, 2]))
-    opened = [[os.path.basename(shard) for shard in share.splits["train"].shards] for share in _shares(info, 2)]
+    dataset = Dataset(write_shards([2, 2, 2, 2]))
+    opened = [[os.path.basename(shard) for shard in share.splits["train"].shards] for share in _shares(dataset, 2)]
     assert opened == [["0.tfrecord", "1.tfrecord"], ["2.tfrecord", "3.tfrecord"]]
 
 
 def test_more_workers_than_frames(write_shards):
-    info = reader.load(write_shards([2]))
+    dataset = Dataset(write_shards([2]))
     with pytest.raises(UserError, match="has 2 frames for 3 workers: use at most 2"):
-        workers.share(info, "train", tf.distribute.InputContext(3, 0))
+        dataset.share("train", tf.distribute.InputContext(3, 0))
 
 
 WORKER = """
 import json, sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
-from tfrecords import reader, workers
-info = reader.load(sys.argv[1])
-def dataset(context):
-    share = workers.share(info, "train", context)
-    per_worker = info.splits["train"].count // context.num_input_pipelines
-    names = reader.records(share, "train").take(per_worker).map(lambda record: reader.decode(info)(record)["frame"])
+from tfrecords import Dataset
+dataset = Dataset(sys.argv[1])
+def make_batches(context):
+    share = dataset.share("train", context)
+    per_worker = dataset.splits["train"].count // context.num_input_pipelines
+    names = share.records("train").take(per_worker).map(lambda record: dataset.decode(record)["frame"])
     return names.batch(context.get_per_replica_batch_size(4), drop_remainder=True)
 names, steps = [], 0
 @tf.function
 def step(batch):
     context = tf.distribute.get_replica_context()
     return context.all_reduce("SUM", tf.size(batch))
-for batch in strategy.distribute_datasets_from_function(dataset):
+for batch in strategy.distribute_datasets_from_function(make_batches):
     names += [name.decode() for name in strategy.experimental_local_results(batch)[0].numpy()]
     assert int(strategy.experimental_local_results(strategy.run(step, args=(batch,)))[0]) == 4
     steps += 1

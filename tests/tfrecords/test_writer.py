@@ -4,7 +4,7 @@ import os
 import pytest
 
 from keras_simsiam.core.errors import UserError
-from tfrecords import reader
+from tfrecords import Dataset
 from tfrecords.writer import Writer
 
 DESCRIPTION = {"classes": ["a"], "instances": ["a_1"]}
@@ -22,7 +22,7 @@ def test_shards_hold_all_frames_in_order(make_frame, tmp_path):
     assert content == json.loads((tmp_path / "new" / "data" / "dataset.json").read_text())
     shards = [name for split in content["splits"].values() for name in split["shards"]]
     assert sorted(os.listdir(output)) == sorted([*shards, "dataset.json"])
-    names = [sample["frame"].numpy().decode() for sample in reader.samples(reader.load(output), "train")]
+    names = [sample["frame"].numpy().decode() for sample in Dataset(output).samples("train")]
     assert names == [f"a_1_{number}" for number in range(7)]
 
 

@@ -4,7 +4,7 @@ import pytest
 from keras_simsiam.core.errors import UserError
 from tests.tfrecords import by_hand
 from tests.tfrecords.conftest import png
-from tfrecords import reader
+from tfrecords import Dataset
 from tfrecords.example import Frame
 from tools import doctor_samples
 
@@ -22,7 +22,7 @@ def _frame(number):
 @pytest.fixture
 def data(tmp_path):
     frames = [_frame(number) for number in range(30)]
-    return reader.load(
+    return Dataset(
         str(by_hand.write(tmp_path / "data", {"train": [frames[:11], frames[11:25]], "test": [frames[25:]]}))
     )
 

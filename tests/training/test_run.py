@@ -14,6 +14,7 @@ from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
 from keras_simsiam.training import monitors, run
 from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.data import Data
 from keras_simsiam.views.batches import clean_batches
 from tests import runs
 from tfrecords import example
@@ -163,7 +164,7 @@ def test_neighbours_of_data_without_recordings_are_refused_before_anything_is_ma
     frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
     decode = functools.partial(example.decode, has_depth=False)
     with pytest.raises(UserError, match="does not say which frames show the same instance"):
-        run.train(config("run", positives="neighbour"), run.Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
+        run.train(config("run", positives="neighbour"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
     assert not os.path.exists(config("run").workdir)
 
 

@@ -18,7 +18,7 @@ from keras_simsiam.training import run
 from keras_simsiam.training.config import load_config
 from keras_simsiam.views.batches import view_batches
 from tests import worker
-from tfrecords import reader, workers
+from tfrecords import Dataset
 
 ROOT = pathlib.Path(__file__).parents[2]
 FLAGS = ["--modality=rgb", "--image_size=16", "--batch_size=8", "--knn_k=3", "--distribution=multiworker"]
@@ -71,31 +71,32 @@ def _assert_same_encoder(one, other, tolerance):
         np.testing.assert_allclose(mine, theirs, atol=tolerance)
 
 
-def _share(config, info, index):
+def _share(config, dataset, index):
     """The batches of one of two workers."""
-    share, count = workers.share(info, "train", tf.distribute.InputContext(2, index)), info.splits["train"].count
+    place = tf.distribute.InputContext(2, index)
+    share, count = dataset.share("train", place), dataset.splits["train"].count
     return view_batches(
-        reader.records(share, "train"),
-        reader.decode(share),
+        share.records("train"),
+        share.decode,
         count // 2,
         config.preprocessing,
         config.augmentation,
         config.batch_size // 2,
         config.seed,
-        first_index=workers.start(count, index, 2),
+        first_index=dataset.first_index("train", place),
         beside=build.BESIDE.get(config.method),
     )
 
 
 def _on_one_device(config):
     """An epoch's numbers and the encoder, trained in this process on the two workers' batches put together."""
-    info = reader.load(config.data_dir)
-    batches = tf.data.Dataset.zip(tuple(_share(config, info, index) for index in range(2))).map(
+    dataset = Dataset(config.data_dir)
+    batches = tf.data.Dataset.zip(tuple(_share(config, dataset, index) for index in range(2))).map(
         lambda *shares: tf.nest.map_structure(lambda *rows: tf.concat(rows, axis=0), *shares)
     )
-    steps = info.splits["train"].count // config.batch_size
+    steps = dataset.splits["train"].count // config.batch_size
     keras.utils.set_random_seed(config.seed)
-    sizes = build.Sizes(steps, info.splits["train"].count, len(info.classes))
+    sizes = build.Sizes(steps, dataset.splits["train"].count, len(dataset.classes))
     method = build.build(config, worker.tiny_encoder("rgb", "", config.image_size, True), sizes, True)
     method.compile(run._optimizer(config, method, steps))
     history = method.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0).history

@@ -4,8 +4,8 @@
     run(subject, data, output, **settings) -> results
 
 subject: a `keras_simsiam.evaluation.encoders.compared.Subject`, the encoders to compare by name, the one asked for first.
-data: a `keras_simsiam.evaluation.data.Data`: `read(split)` gives Samples, `features(subject, split)` frozen Features by the
-    encoder's name; `train` and `test` name the two splits, `info` is what dataset.json says.
+data: a `keras_simsiam.evaluation.data.Data`: `dataset` gives Samples, `features(subject, split)` frozen Features by the
+    encoder's name; `train` and `test` name the two splits.
 output: pathlib.Path of a folder, which exists, for figures and predictions. What is in it, folders too, goes to --output once
     all tasks are done: no file in it may name it.
 settings: the task's own, by name; evaluate.py takes them from the flags (its dict TASKS) and gives both functions the same.

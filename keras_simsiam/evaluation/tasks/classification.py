@@ -25,9 +25,9 @@ def run(task, probe, subject, data, output):
         UserError: a sample of one of the splits has no label.
     """
     train, test = data.features(subject, data.train), data.features(subject, data.test)
-    asked, classes = subject.names[0], data.info.classes
+    asked, classes = subject.names[0], data.dataset.classes
     first = test[asked]
-    scores.require_labels(first.labels, f"split {data.test} of {data.info.path}")
+    scores.require_labels(first.labels, f"split {data.test} of {data.dataset.path}")
     predictions = {name: classifiers.predict({task: probe}, train[name], test[name])[task] for name in subject.names}
     accuracy = {name: scores.summarise(first.labels, found, len(classes)) for name, found in predictions.items()}
     figure, kept = f"confusion_{task}.png", f"predictions_{task}.npz"

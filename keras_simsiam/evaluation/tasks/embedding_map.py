@@ -48,12 +48,12 @@ def run(subject, data, output, seed):
     """
     test = data.features(subject, data.test)
     labels = test[subject.names[0]].labels
-    scores.require_labels(labels, f"split {data.test} of {data.info.path}")
+    scores.require_labels(labels, f"split {data.test} of {data.dataset.path}")
     if len(labels) < MIN_FRAMES:
-        raise UserError(f"split {data.test} of {data.info.path} has {len(labels)} frames: a map needs {MIN_FRAMES}")
+        raise UserError(f"split {data.test} of {data.dataset.path} has {len(labels)} frames: a map needs {MIN_FRAMES}")
     places = np.sort(np.random.default_rng(seed).permutation(len(labels))[:FRAMES])
     maps = {name: _maps(test[name].embeddings[places], seed) for name in subject.names}
-    _draw(maps, labels[places], data.info.classes, output / "embedding_map.png")
+    _draw(maps, labels[places], data.dataset.classes, output / "embedding_map.png")
     _write_projector(data, test[subject.names[0]], places, output / "projector")
     trust = {name: {kind: kept for kind, (_, _, kept) in by_kind.items()} for name, by_kind in maps.items()}
     return {
@@ -100,7 +100,7 @@ def _maps(embeddings, seed):
 
 def _write_projector(data, found, places, folder):
     wanted = tf.constant(places)
-    chosen = data.read(data.test).enumerate().filter(lambda place, _: tf.reduce_any(place == wanted))
+    chosen = data.dataset.samples(data.test).enumerate().filter(lambda place, _: tf.reduce_any(place == wanted))
     seen = Preprocessing("rgb", embedding_projector.THUMBNAIL)  # whatever the encoder sees: people know colours
     batches = clean_batches(chosen.map(lambda _, sample: sample), seen, data.batch_size)
     thumbnails = []
@@ -108,7 +108,7 @@ def _write_projector(data, found, places, folder):
         pass
     folder.mkdir(exist_ok=True)
     shown = features.Features(*(array[places] for array in vars(found).values()))
-    embedding_projector.write(str(folder), shown, data.info.classes, thumbnails, f"split {data.test}")
+    embedding_projector.write(str(folder), shown, data.dataset.classes, thumbnails, f"split {data.test}")
 
 
 def _draw(maps, labels, classes, path):

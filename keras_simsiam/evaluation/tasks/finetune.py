@@ -43,10 +43,10 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
     label_subsets.check(fractions, (), number, data, "--finetune_fractions")
     if epochs < 1 or not rates or min(rates) <= 0:
         raise UserError("--finetune_epochs and --finetune_lr must be positive")
-    if not data.validation and data.info.splits[data.train].count < 2 * len(data.info.classes):
+    if not data.validation and data.dataset.splits[data.train].count < 2 * len(data.dataset.classes):
         raise UserError(
-            f"split {data.train} of {data.info.path} has fewer than two frames a class: --task=finetune needs some of each to "
-            "learn from and some to validate by"
+            f"split {data.train} of {data.dataset.path} has fewer than two frames a class: --task=finetune needs some of each "
+            "to learn from and some to validate by"
         )
     _ = subject.encoders  # an export has none that could be trained, and says so
 
@@ -78,8 +78,8 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
     """
     labels = [_labels(subject, data, split) for split in _splits(data)]
     apart = sum(map(len, labels[1:]))
-    plan = make_plan(labels[0], fractions, range(seed, seed + number), len(data.info.classes), apart)
-    samples = functools.reduce(tf.data.Dataset.concatenate, map(data.read, _splits(data)))
+    plan = make_plan(labels[0], fractions, range(seed, seed + number), len(data.dataset.classes), apart)
+    samples = functools.reduce(tf.data.Dataset.concatenate, map(data.dataset.samples, _splits(data)))
     frames = finetuning.keep(samples, plan.places, np.concatenate(labels), subject.preprocessing, cache_gb)
     tuned = {
         (name, fraction): [
@@ -116,7 +116,7 @@ def _splits(data):
 
 def _labels(subject, data, split):
     labels = data.features(subject, split)[subject.names[0]].labels
-    scores.require_labels(labels, f"split {split} of {data.info.path}")
+    scores.require_labels(labels, f"split {split} of {data.dataset.path}")
     return labels
 
 
@@ -142,7 +142,7 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, see
     for rate in rates:
         network, validation = finetuning.train(
             subject.encoders[name],
-            len(data.info.classes),
+            len(data.dataset.classes),
             frames,
             plan.learnt[fraction][draw],
             plan.validation,
@@ -156,9 +156,9 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, see
 def _predict(tuned, subject, data):
     """Features of the test split, and by the keys of `tuned` a list of predictions int64 [M], in one pass over its frames."""
     networks = [one.network for of_draws in tuned.values() for one in of_draws]
-    batches = clean_batches(data.read(data.test), subject.preprocessing, data.batch_size)
+    batches = clean_batches(data.dataset.samples(data.test), subject.preprocessing, data.batch_size)
     found = features.extract_each(networks, batches)
-    scores.require_labels(found[0].labels, f"split {data.test} of {data.info.path}")
+    scores.require_labels(found[0].labels, f"split {data.test} of {data.dataset.path}")
     predicted = iter(logits.embeddings.argmax(axis=1) for logits in found)
     return found[0], {key: [next(predicted) for _ in of_draws] for key, of_draws in tuned.items()}
 

@@ -29,5 +29,5 @@ def run(subject, data, output, k, temperature):
     Returns:
         What `classification.run` returns.
     """
-    k, num_classes = min(k, data.info.splits[data.train].count), len(data.info.classes)
+    k, num_classes = min(k, data.dataset.splits[data.train].count), len(data.dataset.classes)
     return classification.run("knn", classifiers.nearest(k, temperature, num_classes), subject, data, output)

@@ -44,9 +44,9 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
     train, test = data.features(subject, data.train), data.features(subject, data.test)
     labels = test[subject.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
-        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
+        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.dataset.path}")
     counts = label_subsets.counts(train[subject.names[0]].labels, fractions, per_class)
-    asked = {"knn": classifiers.nearest(k, temperature, len(data.info.classes)), "linear": classifiers.logistic()}
+    asked = {"knn": classifiers.nearest(k, temperature, len(data.dataset.classes)), "linear": classifiers.logistic()}
     seeds = range(seed, seed + number)
     predictions = {
         (probe, name, budget): _predict(asked[probe], train[name], test[name], count, seeds)

@@ -28,7 +28,7 @@ def run(subject, data, output, recipe=None, seed=0):
     """
     probe = classifiers.logistic()
     if recipe:
-        probe = classifiers.stochastic(linear_sgd.RECIPES[recipe], len(data.info.classes), seed)
+        probe = classifiers.stochastic(linear_sgd.RECIPES[recipe], len(data.dataset.classes), seed)
     return classification.run(_name(recipe), probe, subject, data, output)
 
 

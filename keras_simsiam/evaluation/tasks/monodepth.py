@@ -69,7 +69,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
     """
     material = _material(subject, data)
     size, mean = material.image_size, material.scale.mean
-    test = frames.centre_crops(frames.prepared(data.read(data.test), size), size)
+    test = frames.centre_crops(frames.prepared(data.dataset.samples(data.test), size), size)
     blind = {_MEAN: mean, _PIXEL_MEAN: frames.mean_of_each_pixel(material.frames, size, mean)}
     predicted = {name: np.broadcast_to(depth, (1, *test.depth.shape)) for name, depth in blind.items()}
     # before any training, as it refuses a test split without depth
@@ -101,7 +101,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
 
 def _material(subject, data):
     size = subject.preprocessing.image_size
-    learnt = frames.prepared(data.read(data.train), size).cache()
+    learnt = frames.prepared(data.dataset.samples(data.train), size).cache()
     return depth_training.Material(learnt, frames.scale_of(learnt), _validation(data, size), size)
 
 
@@ -109,10 +109,10 @@ def _validation(data, size):
     """The `Crops` by which the epoch is chosen; None where there is no validation split apart from the two others."""
     if not data.validation:
         return None
-    crops = frames.centre_crops(frames.prepared(data.read(data.validation), size), size)
+    crops = frames.centre_crops(frames.prepared(data.dataset.samples(data.validation), size), size)
     if not np.any(crops.depth > 0):
         raise UserError(
-            f"split {data.validation} of {data.info.path} has no measured depth: build the data set without it"
+            f"split {data.validation} of {data.dataset.path} has no measured depth: build the data set without it"
         )
     return crops
 

@@ -40,14 +40,14 @@ def run(subject, data, output, queries, seed):
     train, test = data.features(subject, data.train), data.features(subject, data.test)
     labels = test[subject.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
-        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.info.path}")
+        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.dataset.path}")
     places = np.sort(label_subsets.order(labels, seed)[:queries])
     places = places[np.argsort(labels[places], kind="stable")]
     nearest = {name: knn.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
     right = {name: train[name].labels[rows] == labels[:, None] for name, (_, rows) in nearest.items()}
-    query_pictures = neighbour_pictures.pictures(data.read(data.test), places)
+    query_pictures = neighbour_pictures.pictures(data.dataset.samples(data.test), places)
     bank_pictures = neighbour_pictures.pictures(
-        data.read(data.train), np.concatenate([rows[places].ravel() for _, rows in nearest.values()])
+        data.dataset.samples(data.train), np.concatenate([rows[places].ravel() for _, rows in nearest.values()])
     )
     files = []
     for number, name in enumerate(subject.names, 1):
@@ -55,7 +55,7 @@ def run(subject, data, output, queries, seed):
         files.append("neighbours.png" if number == 1 else f"neighbours_{number}.png")
         cells = [
             [
-                (query_pictures[place], data.info.classes[labels[place]], neighbour_pictures.QUERY),
+                (query_pictures[place], data.dataset.classes[labels[place]], neighbour_pictures.QUERY),
                 *_cells(rows[place], cosines[place], right[name][place], bank_pictures, train[name].labels, data),
             ]
             for place in places
@@ -74,7 +74,7 @@ def _cells(rows, cosines, right, pictures, labels, data):
     return [
         (
             pictures[row],
-            f"{data.info.classes[labels[row]]} {cosine:.2f}",
+            f"{data.dataset.classes[labels[row]]} {cosine:.2f}",
             neighbour_pictures.RIGHT if is_right else neighbour_pictures.WRONG,
         )
         for row, cosine, is_right in zip(rows, cosines, right, strict=True)

@@ -44,7 +44,7 @@ def run(subject, data, output, seed):
     turns, left_out = turntable.turns(frames)
     if not turns:
         raise UserError(
-            f"{data.info.path}: no recording of {turntable.MIN_FRAMES} frames or more, whose names, such as {frames[0]}, "
+            f"{data.dataset.path}: no recording of {turntable.MIN_FRAMES} frames or more, whose names, such as {frames[0]}, "
             "differ by a number at the end; --task=pose needs frames of a turntable"
         )
     embedded = {name: np.concatenate([part[name].embeddings for part in parts]) for name in subject.names}

@@ -49,9 +49,9 @@ def run(subject, data, output, k, temperature):
     train = data.features(subject, data.train)
     test = {name: data.features(subject, data.test, name) for name in names}
     first = test["clean"][subject.names[0]]
-    scores.require_labels(first.labels, f"split {data.test} of {data.info.path}")
+    scores.require_labels(first.labels, f"split {data.test} of {data.dataset.path}")
     k = min(k, len(train[subject.names[0]].labels))
-    asked = {"knn": classifiers.nearest(k, temperature, len(data.info.classes)), "linear": classifiers.logistic()}
+    asked = {"knn": classifiers.nearest(k, temperature, len(data.dataset.classes)), "linear": classifiers.logistic()}
     predictions = {
         (probe, encoder): _predict(asked[probe], train[encoder], [test[name][encoder] for name in names])
         for probe in asked
@@ -59,7 +59,7 @@ def run(subject, data, output, k, temperature):
     }
     found = {
         probe: {
-            encoder: _summaries(first.labels, names, predictions[probe, encoder], len(data.info.classes))
+            encoder: _summaries(first.labels, names, predictions[probe, encoder], len(data.dataset.classes))
             for encoder in subject.names
         }
         for probe in asked

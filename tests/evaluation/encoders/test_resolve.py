@@ -12,7 +12,7 @@ from keras_simsiam.evaluation.encoders import imagenet, resolve
 from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
 from keras_simsiam.training import run
 from tests.evaluation.small import make_run, write_dataset
-from tfrecords import reader
+from tfrecords import Dataset
 
 
 @pytest.fixture(scope="module", params=["rgb", pytest.param("rgbd", marks=pytest.mark.slow)])
@@ -20,7 +20,7 @@ def made(request, tmp_path_factory):
     """A run directory and the data set that it is of."""
     folder = tmp_path_factory.mktemp(request.param)
     data_dir = write_dataset(folder / "data", depth=True)
-    return make_run(folder / "run", data_dir, request.param), reader.samples(reader.load(data_dir), "test")
+    return make_run(folder / "run", data_dir, request.param), Dataset(data_dir).samples("test")
 
 
 def embed(subject, samples, name):

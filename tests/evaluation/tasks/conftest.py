@@ -37,6 +37,24 @@ def _samples(split, count, depth):
     return tf.data.Dataset.from_tensor_slices(facts)
 
 
+class InMemory:
+    """What the evaluation asks of a data set (`keras_simsiam.core.dataset.Dataset`), of samples that are at hand."""
+
+    path, classes = "nowhere", CLASSES
+
+    def __init__(self, samples, has_depth):
+        self._samples, self.has_depth = samples, has_depth
+        self.splits = {
+            name: types.SimpleNamespace(count=len(of_split), unlabelled=0) for name, of_split in samples.items()
+        }
+
+    def samples(self, split):
+        return self._samples[split]
+
+    def identity(self, split):
+        return split
+
+
 @pytest.fixture
 def make_data(tmp_path):
     """A function from (train frames, test frames, depth, change of the test split, validation frames) to a `Data`."""
@@ -45,10 +63,8 @@ def make_data(tmp_path):
         sizes = {"train": train, "test": test} | ({"val": val} if val else {})
         splits = {name: _samples(name, count, depth) for name, count in sizes.items()}
         splits["test"] = change(splits["test"])
-        counts = {name: types.SimpleNamespace(count=count, unlabelled=0, checksums=()) for name, count in sizes.items()}
-        info = types.SimpleNamespace(path="nowhere", splits=counts, classes=CLASSES, has_depth=depth)
         folder = tmp_path / f"features{len(list(tmp_path.iterdir()))}"
-        return Data(info, "train", "test", splits.__getitem__, str, Store(folder, 1), 16)
+        return Data(InMemory(splits, depth), "train", "test", Store(folder, 1), 16)
 
     return make
 

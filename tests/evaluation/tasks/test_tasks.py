@@ -79,7 +79,7 @@ def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_subject, m
     random, data = np.random.default_rng(0), make_data()
     known = {}
     for split in ("train", "test"):
-        count, facts = data.info.splits[split].count, next(iter(data.read(split).batch(99)))
+        count, facts = data.dataset.splits[split].count, next(iter(data.dataset.samples(split).batch(99)))
         labels, frames = random.integers(0, 3, count), facts["frame"].numpy().astype(str)
         known[split] = {
             name: Features(random.normal(size=(count, 5)).astype(np.float32), labels, frames, labels)
@@ -114,7 +114,7 @@ def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, make_s
 @pytest.mark.parametrize("task", [task for task in SETTINGS if task is not pose])
 def test_unlabelled_data_is_refused(task, make_subject, make_data):
     data = make_data()
-    data.info.splits["test"].unlabelled = 3
+    data.dataset.splits["test"].unlabelled = 3
     with pytest.raises(UserError, match=r"3 of 30 samples without a label: --task=\w+ needs labels"):
         task.check(make_subject(), data, **SETTINGS[task])
 
@@ -157,14 +157,14 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
     found = run(finetune, subject, data, fractions=(1.0,))
     assert found["labels"] == {"100 %": 36, "validation": 9} and "the 9 frames of split val;" in found["protocol"]
     (view, facts), (learnt, _) = (
-        next(iter(clean_batches(data.read(split), subject.preprocessing, 99))) for split in ("val", "train")
+        next(iter(clean_batches(data.dataset.samples(split), subject.preprocessing, 99))) for split in ("val", "train")
     )
     assert len(seen) == 2 * 2 * 2  # encoders, draws, rates
     for frames, rows, validation in seen:
         np.testing.assert_array_equal(next(iter(frames.clean(validation, 99)))["rgb"], view["rgb"])
         np.testing.assert_array_equal(frames.labels[validation], facts["label"])
         np.testing.assert_array_equal(next(iter(frames.clean(np.sort(rows), 99)))["rgb"], learnt["rgb"])
-    data.info.splits["val"].unlabelled = 2
+    data.dataset.splits["val"].unlabelled = 2
     with pytest.raises(UserError, match="split val has 2 of 9 samples without a label: --task=finetune"):
         finetune.check(subject, data, **SETTINGS[finetune])
 
