@@ -154,7 +154,9 @@ def _embed(encoders, info, config, conditions):
     test = reader.samples(info, "test")
     parts = {"train": reader.samples(info, "train")} | {name: corruptions.under(name, test) for name in conditions}
     samples = functools.reduce(tf.data.Dataset.concatenate, parts.values())
-    extracted = features.extract_each(list(encoders.values()), clean_batches(samples, config.preprocessing, BATCH))
+    extracted = features.extract_each(
+        list(encoders.values()), clean_batches(samples, config.preprocessing, batch_size=BATCH)
+    )
     scores.require_labels(extracted[0].labels, info.path)
     ends = info.splits["train"].count + info.splits["test"].count * np.arange(len(conditions))
     return {

@@ -77,13 +77,12 @@ def _share(config, info, index):
     return view_batches(
         reader.records(share, "train"),
         reader.decode(share),
-        count // 2,
-        config.preprocessing,
-        config.augmentation,
-        config.batch_size // 2,
-        config.seed,
+        count=count // 2,
+        preprocessing=config.preprocessing,
+        augmentation=config.augmentation,
+        batch_size=config.batch_size // 2,
+        seed=config.seed,
         first_index=workers.start(count, index, 2),
-        beside=build.BESIDE.get(config.method),
     )
 
 
@@ -96,7 +95,9 @@ def _on_one_device(config):
     steps = info.splits["train"].count // config.batch_size
     keras.utils.set_random_seed(config.seed)
     sizes = build.Sizes(steps, info.splits["train"].count, len(info.classes))
-    method = build.build(config, worker.tiny_encoder("rgb", "", config.image_size, True), sizes, True)
+    method = build.build(
+        config, worker.tiny_encoder("rgb", "", config.image_size, True), sizes=sizes, synchronized=True
+    )
     method.compile(run._optimizer(config, method, steps))
     history = method.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0).history
     return {name: values[0] for name, values in history.items()}, method.encoder
