@@ -21,8 +21,8 @@ from keras_simsiam.models.resnet import BACKBONES, STEMS
 from keras_simsiam.optimization.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.optimization.schedules import STEPS
 from keras_simsiam.training import devices, run
-from keras_simsiam.training.config import RunConfig
-from keras_simsiam.training.rules import POSITIVES
+from keras_simsiam.training.config import EARLIER_POSITIVES, RunConfig
+from keras_simsiam.training.rules import COMPARED, POSITIVES
 from keras_simsiam.training.signals import Stopped
 from tfrecords import Dataset
 
@@ -50,9 +50,16 @@ _define(
 _define(
     flags.DEFINE_enum,
     "positives",
-    list(POSITIVES),
-    help="What is paired: two views of a frame; of it and the next of its recording; one's colour, the other's depth; "
-    "the views' colours, and apart from them their depths.",
+    [*POSITIVES, *EARLIER_POSITIVES],
+    help="What is paired: two views of a frame, or of it and the next frame of its recording. Earlier values: neighbour "
+    "is next_frame; for cross_modal and intra_modal see --compare.",
+)
+_define(
+    flags.DEFINE_enum,
+    "compare",
+    list(COMPARED),
+    help="What is compared of a pair: the joint embeddings; one view's colour with the other's depth; colours with "
+    "colours, and apart from them depths with depths.",
 )
 _define(flags.DEFINE_enum, "hha_encoding", list(ENCODINGS), help="Gupta's HHA, or the simpler one of the RGB-D paper.")
 _define(
@@ -129,7 +136,7 @@ _define(
 _define(
     flags.DEFINE_float,
     "cache_gb",
-    help="The most that caches, or what simsiam_average or --positives=neighbour keep, may take, in GB; more is refused.",
+    help="The most that caches, or what simsiam_average or --positives=next_frame keep, may take, in GB; more is refused.",
 )
 _define(
     flags.DEFINE_enum,

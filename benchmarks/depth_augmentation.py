@@ -75,8 +75,8 @@ def draw_faults(scenes, path):
         "shadow, 7.5 cm": lambda depth, camera: sensor_noise.shadow(depth, 0.075 * camera[0]),
         "steps of 1/2 px": lambda depth, camera: sensor_noise.quantise(depth, 0.075 * camera[0] / 0.5, seeds[0]),
         "holes": lambda depth, _: sensor_noise.holes(depth, seeds[1]),
-        "all, drawn": lambda depth, camera: sensor_noise.sensor(depth, camera, seeds[2]),
-        "all, drawn again": lambda depth, camera: sensor_noise.sensor(depth, camera, seeds[0]),
+        "all, drawn": lambda depth, camera: sensor_noise.simulate(depth, camera, seeds[2]),
+        "all, drawn again": lambda depth, camera: sensor_noise.simulate(depth, camera, seeds[0]),
     }
     figure, axes = plt.subplots(2 * len(scenes), len(columns), figsize=(2.4 * len(columns), 3.7 * len(scenes)))
     for row, (name, (depth, camera, down)) in enumerate(scenes.items()):

@@ -42,7 +42,7 @@ def main(argv):
     subject, dataset = resolve.subject(settings.encoder), Dataset(settings.data_dir)
     name, count = subject.names[0], settings.copies * dataset.splits["test"].count
     samples = dataset.samples("test").repeat(settings.copies)
-    batches = clean_batches(samples, subject.preprocessing, settings.batch_size)
+    batches = clean_batches(samples, subject.preprocessing, batch_size=settings.batch_size)
     held = list(batches.take(HELD))
     encoder = subject.encoders[name]  # read from its file here, not in the graph function below
     network = tf.function(lambda view: encoder(view, training=False)["embedding"], reduce_retracing=True)

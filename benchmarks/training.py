@@ -58,17 +58,17 @@ def _row(modality):
     batches = view_batches(
         dataset.records("train"),
         dataset.decode,
-        dataset.splits["train"].count,
-        config.preprocessing,
-        config.augmentation,
-        BATCH,
+        count=dataset.splits["train"].count,
+        preprocessing=config.preprocessing,
+        augmentation=config.augmentation,
+        batch_size=BATCH,
         seed=0,
     )
     keras.mixed_precision.set_global_policy(settings.precision)
     step = tf.function(run.build_method(config, steps_per_epoch=1000).train_step)
     constant = next(iter(batches))
     times = [
-        _seconds_per_image(batches, lambda views: None),
+        _seconds_per_image(batches, lambda batch: None),
         _seconds_per_image(tf.data.Dataset.from_tensors(constant).repeat(), step),
         _seconds_per_image(batches, step),
     ]

@@ -154,7 +154,9 @@ def _embed(encoders, dataset, config, conditions):
     test = dataset.samples("test")
     parts = {"train": dataset.samples("train")} | {name: corruptions.under(name, test) for name in conditions}
     samples = functools.reduce(tf.data.Dataset.concatenate, parts.values())
-    extracted = features.extract_each(list(encoders.values()), clean_batches(samples, config.preprocessing, BATCH))
+    extracted = features.extract_each(
+        list(encoders.values()), clean_batches(samples, config.preprocessing, batch_size=BATCH)
+    )
     scores.require_labels(extracted[0].labels, dataset.path)
     ends = dataset.splits["train"].count + dataset.splits["test"].count * np.arange(len(conditions))
     return {

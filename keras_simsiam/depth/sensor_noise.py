@@ -24,7 +24,7 @@ _NOISE = 1 / 6
 _DOUBLINGS = 8
 
 
-def sensor(depth, intrinsics, seed):
+def simulate(depth, intrinsics, seed):
     """The depth as another camera of this kind would have given it: its shadows, its steps, then holes.
 
     The camera is drawn: its projector 5 to 10 cm to the left or right, its disparity in steps of 1/8 to 1/2 pixel (uniform in

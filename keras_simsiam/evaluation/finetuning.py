@@ -41,7 +41,7 @@ class Frames:
     """Labelled frames by row, decoded and encoded once and kept in memory.
 
     Attributes:
-        decode: graph function from a row to a Sample without its facts (keras_simsiam.views.cache).
+        decode: graph function from a row to a sample of images and label (keras_simsiam.views.cache).
         labels: int64 [N].
         preprocessing: the encoder's.
     """
@@ -50,17 +50,16 @@ class Frames:
     labels: np.ndarray
     preprocessing: Preprocessing
 
-    def views(self, rows, augmentation, batch_size, seed):
-        """Batches of (two views, labels) of these rows, as training draws them, without end."""
+    def views(self, rows, augmentation, *, batch_size, seed):
+        """Batches of two views of these rows, as training draws them, without end."""
         return view_batches(
             tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)),
-            lambda row: self.decode(row) | {"label": tf.gather(tf.constant(self.labels), row)},
-            len(rows),
-            self.preprocessing,
-            augmentation,
-            batch_size,
-            seed,
-            beside="label",
+            self.decode,
+            count=len(rows),
+            preprocessing=self.preprocessing,
+            augmentation=augmentation,
+            batch_size=batch_size,
+            seed=seed,
         )
 
     def clean(self, rows, batch_size):
@@ -70,7 +69,7 @@ class Frames:
         return views.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def keep(samples, places, labels, preprocessing, limit_gb):
+def keep(samples, places, labels, *, preprocessing, limit_gb):
     """Reads some frames of a data set into memory.
 
     Args:
@@ -91,7 +90,10 @@ def keep(samples, places, labels, preprocessing, limit_gb):
     wanted = samples.enumerate().filter(lambda place, _: tf.gather(tf.constant(chosen), place))
     try:
         _, decode = cache.in_memory(
-            wanted.map(lambda _, sample: sample), lambda sample: sample, preprocessing, limit_gb
+            wanted.map(lambda _, sample: sample),
+            lambda sample: sample,
+            preprocessing=preprocessing,
+            limit_gb=limit_gb,
         )
     except UserError as error:
         raise UserError(
@@ -101,7 +103,7 @@ def keep(samples, places, labels, preprocessing, limit_gb):
     return Frames(decode, labels[places], preprocessing)
 
 
-def train(encoder, num_classes, frames, rows, validation, augmentation, recipe):
+def train(encoder, num_classes, *, frames, rows, validation, augmentation, recipe):
     """Trains a copy of an encoder, and a linear classifier on its embedding, and keeps the epoch that validates best.
 
     Args:
@@ -110,7 +112,7 @@ def train(encoder, num_classes, frames, rows, validation, augmentation, recipe):
         frames: `Frames`.
         rows: int [n], those with labels to learn from.
         validation: int [v], those that choose the epoch, the last of several that are equally right.
-        augmentation: an `augment.Augmentation`.
+        augmentation: an `Augmentation`.
         recipe: a `Recipe`.
 
     Returns:
@@ -127,7 +129,7 @@ def train(encoder, num_classes, frames, rows, validation, augmentation, recipe):
     rate = scaled_rate(recipe.base_lr, batch)
     method.compile(TorchSGD(HalfCosine(rate, recipe.epochs, steps, cosine_per="step")))
     best = _Best(network, frames.clean(validation, 2 * BATCH), frames.labels[validation])
-    batches = frames.views(rows, augmentation, batch, recipe.seed)
+    batches = frames.views(rows, augmentation, batch_size=batch, seed=recipe.seed)
     method.fit(batches, epochs=recipe.epochs, steps_per_epoch=steps, verbose=0, callbacks=[best])
     network.set_weights(best.weights)
     return network, best.accuracies

@@ -11,22 +11,22 @@ class Alternating(SimSiam):
     """SimSiam whose targets come, for k steps at a time, from the weights at the beginning of those steps.
 
     The paper's hypothesis: SimSiam alternates between η, a representation of each image (Eq. 8, 10), and the weights θ
-    (Eq. 7), with one step of SGD for θ; then k steps should do as well. It computes the η of k batches in advance and keeps
-    them; here a copy of the network that stands still for k steps makes the same ones as they are needed. Of 1 step this is
-    SimSiam (with dropout in the heads a SimSiam whose targets draw their own).
+    (Eq. 7), with one step of SGD for θ; then k steps should do as well. The paper computes the η of k batches in advance and
+    keeps them. Here a copy of the network that stands still for k steps makes the same ones as they are needed. With 1 step
+    this is SimSiam (with dropout in the heads a SimSiam whose targets draw their own).
 
     Example:
         >>> encoder = build_encoder("rgb", "resnet18", 224)
         >>> method = Alternating(encoder, projector(512), predictor(), steps=100)
     """
 
-    def __init__(self, encoder, projector, predictor, steps, symmetric=True, name="alternating"):
+    def __init__(self, encoder, projector, predictor, *, steps, symmetric=True, name="alternating"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
             projector: the MLP f's head, [B,D] to [B,d].
             predictor: the MLP h, [B,d] to [B,d].
-            steps: k, optimizer steps between two updates of what makes the targets.
+            steps: k, optimizer steps between two updates of the copy that makes the targets.
             symmetric: as in `SimSiam`.
             name: the method's name.
         """

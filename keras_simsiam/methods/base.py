@@ -1,4 +1,6 @@
-"""What every method shares: the train step and the collapse panel."""
+"""What every method shares: the train step and the collapse measure."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tensorflow import keras
@@ -7,22 +9,26 @@ from keras_simsiam.methods import replicas
 
 
 class Method(keras.Model):
-    """A self-supervised method: an encoder, and a loss on two views of each sample.
+    """A self-supervised method: an encoder, and an objective on two views of each sample.
 
-    A subclass adds its heads and defines `loss(views) -> scalar`, to be held against the paper's pseudocode; it hands the
-    outputs that it compares to `watch`, so that collapse, which the loss does not show, is seen.
+    A subclass adds its heads and defines `objective`, to be held against the paper's pseudocode. The objective hands the
+    outputs that it compares to `watch`, for the loss does not show a collapse.
+
+    A batch is a dict (`views.batches.view_batches`): `views`, a tuple of two views of the same samples, each a dict of
+    `rgb` and/or `hha`, float32 [B,S,S,C]; `label`, int64 [B], -1 = unlabelled; `index`, int64 [B], places in the data set.
+    A method reads what it needs of them.
 
     Example:
-        >>> method = SimSiam(encoder, projector, predictor)
-        >>> method.compile(TorchSGD(0.0125, weight_decay=1e-4))
-        >>> method.fit(batches_of_two_views)
+        >>> method = SimSiam(encoder, projector(512), predictor())
+        >>> method.compile(keras.optimizers.SGD(0.0125, momentum=0.9))
+        >>> method.fit(batches, epochs=100, steps_per_epoch=150)
     """
 
-    def __init__(self, encoder, watched, name=None):
+    def __init__(self, encoder: keras.Model, watched: Sequence[str], *, name: str | None = None):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D] (keras_simsiam.models.encoder).
-            watched: names of the outputs that `loss` hands to `watch`.
+            watched: names of the outputs that `objective` hands to `watch`.
             name: the method's name.
         """
         super().__init__(name=name)
@@ -33,19 +39,18 @@ class Method(keras.Model):
         names = ["loss", "gradient_norm", *(f"std_{output}" for output in watched)]
         self._means = {name: keras.metrics.Mean(name) for name in names}
 
-    def compile(self, optimizer, **kwargs):
-        """As `keras.Model.compile`, without a loss: the method is its own."""
-        super().compile(optimizer=optimizer, **kwargs)
-        del self.loss  # Keras's compile keeps its own `loss` in the instance, over our method
-
     def call(self, view, training=False):
         """The encoder's features of a view; heads are for training only."""
         return self.encoder(view, training=training)
 
-    def train_step(self, views):
-        """One step of the optimizer on a tuple of two views; returns the running means of the epoch."""
+    def objective(self, batch: dict) -> tf.Tensor:
+        """What is minimised of a batch: a float32 scalar, the mean over this replica's share of the global batch."""
+        raise NotImplementedError
+
+    def train_step(self, batch: dict) -> dict:
+        """One step of the optimizer on a batch; returns the running means of the epoch."""
         with tf.GradientTape() as tape:
-            loss = self.loss(views)
+            loss = self.objective(batch)
             # the optimizer sums gradients over replicas; each replica's loss is a mean over its share of the batch
             share = loss / tf.distribute.get_strategy().num_replicas_in_sync
             if self._loss_scaled():
@@ -71,6 +76,7 @@ class Method(keras.Model):
 
     def after_step(self):
         """What a method does once its weights have moved, such as to move a copy of the network along; here nothing."""
+        return  # AutoGraph cannot transform a body of a docstring only, and says so
 
     def _loss_scaled(self):
         return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)

@@ -36,16 +36,16 @@ def _simsiam(config, encoder, features, batch_norm, _sizes):
     def projector_and_predictor(features):
         return _simsiam_projector(config, features, heads), predictor(PROJECTION, **heads)
 
-    if config.positives == "intra_modal":
+    options = {"stop_gradient": config.stop_gradient, "symmetric": config.symmetric}
+    if config.compare == "intra_modal":
         both = map(side_by_side, projector_and_predictor(features // 2), projector_and_predictor(features // 2))
-        return IntraModal(encoder, *both, config.stop_gradient, config.symmetric)
-    cross_modal = config.positives == "cross_modal"
-    # across modalities the projector sees one at a time
-    networks = encoder, *projector_and_predictor(features // 2 if cross_modal else features)
+        return IntraModal(encoder, *both, **options)
+    if config.compare == "cross_modal":  # the heads take one modality at a time
+        return CrossModal(encoder, *projector_and_predictor(features // 2), **options)
     if config.alternation > 1:
-        return Alternating(*networks, config.alternation, config.symmetric)
-    method = CrossModal if cross_modal else SimSiam
-    return method(*networks, config.stop_gradient, config.symmetric)
+        heads_of_both = projector_and_predictor(features)
+        return Alternating(encoder, *heads_of_both, steps=config.alternation, symmetric=config.symmetric)
+    return SimSiam(encoder, *projector_and_predictor(features), **options)
 
 
 def _simsiam_average(config, encoder, features, batch_norm, sizes):
@@ -54,7 +54,7 @@ def _simsiam_average(config, encoder, features, batch_norm, sizes):
         file=sys.stderr,
     )
     head = _simsiam_projector(config, features, _simsiam_heads(config, batch_norm))
-    return MovingAverage(encoder, head, sizes.samples)
+    return MovingAverage(encoder, head, samples=sizes.samples)
 
 
 def _averages_gb(samples):
@@ -92,13 +92,13 @@ def _simclr(_config, encoder, features, batch_norm, _sizes):
 
 def _mocov2(config, encoder, features, _batch_norm, _sizes):
     head = projector(features, PROJECTION, CONTRASTED, layers=2, batch_norms=False)
-    return MoCoV2(encoder, head, config.queue_size)
+    return MoCoV2(encoder, head, queue_size=config.queue_size)
 
 
 def _byol(_config, encoder, features, batch_norm, sizes):
     """The paper's heads, 4096 hidden and 256 out."""
     head = projector(features, 4096, 256, layers=2, last_batch_norm=False, **batch_norm)
-    return BYOL(encoder, head, predictor(256, 4096, **batch_norm), sizes.steps)
+    return BYOL(encoder, head, predictor(256, 4096, **batch_norm), steps=sizes.steps)
 
 
 def _swav(config, encoder, features, batch_norm, sizes):
@@ -123,10 +123,8 @@ METHODS = {
     "supervised": _supervised,
 }
 
-BESIDE = {"supervised": "label", "simsiam_average": "index"}  # what some learn from beside views: pipeline.view_batches
 
-
-def build(config, encoder, sizes, synchronized):
+def build(config, encoder, *, sizes, synchronized):
     """The method of a configuration, newly initialised, not compiled.
 
     Args:

@@ -10,7 +10,7 @@ from keras_simsiam.methods.simsiam import negative_cosine
 
 
 class BYOL(Method):
-    """Predicts, from one view, what a slowly moving copy of the network says of the other.
+    """Predicts, from one view, what a slowly moving copy of the network makes of the other: its Eq. 2.
 
     Example:
         >>> encoder = build_encoder("rgb", "resnet18", 224)
@@ -18,7 +18,7 @@ class BYOL(Method):
         >>> method = BYOL(encoder, head, predictor(256, hidden=4096), steps=10000)
     """
 
-    def __init__(self, encoder, projector, predictor, steps, momentum=0.996, name="byol"):
+    def __init__(self, encoder, projector, predictor, *, steps, momentum=0.996, name="byol"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
@@ -28,7 +28,7 @@ class BYOL(Method):
             momentum: τ_base, the target's momentum at the first step.
             name: the method's name.
         """
-        super().__init__(encoder, ("projection", "prediction"), name)
+        super().__init__(encoder, ("projection", "prediction"), name=name)
         self.projector = projector
         self.predictor = predictor
         self.target_encoder = replicas.copy_of(encoder)
@@ -37,17 +37,17 @@ class BYOL(Method):
         self.steps = steps
         self.base_momentum = momentum
 
-    def loss(self, views):
+    def objective(self, batch):
         """‖p̄₁ − z̄₂‖² + ‖p̄₂ − z̄₁‖² of l2-normalised outputs, z the target network's: Eq. 2, symmetrised; 0..8.
 
         Args:
-            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C].
 
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        (y1, p1), (_, p2) = (self._online(view) for view in views)  # Bxd
-        z1, z2 = (self._target(view) for view in views)  # Bxd
+        (y1, p1), (_, p2) = (self._online(view) for view in batch["views"])  # Bxd
+        z1, z2 = (self._target(view) for view in batch["views"])  # Bxd
         self.watch(projection=y1, prediction=p1)
         return 4 + 2 * negative_cosine(p1, z2) + 2 * negative_cosine(p2, z1)
 

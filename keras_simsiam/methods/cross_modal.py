@@ -16,27 +16,24 @@ class CrossModal(SimSiam):
         >>> method = CrossModal(encoder, projector(512), predictor())
     """
 
-    def loss(self, views):
-        """½ L(colour of view 1, depth of view 2) + ½ L(depth of view 1, colour of view 2), L as SimSiam's, in -1..1.
+    def objective(self, batch):
+        """½ L(colour of view 1, depth of view 2) + ½ L(depth of view 1, colour of view 2), L as SimSiam's Eq. 4, in -1..1.
 
         The first view always is the one that predicts where SimSiam is asymmetric.
 
         Args:
-            views: two views of the same samples, each a dict with `rgb` and `hha`, float32 [B,S,S,C].
+            batch: `views`: two views of the same samples, each a dict with `rgb` and `hha`, float32 [B,S,S,C].
 
         Returns:
-            A float32 scalar, the mean over the batch.
+            A float32 scalar, the mean over this replica's share of the batch.
         """
-        first, second = views
+        first, second = views = batch["views"]
         rgb1, hha2 = self._embeddings(first["rgb"], second["hha"])  # BxD/2
         rgb2, hha1 = self._embeddings(second["rgb"], first["hha"])
-        return 0.5 * super().loss((rgb1, hha2)) + 0.5 * super().loss((hha1, rgb2))
+        # one modality at a time: BatchNorm in the heads sees each apart, as it sees each view apart
+        one = self._compare(views, self._heads(rgb1), self._heads(hha2))
+        return 0.5 * one + 0.5 * self._compare(views, self._heads(hha1), self._heads(rgb2))
 
     def _embeddings(self, rgb, hha):
-        """Each modality's half of the encoder's embedding."""
+        """Each modality's half of the encoder's embedding, float32 [B,D/2]."""
         return tf.split(self.encoder({"rgb": rgb, "hha": hha}, training=True)["embedding"], 2, axis=1)
-
-    def _project(self, embedding):
-        # one modality at a time: BatchNorm sees each alone, as it sees each view alone
-        z = self.projector(embedding, training=True)
-        return z, self.predictor(z, training=True)

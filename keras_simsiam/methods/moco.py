@@ -17,7 +17,7 @@ class MoCoV2(Method):
         >>> method = MoCoV2(encoder, projector(512, outputs=128, layers=2, batch_norms=False))
     """
 
-    def __init__(self, encoder, projector, queue_size=65536, temperature=0.2, momentum=0.999, name="mocov2"):
+    def __init__(self, encoder, projector, *, queue_size=65536, temperature=0.2, momentum=0.999, name="mocov2"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
@@ -27,7 +27,7 @@ class MoCoV2(Method):
             momentum: m of the key network.
             name: the method's name.
         """
-        super().__init__(encoder, ("projection",), name)
+        super().__init__(encoder, ("projection",), name=name)
         self.projector = projector
         self.key_encoder = replicas.copy_of(encoder)
         self.key_projector = replicas.copy_of(projector)
@@ -40,17 +40,18 @@ class MoCoV2(Method):
         self.queue = tf.Variable(tf.math.l2_normalize(keys, axis=1), name="queue", **same)
         self.place = tf.Variable(0, name="place", dtype=tf.int32, **same)
 
-    def loss(self, views):
+    def objective(self, batch):
         """InfoNCE of the first view's query with the second's key and the queue (Eq. 1).
 
         Args:
-            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C].
 
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        query = project(self.encoder, self.projector, views[0])  # Bxd
-        key = project(self.key_encoder, self.key_projector, views[1])  # Bxd
+        first, second = batch["views"]
+        query = project(self.encoder, self.projector, first)  # Bxd
+        key = project(self.key_encoder, self.key_projector, second)  # Bxd
         self.watch(projection=query)
         query, key = tf.math.l2_normalize(query, axis=1), tf.stop_gradient(tf.math.l2_normalize(key, axis=1))
         loss = info_nce(query, key, tf.convert_to_tensor(self.queue), self.temperature)

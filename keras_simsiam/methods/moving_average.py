@@ -8,7 +8,7 @@ from keras_simsiam.methods.simsiam import negative_cosine
 
 
 class MovingAverage(Method):
-    """Each image has a vector η, the moving average of what the network said of it; one view comes near to it.
+    """Each image has a vector η, the moving average of its projections; one view comes near to it.
 
     The paper's hypothesis: the predictor stands for an expectation over augmentations; where that is taken in another way,
     no predictor is needed. As its Eq. 10, not symmetrised: the first view learns, the second is averaged. Outputs are
@@ -21,7 +21,7 @@ class MovingAverage(Method):
         >>> method = MovingAverage(encoder, projector(512), samples=50000)
     """
 
-    def __init__(self, encoder, projector, samples, momentum=0.8, name="moving_average"):
+    def __init__(self, encoder, projector, *, samples, momentum=0.8, name="moving_average"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
@@ -30,7 +30,7 @@ class MovingAverage(Method):
             momentum: m, in 0..1.
             name: the method's name.
         """
-        super().__init__(encoder, ("projection",), name)
+        super().__init__(encoder, ("projection",), name=name)
         self.projector = projector
         self.momentum = momentum
         directions = tf.math.l2_normalize(tf.random.normal([samples, projector.output_shape[-1]]), axis=1)
@@ -38,20 +38,19 @@ class MovingAverage(Method):
         same = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
         self.averages = tf.Variable(directions, name="averages", **same)  # Nxd
 
-    def loss(self, batch):
+    def objective(self, batch):
         """D(z1, η), η ← m · η + (1 − m) · z2/‖z2‖ first; in -1..1.
 
         Args:
-            batch: (views, index): two views of the same samples, each a dict of float32 [B,S,S,3], and int64 [B], the samples'
-                places in the data set, 0..N−1, none of them twice.
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C]; `index`: int64 [B], the
+                samples' places in the data set, 0..N−1, none of them twice.
 
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        views, index = batch
-        z1, z2 = (project(self.encoder, self.projector, view) for view in views)  # Bxd
+        z1, z2 = (project(self.encoder, self.projector, view) for view in batch["views"])  # Bxd
         self.watch(projection=z1)
-        return negative_cosine(z1, self._averaged(index, z2))
+        return negative_cosine(z1, self._averaged(batch["index"], z2))
 
     def _averaged(self, index, z):
         """The samples' averages with z in them, as constants; keeps them."""

@@ -14,7 +14,7 @@ class SimCLR(Method):
         >>> method = SimCLR(encoder, projector(512, outputs=128, layers=2))
     """
 
-    def __init__(self, encoder, projector, temperature=0.5, name="simclr"):
+    def __init__(self, encoder, projector, *, temperature=0.5, name="simclr"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
@@ -22,20 +22,20 @@ class SimCLR(Method):
             temperature: τ.
             name: the method's name.
         """
-        super().__init__(encoder, ("projection",), name)
+        super().__init__(encoder, ("projection",), name=name)
         self.projector = projector
         self.temperature = temperature
 
-    def loss(self, views):
-        """NT-Xent of the two views, the mean over both directions.
+    def objective(self, batch):
+        """NT-Xent of the two views (Eq. 1), the mean over both directions.
 
         Args:
-            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C].
 
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        z1, z2 = (project(self.encoder, self.projector, view) for view in views)  # Bxd
+        z1, z2 = (project(self.encoder, self.projector, view) for view in batch["views"])  # Bxd
         self.watch(projection=z1)
         return nt_xent(z1, z2, self.temperature)
 

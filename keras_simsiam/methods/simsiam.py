@@ -2,44 +2,57 @@
 
 import tensorflow as tf
 
-from keras_simsiam.methods.base import Method, project
+from keras_simsiam.methods.base import Method
 
 
 class SimSiam(Method):
-    """SimSiam on any encoder: RGB, HHA, or both side by side (Zhu, Simple Siamese Representation Learning with RGB-D Images).
+    """SimSiam on any encoder: RGB, HHA, or both together (Zhu, Simple Siamese Representation Learning with RGB-D Images).
 
     Example:
         >>> encoder = build_encoder("rgbd", "resnet18", 224)
         >>> method = SimSiam(encoder, projector(1024), predictor())
     """
 
-    def __init__(self, encoder, projector, predictor, stop_gradient=True, symmetric=True, name="simsiam"):
+    def __init__(self, encoder, projector, predictor, *, stop_gradient=True, symmetric=True, name="simsiam"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
             projector: the MLP f's head, [B,D] to [B,d].
             predictor: the MLP h, [B,d] to [B,d].
             stop_gradient: False shows the collapse of the paper's Figure 2.
-            symmetric: False predicts the second view from the first alone (the paper's section 4.6).
+            symmetric: False only predicts the second view from the first (the paper's section 4.6).
             name: the method's name.
         """
-        super().__init__(encoder, ("projection", "prediction"), name)
+        super().__init__(encoder, ("projection", "prediction"), name=name)
         self.projector = projector
         self.predictor = predictor
         self.stop_gradient = stop_gradient
         self.symmetric = symmetric
 
-    def loss(self, views):
+    def objective(self, batch):
         """L = ½ D(p1, stopgrad(z2)) + ½ D(p2, stopgrad(z1)), the paper's Eq. 4, in -1..1; asymmetric: D(p1, stopgrad(z2)).
 
         Args:
-            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C].
 
         Returns:
-            A float32 scalar, the mean over the batch.
+            A float32 scalar, the mean over this replica's share of the batch.
         """
-        # one forward a view: BatchNorm sees each view alone, as in the published code
-        (z1, p1), (z2, p2) = (self._project(view) for view in views)  # Bxd
+        # one forward a view: BatchNorm sees each view apart, as in the published code
+        first, second = (self._project(view) for view in batch["views"])
+        return self._compare(batch["views"], first, second)
+
+    def _project(self, view):
+        return self._heads(self.encoder(view, training=True)["embedding"])
+
+    def _heads(self, embedding):
+        """z = f(x) and p = h(z), float32 [B,d] each, of an embedding [B,D]."""
+        z = self.projector(embedding, training=True)
+        return z, self.predictor(z, training=True)
+
+    def _compare(self, views, first, second):
+        """L of two views' (z, p)."""
+        (z1, p1), (z2, p2) = first, second
         self.watch(projection=z1, prediction=p1)
         z1, z2 = self._targets(views, (z1, z2))
         if not self.symmetric:
@@ -47,12 +60,8 @@ class SimSiam(Method):
         return 0.5 * negative_cosine(p1, z2) + 0.5 * negative_cosine(p2, z1)
 
     def _targets(self, _views, projections):
-        """What is predicted of each view, [B,d] each: its projection, as a constant."""
+        """What is predicted of each view, float32 [B,d] each: its projection, as a constant."""
         return [tf.stop_gradient(z) for z in projections] if self.stop_gradient else projections
-
-    def _project(self, view):
-        z = project(self.encoder, self.projector, view)
-        return z, self.predictor(z, training=True)
 
 
 def negative_cosine(p, z):

@@ -1,4 +1,4 @@
-"""Classification pre-training, the other arm of the depth paper: what labels buy, through the same encoder and views."""
+"""Classification pre-training, the other arm of the depth paper (Ray): what labels buy, by the same encoder and views."""
 
 import tensorflow as tf
 
@@ -13,30 +13,29 @@ class Supervised(Method):
         >>> method = Supervised(encoder, keras.layers.Dense(51, dtype="float32"))
     """
 
-    def __init__(self, encoder, classifier, name="supervised"):
+    def __init__(self, encoder, classifier, *, name="supervised"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
             classifier: from [B,D] to the logits of the classes, float32 [B,C].
             name: the method's name.
         """
-        super().__init__(encoder, ("embedding",), name)
+        super().__init__(encoder, ("embedding",), name=name)
         self.classifier = classifier
 
-    def loss(self, batch):
+    def objective(self, batch):
         """−log softmax(logits)[label], mean over the two views and the batch.
 
         Args:
-            batch: (views, labels): two views of the same samples, each a dict of float32 [B,S,S,3], and int64 [B] in 0..C−1.
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C]; `label`: int64 [B] in 0..C−1.
 
         Returns:
-            A float32 scalar.
+            A float32 scalar, the mean over this replica's share of the batch.
         """
-        views, labels = batch
-        first, second = (self.encoder(view, training=True)["embedding"] for view in views)  # BxD
+        first, second = (self.encoder(view, training=True)["embedding"] for view in batch["views"])  # BxD
         self.watch(embedding=first)
         losses = [
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.classifier(embedding))
+            tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], self.classifier(embedding))
             for embedding in (first, second)
         ]
         return tf.reduce_mean(losses)

@@ -10,14 +10,14 @@ class SwAV(Method):
     """Predicts, from one view, the cluster that the other was assigned to, clusters being of equal size in each batch.
 
     As in the comparison of Chen & He (Table 4): two views, no multi-crop. Prototypes have length one, to which each step
-    brings them back, as the published code does: the loss does not normalise them, so a step turns them as far as there.
+    brings them back, as in the published code: the loss does not normalise them, so a step turns them as far as there.
 
     Example:
         >>> encoder = build_encoder("rgb", "resnet18", 224)
         >>> method = SwAV(encoder, projector(512, outputs=128, layers=2, last_batch_norm=False))
     """
 
-    def __init__(self, encoder, projector, prototypes=3000, temperature=0.1, frozen_steps=0, name="swav"):
+    def __init__(self, encoder, projector, *, prototypes=3000, temperature=0.1, frozen_steps=0, name="swav"):
         """
         Args:
             encoder: a model from a view to a dict with `embedding` [B,D].
@@ -27,7 +27,7 @@ class SwAV(Method):
             frozen_steps: first steps in which the prototypes do not move (published: those of the first epoch).
             name: the method's name.
         """
-        super().__init__(encoder, ("projection",), name)
+        super().__init__(encoder, ("projection",), name=name)
         self.projector = projector
         self.temperature = temperature
         self.frozen_steps = frozen_steps
@@ -35,16 +35,16 @@ class SwAV(Method):
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # of what `after_step` assigns, which is the same on all
         self.prototypes = tf.Variable(directions, name="prototypes", aggregation=first)  # dxK
 
-    def loss(self, views):
+    def objective(self, batch):
         """½ ℓ(z1, q2) + ½ ℓ(z2, q1), the mean cross-entropy of each view's prediction with the other's code (Eq. 1, 2).
 
         Args:
-            views: two views of the same samples, each a dict of float32 [B,S,S,3].
+            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C].
 
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        z1, z2 = (project(self.encoder, self.projector, view) for view in views)  # Bxd
+        z1, z2 = (project(self.encoder, self.projector, view) for view in batch["views"])  # Bxd
         self.watch(projection=z1)
         prototypes = self.prototypes
         if self.frozen_steps:

@@ -12,6 +12,13 @@ from keras_simsiam.views.preprocessing import Preprocessing
 # damaged on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
 MOVABLE = ("workdir", "data_dir", "knn_data_dir", "checkpoint_steps", "cache", "cache_gb", "on_corrupt")
 
+# Values of `positives` in earlier versions, as (positives, compare) now: command lines and flags.txt that have them still work.
+EARLIER_POSITIVES = {
+    "neighbour": ("next_frame", "joint"),
+    "cross_modal": ("augment", "cross_modal"),
+    "intra_modal": ("augment", "intra_modal"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -23,6 +30,7 @@ class RunConfig:
     fusion: str = "two_tower"
     depth_gate: bool = False
     positives: str = "augment"
+    compare: str = "joint"
     hha_encoding: str = "paper"
     holes: str = "none"
     hha_color: bool = False
@@ -68,6 +76,9 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self):
+        positives, compare = canonical_pairs(self.positives, self.compare)
+        object.__setattr__(self, "positives", positives)  # the class is frozen
+        object.__setattr__(self, "compare", compare)
         rules.check(self)
 
     @property
@@ -88,6 +99,25 @@ class RunConfig:
             self.gravity_jitter,
             self.blur,
         )
+
+
+def canonical_pairs(positives, compare):
+    """Translates earlier values of `positives`, some of which said what is compared.
+
+    Args:
+        positives: one of `rules.POSITIVES`, or of EARLIER_POSITIVES.
+        compare: one of `rules.COMPARED`.
+
+    Returns:
+        (positives, compare) of the present version; what it does not know stays as it is.
+
+    Raises:
+        UserError: `positives` asks for another comparison than `compare`.
+    """
+    now, implied = EARLIER_POSITIVES.get(positives, (positives, compare))
+    if implied == "joint" or compare in ("joint", implied):
+        return now, compare if implied == "joint" else implied
+    raise UserError(f"--positives={positives} means --compare={implied}: leave it out with --compare={compare}")
 
 
 def from_flags(lines):

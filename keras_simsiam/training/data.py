@@ -136,12 +136,12 @@ def _has_labels(dataset):
 
 def _cached(config, dataset, records, decode):
     """The training records and the function that decodes them, or what stands for both where --cache says so."""
+    limits = {"preprocessing": config.preprocessing, "limit_gb": config.cache_gb}
     if config.cache == "memory":
-        return cache.in_memory(records, decode, config.preprocessing, config.cache_gb)
+        return cache.in_memory(records, decode, **limits)
     if config.cache == "disk":
         count, identity = dataset.splits["train"].count, dataset.identity("train")
-        folder = cache.default_folder()
-        return cache.on_disk(records, decode, count, config.preprocessing, config.cache_gb, folder, identity)
+        return cache.on_disk(records, decode, count=count, folder=cache.default_folder(), identity=identity, **limits)
     return records, decode
 
 

@@ -11,12 +11,14 @@ from keras_simsiam.optimization import optimizers, schedules
 from keras_simsiam.training import devices
 from keras_simsiam.views import blur
 
-POSITIVES = ("augment", "neighbour", "cross_modal", "intra_modal")
+POSITIVES = ("augment", "next_frame")
+COMPARED = ("joint", "cross_modal", "intra_modal")
 
 _CHOICES = {
     "holes": holes.CHOICES,
     "fusion": FUSIONS,
     "positives": POSITIVES,
+    "compare": COMPARED,
     "method": METHODS,
     "optimizer": optimizers.OPTIMIZERS,
     "decay": optimizers.DECAYS,
@@ -50,6 +52,7 @@ OF_SOME_METHODS = {
 # With several workers nothing else was ever tried of these.
 _TRIED_WITH_WORKERS = {
     "positives": "augment",
+    "compare": "joint",
     "head_dropout": 0.0,
     "alternation": 1,
     "cache": "none",
@@ -138,12 +141,12 @@ def _check_depth_augmentation(config):
 
 
 def _check_positives(config):
-    """Refuses neighbours that a cache does not keep, and pairs of modalities where one is missing."""
-    if config.positives == "neighbour" and config.cache != "none":
-        raise UserError(f"--cache={config.cache} keeps no recordings: use --cache=none with --positives=neighbour")
-    if config.positives not in ("cross_modal", "intra_modal"):
+    """Refuses next frames that a cache does not keep, and pairs of modalities where one is missing."""
+    if config.positives == "next_frame" and config.cache != "none":
+        raise UserError(f"--cache={config.cache} keeps no recordings: use --cache=none with --positives=next_frame")
+    if config.compare == "joint":
         return
-    given = f"--positives={config.positives}"
+    given = f"--compare={config.compare}"
     for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
         if getattr(config, name) != needed:
             raise UserError(f"{given}: needs --{name}={needed}, not {getattr(config, name)}")
@@ -169,8 +172,6 @@ def _check_method(config):
         )
     if config.method == "mocov2" and config.queue_size < config.batch_size:
         raise UserError(f"--queue_size={config.queue_size}: must hold a batch, {config.batch_size} keys")
-    if config.method == "supervised" and config.cache != "none":
-        raise UserError(f"--cache={config.cache} keeps no labels: use --cache=none with --method=supervised")
 
 
 def _check_optimization(config):

@@ -114,11 +114,11 @@ def _fit(config, data, callbacks, workdir):
     steps_per_epoch = data.count // config.batch_size
     keras.backend.clear_session()
     with precision(config.precision), devices.strategy(config.distribution).scope():
-        method = build_method(config, steps_per_epoch, data.num_classes, data.count)
+        method = build_method(config, steps_per_epoch, num_classes=data.num_classes, samples=data.count)
         store = checkpoints.Store(method, steps_per_epoch, workdir)
         position = store.restore()
         store.save_in(config.workdir)
-        batches = _view_batches(config, data, position.epoch, position.step)
+        batches = _view_batches(config, data, first_epoch=position.epoch, first_step=position.step)
         _forget_epochs_after(config.workdir, position.epoch)
         writer = _events(os.path.join(config.workdir, "tensorboard"))
         with signals.noted() as received:
@@ -159,33 +159,32 @@ def _check_data(config, data):
 
 
 def _paired(config, data):
-    """The data with each frame's neighbour where the configuration wants it; a complete run is spared the reading."""
-    if config.positives != "neighbour" or os.path.exists(_encoder_path(config.workdir)):
+    """The data with each frame's next one where the configuration pairs them; a complete run is spared the reading."""
+    if config.positives != "next_frame" or os.path.exists(_encoder_path(config.workdir)):
         return data
-    records, decode, partner = next_frame.in_memory(data.records, data.decode, config.cache_gb)
+    records, decode, partner = next_frame.in_memory(data.records, data.decode, limit_gb=config.cache_gb)
     return dataclasses.replace(data, records=records, decode=decode, partner=partner)
 
 
-def _view_batches(config, data, first_epoch, first_step=0, samples=None):
+def _view_batches(config, data, *, first_epoch, first_step=0, samples=None):
     """Batches of this worker's share of the global one, or of so many samples."""
     workers = devices.worker(config.distribution).num_input_pipelines
     return view_batches(
         *data.cache(data.records, data.decode),
-        data.count // workers,
-        config.preprocessing,
-        config.augmentation,
-        min(samples or config.batch_size, config.batch_size // workers),
-        config.seed,
-        first_epoch,
-        first_step,
+        count=data.count // workers,
+        preprocessing=config.preprocessing,
+        augmentation=config.augmentation,
+        batch_size=min(samples or config.batch_size, config.batch_size // workers),
+        seed=config.seed,
+        first_epoch=first_epoch,
+        first_step=first_step,
         shuffle_records=records_held(config.shuffle_mb, data.record_bytes),
         first_index=data.first_index,
-        beside=build.BESIDE.get(config.method),
         partner=data.partner,
     )
 
 
-def build_method(config, steps_per_epoch, num_classes=0, samples=1):
+def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     """The method of a configuration, with its optimizer, newly initialised from the configuration's seed.
 
     Args:
@@ -201,7 +200,7 @@ def build_method(config, steps_per_epoch, num_classes=0, samples=1):
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
     encoder = _encoder(config, synchronized)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
-    method = build.build(config, encoder, sizes, synchronized)
+    method = build.build(config, encoder, sizes=sizes, synchronized=synchronized)
     method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
     return method
 
@@ -343,8 +342,7 @@ def _drawing(config, data):
     uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
 
     def draw(epoch):
-        batch = next(iter(_view_batches(config, uncached, epoch, samples=monitors.views.SAMPLES)))
-        return batch[0] if config.method in build.BESIDE else batch
+        return next(iter(_view_batches(config, uncached, first_epoch=epoch, samples=monitors.views.SAMPLES)))["views"]
 
     return draw
 

@@ -1,10 +1,12 @@
 """Batches of two random views to train on, or of clean views to judge by."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from keras_simsiam.depth import gravity, sensor_noise
-from keras_simsiam.views.augmentation import sample_seed, two_views
-from keras_simsiam.views.preprocessing import clean_view, native_images, without_autograph
+from keras_simsiam.views.augmentation import Augmentation, sample_seed, two_views
+from keras_simsiam.views.preprocessing import Preprocessing, clean_view, label_of, native_images, without_autograph
 
 # What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
 _ELEMENT_BYTES = 1024
@@ -19,14 +21,14 @@ def perturbed(sample, seed, augmentation):
         augmentation: an `augmentation.Augmentation`.
 
     Returns:
-        The sample with its depth, with probability `depth_faults`, as `sensor_noise.sensor` gives it, and its gravity turned
-        by up to `gravity_jitter` degrees.
+        The sample with its depth, with probability `depth_faults`, as `sensor_noise.simulate` gives it, and its gravity
+        turned by up to `gravity_jitter` degrees.
     """
     happens_seed, faults_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     depth, intrinsics, down = sample["depth"], sample["intrinsics"], sample["gravity"]
     if augmentation.depth_faults:
         faulty = tf.random.stateless_uniform([], happens_seed) < augmentation.depth_faults
-        depth = tf.cond(faulty, lambda: sensor_noise.sensor(depth, intrinsics, faults_seed), lambda: depth)
+        depth = tf.cond(faulty, lambda: sensor_noise.simulate(depth, intrinsics, faults_seed), lambda: depth)
     if augmentation.gravity_jitter:
         down = gravity.tilted(down, gravity_seed, augmentation.gravity_jitter)
     return sample | {"depth": depth, "gravity": down}
@@ -34,7 +36,7 @@ def perturbed(sample, seed, augmentation):
 
 def _with_gravity(sample):
     """The sample with its gravity estimated where it is unknown: from depth as it was recorded, once for both views."""
-    known = gravity.known_or_estimated(sample["gravity"], sample["depth"], sample["intrinsics"])
+    known = gravity.known_or_estimated(sample.get("gravity"), sample["depth"], sample["intrinsics"])
     return sample | {"gravity": known}
 
 
@@ -51,7 +53,7 @@ def _two_views(sample, partner, seed, preprocessing, augmentation):
     return two_views(native_images(sample, preprocessing), seed, augmentation, others)
 
 
-def clean_batches(samples, preprocessing, batch_size):
+def clean_batches(samples: tf.data.Dataset, preprocessing: Preprocessing, *, batch_size: int) -> tf.data.Dataset:
     """Batches of clean views with what is known of each sample; the last batch may be smaller.
 
     Args:
@@ -61,11 +63,12 @@ def clean_batches(samples, preprocessing, batch_size):
 
     Returns:
         A tf.data.Dataset of (view, targets): view a dict of float32 [B,S,S,C] in 0..1, targets a dict with `label` int64 [B],
-        `instance` int64 [B] and `frame` string [B].
+        `instance` int64 [B] and `frame` string [B]; -1, -1 and empty where a sample does not have them.
     """
 
     def prepare(sample):
-        return clean_view(sample, preprocessing), {key: sample[key] for key in ("label", "instance", "frame")}
+        instance, frame = tf.cast(sample.get("instance", -1), tf.int64), sample.get("frame", "")
+        return clean_view(sample, preprocessing), {"label": label_of(sample), "instance": instance, "frame": frame}
 
     return samples.map(prepare, tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
@@ -76,20 +79,20 @@ def records_held(shuffle_mb, record_bytes):
 
 
 def view_batches(
-    records,
-    decode,
-    count,
-    preprocessing,
-    augmentation,
-    batch_size,
-    seed,
-    first_epoch=0,
-    first_step=0,
-    shuffle_records=None,
-    first_index=0,
-    beside=None,
-    partner=None,
-):
+    records: tf.data.Dataset,
+    decode: Callable,
+    *,
+    count: int,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    first_step: int = 0,
+    shuffle_records: int | None = None,
+    first_index: int = 0,
+    partner: Callable | None = None,
+) -> tf.data.Dataset:
     """Batches of two views, epoch after epoch without end.
 
     The order and every draw derive from (seed, epoch, place of the record in the data set), so that a run that starts at
@@ -108,29 +111,34 @@ def view_batches(
         first_step: the batch of that epoch to begin with, from 0.
         shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
         first_index: place of the first record in the data set, so that several workers draw differently.
-        beside: `label` or `index` (the sample's place in the data set): each batch is (views, those of its samples).
         partner: graph function from a record to the one whose sample the second view is of; None: the same.
 
     Returns:
-        A tf.data.Dataset of tuples of two views, each a dict of float32 [B,S,S,C] in 0..1; labels and places are int64 [B].
+        A tf.data.Dataset of dicts: `views`, a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1; `label` int64 [B]
+        of the first view's sample, -1 where it is unlabelled; `index` int64 [B], that sample's place in the data set.
     """
 
     def prepare(epoch, index, record):
         sample = decode(record)
         other = decode(partner(record)) if partner else None
         views = _two_views(sample, other, sample_seed(seed, epoch, index), preprocessing, augmentation)
-        return (views, (sample | {"index": index})[beside]) if beside else views
+        return {"views": views, "label": label_of(sample), "index": index}
 
     held = min(count, shuffle_records or count)
     per_epoch = count // batch_size * batch_size
     shuffled = shuffled_epochs(
-        records.enumerate(first_index), held, per_epoch, seed, first_epoch, first_step * batch_size
+        records.enumerate(first_index),
+        held,
+        per_epoch=per_epoch,
+        seed=seed,
+        first_epoch=first_epoch,
+        seen=first_step * batch_size,
     )
     prepared = shuffled.map(prepare, tf.data.AUTOTUNE, deterministic=True)
     return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def shuffled_epochs(records, held, per_epoch, seed, first_epoch=0, seen=0):
+def shuffled_epochs(records, held, *, per_epoch, seed, first_epoch=0, seen=0):
     """Epoch after epoch without end, each in an order of its own.
 
     Args:

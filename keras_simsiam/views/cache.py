@@ -1,9 +1,9 @@
-"""Frames decoded and with their HHA, kept in memory or in a file: all that comes before the random crops.
+"""Frames decoded, with their HHA and their labels, kept in memory or in a file: all that comes before the random crops.
 
 Frames are kept as they are cropped, HHA in float32, so that views are the same bit for bit with and without a cache. They are
 read by index: the shuffle then holds numbers, and the order is that of the undecoded records.
 
-A file is built under another name beside a lock that the system lets go of when its holder dies, and appears complete.
+A file is built under another name, next to a lock that the system lets go of when its holder dies, and appears complete.
 """
 
 import contextlib
@@ -23,44 +23,45 @@ import tensorflow as tf
 
 import keras_simsiam
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.views.preprocessing import encoded_images
+from keras_simsiam.views.preprocessing import encoded_images, label_of
 
 GB = 10**9
-_SIZE = np.dtype(np.int32)  # height and width of a frame, at the end of a file
+_FACTS = np.dtype([("size", np.int32, 2), ("label", np.int64)])  # of a frame: height and width, label; at a file's end
 
 
-def in_memory(records, decode, preprocessing, limit_gb):
+def in_memory(records, decode, *, preprocessing, limit_gb):
     """Reads, decodes and encodes every record once, into memory.
 
     Args:
         records: a tf.data.Dataset of undecoded records, in the same order at every pass.
         decode: graph function from a record to a Sample.
-        preprocessing: a `pipeline.Preprocessing`.
+        preprocessing: a `Preprocessing`.
         limit_gb: the most that may be kept, in units of 10⁹ bytes.
 
     Returns:
-        (records, decode) for `pipeline.view_batches` in place of those given, for the same views.
+        (records, decode) for `batches.view_batches` in place of those given, for the same batches.
 
     Raises:
         UserError: more memory is needed than that; the line says how much.
     """
-    sizes = _frame_sizes(records, decode)
-    needed = _bounds(sizes, preprocessing)[-1]
+    facts = _frame_facts(records, decode)
+    needed = _bounds(facts["size"], preprocessing)[-1]
     _check_limit(needed, limit_gb)
     buffer = mmap.mmap(-1, int(needed))
-    _announce(len(sizes), needed, "memory")
+    _announce(len(facts), needed, "memory")
     _write_frames(buffer, records, decode, preprocessing)
-    return _reading(buffer, sizes, preprocessing)
+    return _reading(buffer, facts, preprocessing)
 
 
-def on_disk(records, decode, count, preprocessing, limit_gb, folder, identity):
+def on_disk(records, decode, *, count, preprocessing, limit_gb, folder, identity):
     """As `in_memory`, in a file of `folder` that later runs find again; of two processes that need it one builds it.
 
     Args:
-        records, decode, preprocessing: as in `in_memory`.
+        records, decode: as in `in_memory`.
         count: number of records.
+        preprocessing: as in `in_memory`.
         limit_gb: the most that all caches in `folder` may take together.
-        folder: path; made if it is not there.
+        folder: path; made if it does not exist.
         identity: text that differs for any two data sets, or parts of them, whose records differ.
 
     Returns:
@@ -81,8 +82,7 @@ def on_disk(records, decode, count, preprocessing, limit_gb, folder, identity):
         raise UserError(
             f"{path} cannot be written or read ({error.strerror}): use --cache=memory or set XDG_CACHE_HOME"
         ) from None
-    sizes = np.frombuffer(buffer[-2 * _SIZE.itemsize * count :], _SIZE).reshape(count, 2)
-    return _reading(buffer, sizes, preprocessing)
+    return _reading(buffer, np.frombuffer(buffer[-_FACTS.itemsize * count :], _FACTS), preprocessing)
 
 
 def default_folder():
@@ -112,16 +112,16 @@ def _locked(path):
 
 def _build(path, records, decode, preprocessing, limit_gb):
     """Writes the file; its name appears when all of it is on disk. To be called with the lock held."""
-    sizes = _frame_sizes(records, decode)
-    needed = _bounds(sizes, preprocessing)[-1] + sizes.nbytes
+    facts = _frame_facts(records, decode)
+    needed = _bounds(facts["size"], preprocessing)[-1] + facts.nbytes
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)  # of a process that was killed
     _check_limit(needed, limit_gb, path.parent)
-    _announce(len(sizes), needed, path)
+    _announce(len(facts), needed, path)
     try:
         with open(partial, "wb") as file:
             _write_frames(file, records, decode, preprocessing)
-            file.write(sizes.tobytes())
+            file.write(facts.tobytes())
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -156,10 +156,15 @@ def _kinds(preprocessing):
     return [(name, types[name], channels) for name, channels in preprocessing.channels.items()]
 
 
-def _frame_sizes(records, decode):
-    """Height and width of every frame, int32 [N,2]. No HHA is computed for it, and the graph has no use for depth."""
-    sizes = records.map(lambda record: tf.shape(decode(record)["rgb"])[:2], tf.data.AUTOTUNE, deterministic=True)
-    return np.array([size.numpy() for size in sizes.prefetch(tf.data.AUTOTUNE)], _SIZE)
+def _frame_facts(records, decode):
+    """Size and label of every frame, [N] of `_FACTS`. No HHA is computed for it, and the graph has no use for depth."""
+
+    def facts(record):
+        sample = decode(record)
+        return tf.shape(sample["rgb"])[:2], label_of(sample)
+
+    each = records.map(facts, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return np.array(list(each.as_numpy_iterator()), _FACTS)
 
 
 def _bounds(sizes, preprocessing):
@@ -177,24 +182,25 @@ def _write_frames(file, records, decode, preprocessing):
             file.write(frame[name].numpy().tobytes())
 
 
-def _reading(buffer, sizes, preprocessing):
-    """The datasets' indices, and the graph function from an index to a sample that has its HHA already."""
-    kinds, bounds = _kinds(preprocessing), _bounds(sizes, preprocessing)
+def _reading(buffer, facts, preprocessing):
+    """The datasets' indices, and the graph function from an index to a sample of label and images, HHA among them."""
+    kinds, bounds = _kinds(preprocessing), _bounds(facts["size"], preprocessing)
 
     def read(index):
-        height, width = sizes[index]
+        height, width = facts["size"][index]
         lengths = [height * width * channels * kind.itemsize for _, kind, channels in kinds]
         starts = itertools.accumulate(lengths, initial=bounds[index])
-        return [
+        images = [
             np.frombuffer(buffer[start : start + length], kind).reshape(height, width, channels)
             for start, length, (_, kind, channels) in zip(starts, lengths, kinds, strict=False)
         ]
+        return [facts["label"][index], *images]
 
     def decode(index):
-        images = tf.nest.flatten(tf.numpy_function(read, [index], [kind for _, kind, _ in kinds], stateful=False))
-        return {
+        label, *images = tf.numpy_function(read, [index], [tf.int64, *(kind for _, kind, _ in kinds)], stateful=False)
+        return {"label": tf.ensure_shape(label, [])} | {
             name: tf.ensure_shape(image, [None, None, channels])
             for image, (name, _, channels) in zip(images, kinds, strict=True)
         }
 
-    return tf.data.Dataset.range(len(sizes)), decode
+    return tf.data.Dataset.range(len(facts)), decode

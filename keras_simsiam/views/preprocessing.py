@@ -39,7 +39,8 @@ def encoded_images(sample, preprocessing):
     """The images of a sample at its own resolution: HHA depends on the whole frame, so it comes before any crop.
 
     Args:
-        sample: a Sample (docs/architecture.md), or one from keras_simsiam.views.cache, which has its HHA already.
+        sample: a Sample (docs/architecture.md), or one from keras_simsiam.views.cache, which has its HHA already. Gravity
+            may be left out: it is then estimated from depth.
         preprocessing: a `Preprocessing`.
 
     Returns:
@@ -48,9 +49,14 @@ def encoded_images(sample, preprocessing):
     """
     images = {name: sample[name] for name in MODALITIES[preprocessing.modality] if name in sample}
     if "hha" in MODALITIES[preprocessing.modality] and "hha" not in images:
-        camera = sample["intrinsics"], sample["gravity"]
+        camera = sample["intrinsics"], sample.get("gravity")
         images["hha"] = holes.encode(sample["depth"], *camera, preprocessing.hha_encoding, preprocessing.holes)
     return images
+
+
+def label_of(sample):
+    """The label of a sample, a scalar int64: -1, unlabelled, where it has none."""
+    return tf.cast(sample.get("label", -1), tf.int64)
 
 
 def native_images(sample, preprocessing):

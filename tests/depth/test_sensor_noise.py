@@ -13,7 +13,7 @@ FUNCTIONS = {
     "shadow to the right": lambda depth: sensor_noise.shadow(depth, -4.0),
     "quantise": lambda depth: sensor_noise.quantise(depth, 30.0, SEED),
     "holes": lambda depth: sensor_noise.holes(depth, SEED),
-    "sensor": lambda depth: sensor_noise.sensor(depth, INTRINSICS, SEED),
+    "sensor": lambda depth: sensor_noise.simulate(depth, INTRINSICS, SEED),
 }
 
 
@@ -123,7 +123,7 @@ def test_holes_are_one_to_four_patches_of_both_kinds():
 
 def test_the_share_of_missing_depth_rises_and_draws_differ():
     depth = _depth()
-    results = [sensor_noise.sensor(depth, INTRINSICS, [seed, 1]).numpy() for seed in range(20)]
+    results = [sensor_noise.simulate(depth, INTRINSICS, [seed, 1]).numpy() for seed in range(20)]
     assert all((result == 0).mean() > _missing(depth).mean() for result in results)
     assert len({result.tobytes() for result in results}) == 20
-    np.testing.assert_array_equal(results[0], sensor_noise.sensor(depth, INTRINSICS, [0, 1]))
+    np.testing.assert_array_equal(results[0], sensor_noise.simulate(depth, INTRINSICS, [0, 1]))

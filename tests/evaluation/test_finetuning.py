@@ -38,7 +38,7 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def frames(samples):
-    return finetuning.keep(samples, np.arange(4, 24), LABELS, PREPROCESSING, 1.0)
+    return finetuning.keep(samples, np.arange(4, 24), LABELS, preprocessing=PREPROCESSING, limit_gb=1.0)
 
 
 def test_the_frames_kept_are_those_of_the_places(samples, frames):
@@ -48,15 +48,24 @@ def test_the_frames_kept_are_those_of_the_places(samples, frames):
     for image, row in zip(found, rows, strict=True):
         assert image.mean() * 255 == pytest.approx(every[4 + row].mean(), abs=6)
     np.testing.assert_array_equal(frames.labels, LABELS[4:])
+    np.testing.assert_array_equal([frames.decode(row)["label"] for row in range(20)], LABELS[4:])
     with pytest.raises(UserError, match="--cache_gb=1e-09: 3 frames to learn from and validate by do not fit"):
-        finetuning.keep(samples, np.arange(3), LABELS, PREPROCESSING, 1e-9)
+        finetuning.keep(samples, np.arange(3), LABELS, preprocessing=PREPROCESSING, limit_gb=1e-9)
 
 
 def test_it_learns_and_leaves_the_encoder_as_it_is(encoder, frames):
     before = [weight.copy() for weight in encoder.get_weights()]
-    rows, validation = np.arange(14), np.arange(14, 20)
+    validation = np.arange(14, 20)
     recipe = finetuning.Recipe(epochs=40, base_lr=4.0, seed=0)
-    network, accuracies = finetuning.train(encoder, 2, frames, rows, validation, AUGMENTATION, recipe)
+    network, accuracies = finetuning.train(
+        encoder,
+        2,
+        frames=frames,
+        rows=np.arange(14),
+        validation=validation,
+        augmentation=AUGMENTATION,
+        recipe=recipe,
+    )
     assert len(accuracies) == 40 and max(accuracies) == 1
     for weight, was in zip(encoder.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, was)
@@ -70,7 +79,15 @@ def test_it_learns_and_leaves_the_encoder_as_it_is(encoder, frames):
 def test_a_loss_that_is_no_number_is_one_line(encoder, frames):
     encoder.set_weights([weight * np.nan for weight in encoder.get_weights()])
     with pytest.raises(UserError, match="lower --finetune_lr"):
-        finetuning.train(encoder, 2, frames, np.arange(8), np.arange(8, 12), AUGMENTATION, finetuning.Recipe(1, 0.1, 0))
+        finetuning.train(
+            encoder,
+            2,
+            frames=frames,
+            rows=np.arange(8),
+            validation=np.arange(8, 12),
+            augmentation=AUGMENTATION,
+            recipe=finetuning.Recipe(1, 0.1, 0),
+        )
 
 
 @pytest.mark.parametrize(

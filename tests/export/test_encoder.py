@@ -119,7 +119,7 @@ def test_the_command_and_its_model_alone_in_a_fresh_process(tmp_path):
     open_workdir(config)
     run.untrained_encoder(config).save(tmp_path / "run" / "encoder.keras")
     samples = Dataset(config.data_dir).samples("test")
-    expected = extract(run.load_encoder(config.workdir), clean_batches(samples, config.preprocessing, 2))
+    expected = extract(run.load_encoder(config.workdir), clean_batches(samples, config.preprocessing, batch_size=2))
 
     output = tmp_path / "serving"
     colour, _ = network.colour_encoder(run.load_encoder(config.workdir))

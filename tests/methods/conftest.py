@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from tests.methods.small import batch_of
+
 
 class Toy:
     """Linear networks on views of 2×2 pixels, what NumPy makes of them, and a batch of two."""
@@ -21,6 +23,10 @@ class Toy:
     def views(self, seed=0, batch=2):
         random = np.random.default_rng(seed)
         return tuple({"rgb": tf.constant(random.uniform(size=(batch, 2, 2, 3)), tf.float32)} for _ in range(2))
+
+    def batch(self, seed=0, batch=2):
+        """The views of `views` as training has them: without labels, places from 0 on."""
+        return batch_of(self.views(seed, batch))
 
     def apply(self, models, view):
         """NumPy's outputs of linear models in a row."""

@@ -17,6 +17,14 @@ from keras_simsiam.optimization.optimizers import TorchSGD
 SIDE, BATCH, STEPS = 6, 8, 2
 
 
+def batch_of(views, label=None, index=None):
+    """Two views as a batch, as `views.batches.view_batches` gives it: unlabelled and in order where nothing else is said."""
+    count = len(next(iter(views[0].values())))
+    label = np.full(count, -1) if label is None else label
+    index = np.arange(count) if index is None else index
+    return {"views": tuple(views), "label": tf.constant(label, tf.int64), "index": tf.constant(index, tf.int64)}
+
+
 def _encoder():
     images = keras.Input((SIDE, SIDE, 3), name="rgb")
     x = keras.layers.ReLU()(batch_norm(True)(keras.layers.Conv2D(6, 3)(images)))
@@ -55,16 +63,15 @@ def build(name, **compiled):
     return method
 
 
-def batches(name, part=slice(None)):
-    """A part of each global batch of two views. The statistics of a part are not those of all: contrast rises with the row."""
+def batches():
+    """The global batches. The statistics of a part are not those of all: contrast rises with the row."""
     random = np.random.default_rng(0)
     contrast = np.linspace(0.2, 2, BATCH)[:, None, None, None]
     views = tuple(
-        {"rgb": (contrast * random.uniform(size=(STEPS, BATCH, SIDE, SIDE, 3)))[:, part].astype(np.float32)}
-        for _ in range(2)
+        {"rgb": (contrast * random.uniform(size=(STEPS, BATCH, SIDE, SIDE, 3))).astype(np.float32)} for _ in range(2)
     )
-    labels = random.integers(0, 4, (STEPS, BATCH))[:, part]
-    return tf.data.Dataset.from_tensor_slices((views, labels) if name == "supervised" else views)
+    labels, index = random.integers(0, 4, (STEPS, BATCH)), np.tile(np.arange(BATCH), (STEPS, 1))
+    return tf.data.Dataset.from_tensor_slices({"views": views, "label": labels, "index": index})
 
 
 class Numbers(keras.callbacks.Callback):

@@ -9,10 +9,11 @@ from keras_simsiam.methods.alternating import Alternating
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models.heads import predictor, projector
 from keras_simsiam.optimization.optimizers import TorchSGD
+from tests.methods.small import batch_of
 
 
 def _method(toy, steps, **kwargs):
-    method = Alternating(toy.encoder(), toy.linear(6, 5), toy.linear(5, 5), steps, **kwargs)
+    method = Alternating(toy.encoder(), toy.linear(6, 5), toy.linear(5, 5), steps=steps, **kwargs)
     method.compile(keras.optimizers.SGD(0.5))
     return method
 
@@ -39,17 +40,16 @@ def test_targets_come_from_the_beginning_of_each_block(toy, symmetric, in_graph)
     for index in range(5):
         if index % 2 == 0:
             frozen = _weights([method.encoder, method.projector])
-        views = toy.views(index)
-        expected = _numpy_loss(toy, method, frozen, views, symmetric)
+        expected = _numpy_loss(toy, method, frozen, toy.views(index), symmetric)
         method.reset_metrics()
-        assert float(step(views)["loss"]) == pytest.approx(expected, abs=1e-5)
+        assert float(step(toy.batch(index))["loss"]) == pytest.approx(expected, abs=1e-5)
         assert np.abs(_weights([method.encoder])[0] - frozen[0]).max() > 1e-4  # today's weights have gone on
 
 
 def test_no_gradient_reaches_the_targets(toy):
     method = _method(toy, 3)
     with tf.GradientTape() as tape:
-        loss = method.loss(toy.views())
+        loss = method.objective(toy.batch())
     copies = [variable for copy in method.copies for variable in copy.trainable_variables]
     gradients = tape.gradient(loss, copies + method.trained_variables)
     assert gradients[: len(copies)] == [None] * len(copies)
@@ -66,23 +66,21 @@ def _trained(make, steps=4):
     method.compile(TorchSGD(0.05, weight_decay=1e-4))
     step = tf.function(method.train_step)
     for index in range(steps):
-        step(tuple({"rgb": tf.random.stateless_uniform([8, 8, 8, 3], [index, view])} for view in range(2)))
+        step(batch_of([{"rgb": tf.random.stateless_uniform([8, 8, 8, 3], [index, view])} for view in range(2)]))
     return _weights([method.encoder, method.projector, method.predictor])
 
 
 def test_one_step_a_block_is_simsiam_bit_for_bit():
-    plain, one = _trained(SimSiam), _trained(lambda *networks: Alternating(*networks, 1))
+    plain, one = _trained(SimSiam), _trained(lambda *networks: Alternating(*networks, steps=1))
     assert all((a == b).all() for a, b in zip(plain, one, strict=True))
-    three = _trained(lambda *networks: Alternating(*networks, 3))
+    three = _trained(lambda *networks: Alternating(*networks, steps=3))
     assert not np.allclose(plain[0], three[0], atol=1e-6)
 
 
 def test_replicas_refresh_together(toy, two_replicas):
     """Two steps a block, on two replicas as on one; after the second the copies are the networks again."""
-    batches = [toy.views(seed, batch=4) for seed in range(3)]
-    dataset = tf.data.Dataset.from_tensor_slices(
-        tuple({"rgb": tf.stack([views[place]["rgb"] for views in batches])} for place in range(2))
-    )
+    batches = [toy.batch(seed, batch=4) for seed in range(3)]
+    dataset = tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(lambda *rows: tf.stack(rows), *batches))
     with two_replicas.scope():
         over_two = _method(toy, 2)
     over_one = _method(toy, 2)

@@ -1,5 +1,10 @@
 """The collapse measure and the train step every method shares."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +15,7 @@ from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.models.heads import predictor, projector
 from keras_simsiam.optimization.optimizers import TorchSGD
+from tests.methods.small import batch_of
 
 
 def test_spread_of_a_constant_batch_is_zero():
@@ -37,7 +43,7 @@ def _method(**kwargs):
 
 def _dataset():
     views = tuple({"rgb": tf.random.stateless_uniform([8, 16, 16, 3], [1, index])} for index in range(2))
-    return tf.data.Dataset.from_tensors(views).repeat(6)
+    return tf.data.Dataset.from_tensors(batch_of(views)).repeat(6)
 
 
 def test_train_step_learns_and_reports():
@@ -47,21 +53,52 @@ def test_train_step_learns_and_reports():
     assert history["std_projection"][-1] > 0.8  # of 8 samples, one opposite to all others: 2√7/8 = 0.66
 
 
+@pytest.mark.parametrize("optimizer", [keras.optimizers.SGD(0.05, momentum=0.9), "adam"], ids=["object", "name"])
+def test_keras_compile_and_fit_by_hand(toy, optimizer):
+    method, batch = SimSiam(toy.encoder(), toy.linear(6, 4), toy.linear(4, 4)), toy.batch(batch=8)
+    method.compile(optimizer)
+    batches = tf.data.Dataset.from_tensors(batch).repeat()
+    history = method.fit(batches, epochs=3, steps_per_epoch=20, verbose=0).history
+    assert len(history["loss"]) == 3 and history["loss"][-1] < history["loss"][0] - 0.01
+    assert int(method.optimizer.iterations) == 60
+    assert method(batch["views"][0])["embedding"].shape == (8, 6)
+
+
+def test_a_train_step_of_ones_own_prints_nothing():
+    """In a process of its own: AutoGraph warns once a process of what it cannot transform."""
+    code = """
+import tensorflow as tf
+from tests.methods import small
+logs = tf.function(small.build("simsiam").train_step)(next(iter(small.batches())))
+assert -1 <= float(logs["loss"]) <= 1
+"""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # without what TensorFlow says of the machine
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=pathlib.Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout == process.stderr == ""
+
+
 def test_both_views_pass_batchnorm_apart():
     """Two forwards update the moving statistics twice; one forward over both views would update them once."""
     method = _method()
     norm = next(
         layer for layer in method.encoder.get_layer("rgb_tower").get_layer("resnet18").layers if "batch" in layer.name
     )
-    views = next(iter(_dataset()))
-    method.loss(views)
+    batch = next(iter(_dataset()))
+    method.objective(batch)
     seen = norm.moving_mean.numpy()
     again = _method()
     norm = next(
         layer for layer in again.encoder.get_layer("rgb_tower").get_layer("resnet18").layers if "batch" in layer.name
     )
-    again.encoder(views[0], training=True)
-    again.encoder(views[1], training=True)
+    for view in batch["views"]:
+        again.encoder(view, training=True)
     np.testing.assert_allclose(norm.moving_mean, seen, atol=1e-6)
 
 
@@ -79,22 +116,23 @@ def _toy_method(toy):
 
 def test_gradient_norm_is_that_of_the_update(toy):
     method, before = _toy_method(toy)
-    logs = tf.function(method.train_step)(toy.views(batch=4))
+    logs = tf.function(method.train_step)(toy.batch(batch=4))
     assert float(logs["gradient_norm"]) == pytest.approx(_update(method, before), rel=1e-4)
 
 
 def test_gradient_norm_over_replicas_is_that_of_the_sum(toy, two_replicas):
     with two_replicas.scope():
         method, before = _toy_method(toy)
-    halves = [tuple({"rgb": view["rgb"][2 * half :][:2]} for view in toy.views(batch=4)) for half in range(2)]
-    views = two_replicas.experimental_distribute_values_from_function(
+    whole = toy.batch(batch=4)
+    halves = [tf.nest.map_structure(lambda rows, half=half: rows[2 * half :][:2], whole) for half in range(2)]
+    batch = two_replicas.experimental_distribute_values_from_function(
         lambda context: halves[context.replica_id_in_sync_group]
     )
-    tf.function(two_replicas.run)(method.train_step, [views])
+    tf.function(two_replicas.run)(method.train_step, [batch])
     norm = float(method._means["gradient_norm"].result())
     assert norm == pytest.approx(_update(method, before), rel=1e-4)
     alone, before = _toy_method(toy)
-    alone.train_step(toy.views(batch=4))
+    alone.train_step(whole)
     assert norm == pytest.approx(_update(alone, before), rel=1e-3)  # no BatchNorm: the halves' mean is the whole's
 
 

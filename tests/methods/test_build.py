@@ -11,6 +11,7 @@ from keras_simsiam.models import resnet
 from keras_simsiam.training import monitors, run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.data import Data
+from tests.methods.small import batch_of
 
 
 def _config(**changes):
@@ -18,15 +19,13 @@ def _config(**changes):
     return RunConfig("data", "run", **(small | {"base_lr": 0.5, "queue_size": 65536} | changes))
 
 
-def _batches(method):
-    """Four colours, seen twice with noise, and what the method is given beside views."""
+def _batches():
+    """Four colours, seen twice with noise."""
     random = np.random.default_rng(0)
     labels = np.arange(32) % 4
     colours = np.float32([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])[labels][:, None, None] * np.ones([16, 16, 1])
     views = tuple({"rgb": np.clip(colours + random.normal(0, 0.2, colours.shape), 0, 1)} for _ in range(2))
-    beside = {"label": labels, "index": np.arange(32)}.get(build.BESIDE.get(method))
-    dataset = tf.data.Dataset.from_tensor_slices(views if beside is None else (views, beside))
-    return dataset.map(lambda *parts: parts).batch(16)
+    return tf.data.Dataset.from_tensor_slices(batch_of(views, label=labels)).batch(16)
 
 
 @pytest.mark.slow
@@ -35,7 +34,7 @@ def test_learns_and_does_not_collapse(changes, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 64)
     config = _config(**changes)
     built = run.build_method(config, steps_per_epoch=2, num_classes=4, samples=32)
-    history = built.fit(_batches(config.method), epochs=8, verbose=0).history
+    history = built.fit(_batches(), epochs=8, verbose=0).history
     spread = next(values for name, values in history.items() if name.startswith("std_"))
     assert history["loss"][-1] < history["loss"][0] - 0.02
     # a projector that ends in BatchNorm collapses to one sample opposite to the 15 others, a spread of 2√15/16 = 0.48;
@@ -46,7 +45,9 @@ def test_learns_and_does_not_collapse(changes, monkeypatch):
 @pytest.mark.parametrize("method", build.METHODS)
 def test_same_seed_same_weights(method, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)
-    one, other = (run.build_method(_config(method=method), 2, 4, samples=32).get_weights() for _ in range(2))
+    one, other = (
+        run.build_method(_config(method=method), 2, num_classes=4, samples=32).get_weights() for _ in range(2)
+    )
     assert all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
@@ -63,7 +64,7 @@ def test_a_step_on_each_fusion_moves_every_weight(method, fusion, monkeypatch):
         {name: tf.random.stateless_uniform([4, 16, 16, 3], [view, len(name) + ord(name[0])]) for name in ("rgb", "hha")}
         for view in range(2)
     )
-    built.train_step((views, tf.range(4)) if method in build.BESIDE else views)  # labels, or places in the data set
+    built.train_step(batch_of(views, label=range(4)))
     assert all((old != new).any() for old, new in zip(before, built.encoder.get_weights(), strict=True))
 
 
@@ -80,7 +81,6 @@ def test_a_step_on_each_fusion_moves_every_weight(method, fusion, monkeypatch):
         ({"method": "simsiam_average", "predictor_lr": "fixed"}, "--predictor_lr has no meaning for"),
         ({"method": "simsiam_average", "symmetric": False}, "--symmetric has no meaning for"),
         ({"method": "simsiam_average", "on_corrupt": "skip"}, "--on_corrupt=skip changes the places"),
-        ({"method": "supervised", "cache": "memory"}, "--cache=memory keeps no labels"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes, message):

@@ -21,13 +21,13 @@ def test_loss_is_the_papers_formula(toy):
         p = toy.normalized(toy.apply([method.encoder, method.projector, method.predictor], view))
         z = toy.normalized(toy.apply([method.target_encoder, method.target_projector], other))
         expected += np.mean(np.sum((p - z) ** 2, axis=1))
-    assert float(method.loss(toy.views())) == pytest.approx(expected, abs=1e-5)
+    assert float(method.objective(toy.batch())) == pytest.approx(expected, abs=1e-5)
 
 
 def test_no_gradient_reaches_the_target(toy):
     method = _method(toy)
     with tf.GradientTape() as tape:
-        loss = method.loss(toy.views())
+        loss = method.objective(toy.batch())
     copies = [variable for copy in method.copies for variable in copy.trainable_variables]
     gradients = tape.gradient(loss, copies + method.trained_variables)
     assert gradients[: len(copies)] == [None] * len(copies)
@@ -42,7 +42,7 @@ def test_a_step_moves_the_target(toy):
     method = _method(toy, momentum=0.5)
     method.compile(keras.optimizers.SGD(0.5))
     before = method.target_encoder.get_weights()
-    method.train_step(toy.views())
+    method.train_step(toy.batch())
     momentum = float(ramp(0.5, 1, 10))
     for old, online, moved in zip(
         before, method.encoder.get_weights(), method.target_encoder.get_weights(), strict=True

@@ -10,6 +10,7 @@ from keras_simsiam.methods.cross_modal import CrossModal
 from keras_simsiam.models import resnet
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
+from tests.methods.small import batch_of
 
 
 def _encoder():
@@ -58,15 +59,15 @@ def _expected(distance):
 def test_loss_pairs_the_colour_of_a_view_with_the_depth_of_the_other(toy, stop_gradient):
     method = _method(toy, stop_gradient=stop_gradient)
     expected = _expected(_numpy_losses(toy, method, _views()))
-    assert float(method.loss(_views())) == pytest.approx(expected, abs=1e-6)
-    assert float(tf.function(method.loss)(_views())) == pytest.approx(expected, abs=1e-6)
+    assert float(method.objective(batch_of(_views()))) == pytest.approx(expected, abs=1e-6)
+    assert float(tf.function(method.objective)(batch_of(_views()))) == pytest.approx(expected, abs=1e-6)
 
 
 def test_asymmetric_the_first_view_predicts_the_second(toy):
     method = _method(toy, symmetric=False)
     distance = _numpy_losses(toy, method, _views())
     expected = (distance(("rgb", 1), ("hha", 2)) + distance(("hha", 1), ("rgb", 2))) / 2
-    assert float(method.loss(_views())) == pytest.approx(expected, abs=1e-6)
+    assert float(method.objective(batch_of(_views()))) == pytest.approx(expected, abs=1e-6)
 
 
 def test_batch_norm_sees_each_modality_and_view_alone(toy):
@@ -74,7 +75,7 @@ def test_batch_norm_sees_each_modality_and_view_alone(toy):
     projector = keras.Model(x, keras.layers.BatchNormalization(center=False, scale=False)(keras.layers.Dense(5)(x)))
     method = _method(toy, projector)
     distance = _numpy_losses(toy, method, _views(), lambda z: (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-3))
-    assert float(method.loss(_views())) == pytest.approx(_expected(distance), abs=1e-5)
+    assert float(method.objective(batch_of(_views()))) == pytest.approx(_expected(distance), abs=1e-5)
 
 
 @pytest.mark.parametrize("stop_gradient", [True, False])
@@ -84,7 +85,7 @@ def test_gradient_through_the_projections_side_is_exactly_zero(toy, stop_gradien
     method.predictor.layers[-1].kernel.assign(tf.zeros([5, 5]))
     method.predictor.layers[-1].bias.assign([1.0, 2, 3, 4, 5])
     with tf.GradientTape() as tape:
-        loss = method.loss(_views())
+        loss = method.objective(batch_of(_views()))
     weights = method.encoder.trainable_variables + method.projector.trainable_variables
     largest = [float(tf.reduce_max(tf.abs(gradient))) for gradient in tape.gradient(loss, weights)]
     assert (max(largest) == 0.0) if stop_gradient else (min(largest) > 1e-4)
@@ -93,7 +94,7 @@ def test_gradient_through_the_projections_side_is_exactly_zero(toy, stop_gradien
 def test_gradients_reach_both_towers_and_both_are_watched(toy):
     method = _method(toy)
     with tf.GradientTape() as tape:
-        loss = method.loss(_views())
+        loss = method.objective(batch_of(_views()))
     for gradient in tape.gradient(loss, method.trainable_variables):
         assert float(tf.reduce_max(tf.abs(gradient))) > 1e-5
     spread = next(metric for metric in method.metrics if metric.name == "std_projection")
@@ -102,7 +103,7 @@ def test_gradients_reach_both_towers_and_both_are_watched(toy):
     method.encoder.get_layer("hha_tower").kernel.assign(
         tf.zeros([12, 3])
     )  # depth collapses: its half of the mean is gone
-    method.loss(_views())
+    method.objective(batch_of(_views()))
     assert 0 < float(spread.result()) < 0.8 * float(whole)
 
 
@@ -113,7 +114,7 @@ def test_learns_what_colour_and_depth_share(fusion, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 64)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     small = {"stem": "cifar", "image_size": 16, "width": 4, "batch_size": 32, "epochs": 24, "base_lr": 0.5}
-    config = RunConfig("data", "run", positives="cross_modal", fusion=fusion, predictor_lr="10", **small)
+    config = RunConfig("data", "run", compare="cross_modal", fusion=fusion, predictor_lr="10", **small)
     method = run.build_method(config, steps_per_epoch=1)
     assert method.projector.input_shape == (None, 32)
     random, labels = np.random.default_rng(0), np.arange(32) % 4
@@ -123,7 +124,7 @@ def test_learns_what_colour_and_depth_share(fusion, monkeypatch):
         {name: np.float32(tone + random.normal(0, 0.2, (32, 16, 16, 3))) for name, tone in tones.items()}
         for _ in range(2)
     )
-    history = method.fit(tf.data.Dataset.from_tensors(views), epochs=24, verbose=0).history
+    history = method.fit(tf.data.Dataset.from_tensors(batch_of(views)), epochs=24, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] - 0.3
     assert history["std_projection"][-1] > 0.5  # of 32 samples, one opposite to all others: 2√31/32 = 0.35
 

@@ -12,6 +12,7 @@ from keras_simsiam.models import resnet
 from keras_simsiam.models.heads import side_by_side
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
+from tests.methods.small import batch_of
 
 
 def _tower(name):
@@ -57,8 +58,8 @@ def test_loss_is_the_mean_of_two_formulas(toy, symmetric):
         ways = [-np.mean(np.sum(toy.normalized(p[i]) * toy.normalized(z[1 - i]), axis=1)) for i in (0, 1)]
         losses.append(np.mean(ways) if symmetric else ways[0])
     method = _method(towers, heads, symmetric=symmetric)
-    assert float(method.loss(_views())) == pytest.approx(np.mean(losses), abs=1e-6)
-    assert float(tf.function(method.loss)(_views())) == pytest.approx(np.mean(losses), abs=1e-6)
+    assert float(method.objective(batch_of(_views()))) == pytest.approx(np.mean(losses), abs=1e-6)
+    assert float(tf.function(method.objective)(batch_of(_views()))) == pytest.approx(np.mean(losses), abs=1e-6)
 
 
 @pytest.mark.parametrize("stop_gradient", [True, False])
@@ -66,9 +67,9 @@ def test_each_modality_has_half_the_gradient_it_would_have_alone(toy, stop_gradi
     towers, heads = _networks(toy)
     method = _method(towers, heads, stop_gradient=stop_gradient)
     for name, tower in towers.items():
-        alone = SimSiam(tower, *heads[name], stop_gradient)
+        alone = SimSiam(tower, *heads[name], stop_gradient=stop_gradient)
         with tf.GradientTape(persistent=True) as tape:
-            both, one = method.loss(_views()), alone.loss(_of(name, _views()))
+            both, one = method.objective(batch_of(_views())), alone.objective(batch_of(_of(name, _views())))
         for together, apart in zip(
             *(tape.gradient(loss, alone.trainable_variables) for loss in (both, one)), strict=True
         ):
@@ -83,14 +84,14 @@ def test_the_spread_is_the_mean_of_both_and_falls_by_one_that_collapses(toy):
     expected = []
     for name, tower in towers.items():
         alone = SimSiam(tower, *heads[name])
-        alone.loss(_of(name, _views()))
+        alone.objective(batch_of(_of(name, _views())))
         expected.append(float(next(one for one in alone.metrics if one.name == "std_projection").result()))
-    method.loss(_views())
+    method.objective(batch_of(_views()))
     assert float(spread.result()) == pytest.approx(np.mean(expected), abs=1e-6)
     for index, name in enumerate(towers):  # both on one point each: not a spread, though the points differ
         method.reset_metrics()
         towers[name].layers[-1].kernel.assign(tf.zeros([12, 3]))
-        method.loss(_views())
+        method.objective(batch_of(_views()))
         assert float(spread.result()) == pytest.approx(0.0 if index else expected[1] / 2, abs=1e-6)
 
 
@@ -101,7 +102,7 @@ def test_both_modalities_learn(fusion, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 64)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     small = {"stem": "cifar", "image_size": 16, "width": 4, "batch_size": 32, "epochs": 24, "base_lr": 0.5}
-    config = RunConfig("data", "run", positives="intra_modal", fusion=fusion, predictor_lr="10", **small)
+    config = RunConfig("data", "run", compare="intra_modal", fusion=fusion, predictor_lr="10", **small)
     method = run.build_method(config, steps_per_epoch=1)
     assert method.projector.input_shape == (None, 64) and method.projector.output_shape == (None, 128)
     random, labels = np.random.default_rng(0), np.arange(32) % 4
@@ -113,7 +114,7 @@ def test_both_modalities_learn(fusion, monkeypatch):
         {name: np.float32(tone[:, None, None] + random.normal(0, 0.2, (32, 16, 16, 3))) for name, tone in tones.items()}
         for _ in range(2)
     )
-    history = method.fit(tf.data.Dataset.from_tensors(views), epochs=24, verbose=0).history
+    history = method.fit(tf.data.Dataset.from_tensors(batch_of(views)), epochs=24, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] - 0.3
     assert history["std_projection"][-1] > 0.5  # of 32 samples, one opposite to all others: 2√31/32 = 0.35
     first, second = (method.encoder(view, training=True)["embedding"] for view in views)

@@ -41,9 +41,9 @@ def _values(variables):
 def test_a_step_is_that_of_float32_but_for_rounding(toy):
     half, whole = _simsiam(), _simsiam("float32")
     assert half.layers[0].layers[-2].compute_dtype == "float16"
-    views = toy.views(batch=8)
+    batch = toy.batch(batch=8)
     before = _values(half.encoder.trainable_variables)
-    assert float(half.train_step(views)["loss"]) == pytest.approx(float(whole.train_step(views)["loss"]), abs=5e-3)
+    assert float(half.train_step(batch)["loss"]) == pytest.approx(float(whole.train_step(batch)["loss"]), abs=5e-3)
     for start, one, other in zip(before, half.encoder.weights, whole.encoder.weights, strict=True):
         assert one.dtype == tf.float32
         np.testing.assert_allclose(one - start, other - start, atol=2e-3)
@@ -52,7 +52,7 @@ def test_a_step_is_that_of_float32_but_for_rounding(toy):
 def test_overrides_hold_behind_the_loss_scale(toy):
     method = _simsiam()
     encoder, still = _values(method.encoder.trainable_variables), _values(method.predictor.trainable_variables)
-    method.train_step(toy.views(batch=8))
+    method.train_step(toy.batch(batch=8))
     for old, new in zip(still, method.predictor.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, new)
     assert np.abs(encoder[0] - method.encoder.trainable_variables[0]).max() > 1e-4
@@ -64,7 +64,7 @@ def test_a_step_that_overflows_moves_no_weight_and_halves_the_scale(toy, graph):
     _scale(method, OVERFLOWS)
     before = _values(method.trainable_variables)
     step = tf.function(method.train_step) if graph else method.train_step
-    logs = step(toy.views(batch=8))
+    logs = step(toy.batch(batch=8))
     for old, new in zip(before, method.trainable_variables, strict=True):
         np.testing.assert_array_equal(old, new)
     assert float(method.optimizer.loss_scale) == OVERFLOWS / 2 and int(method.optimizer.iterations) == 1
@@ -81,10 +81,12 @@ def test_copies_and_queue_stay_finite_when_a_step_overflows(toy, kind):
             keras.Sequential([toy.linear(6, 5), keras.layers.Activation("linear", dtype="float32")]),
         )
         head.build((None, 6))
-        method = MoCoV2(encoder, head, 7) if kind == "mocov2" else BYOL(encoder, head, predictor(5, 4), 10)
+        method = (
+            MoCoV2(encoder, head, queue_size=7) if kind == "mocov2" else BYOL(encoder, head, predictor(5, 4), steps=10)
+        )
         method.compile(TorchSGD(0.1))
     _scale(method, OVERFLOWS)
-    method.train_step(toy.views(batch=4))
+    method.train_step(toy.batch(batch=4))
     assert float(method.optimizer.loss_scale) == OVERFLOWS / 2
     assert all(np.isfinite(variable).all() for variable in method.weights)
 
@@ -93,7 +95,7 @@ def test_a_checkpoint_holds_the_scale(toy, tmp_path):
     method = _simsiam()
     store = checkpoints.Store(method, 1, str(tmp_path))
     _scale(method, OVERFLOWS)
-    method.train_step(toy.views(batch=8))
+    method.train_step(toy.batch(batch=8))
     store.save()
     again = _simsiam()
     checkpoints.Store(again, 1, str(tmp_path)).restore()

@@ -21,7 +21,7 @@ def test_loss_is_the_papers_formula(toy):
         -np.log(np.exp(q @ k / 0.2) / (np.exp(q @ k / 0.2) + np.exp(queue @ q / 0.2).sum()))
         for q, k in zip(query, key, strict=True)
     ]
-    assert float(method.loss((first, second))) == pytest.approx(np.mean(expected), abs=1e-5)
+    assert float(method.objective(toy.batch())) == pytest.approx(np.mean(expected), abs=1e-5)
 
 
 def test_the_queue_keeps_the_newest_keys_in_turn(toy):
@@ -29,9 +29,9 @@ def test_the_queue_keeps_the_newest_keys_in_turn(toy):
     start = method.queue.numpy()
     keys = []
     for seed in range(4):
-        views = toy.views(seed)
-        method.loss(views)
-        keys.append(toy.normalized(toy.apply([method.key_encoder, method.key_projector], views[1])))
+        batch = toy.batch(seed)
+        method.objective(batch)
+        keys.append(toy.normalized(toy.apply([method.key_encoder, method.key_projector], batch["views"][1])))
     keys = np.concatenate(keys)  # 8 keys into 7 places
     np.testing.assert_allclose(method.queue[1:], keys[1:7], atol=1e-5)
     np.testing.assert_allclose(method.queue[0], keys[7], atol=1e-5)
@@ -41,7 +41,7 @@ def test_the_queue_keeps_the_newest_keys_in_turn(toy):
 def test_no_gradient_reaches_the_keys(toy):
     method = _method(toy)
     with tf.GradientTape() as tape:
-        loss = method.loss(toy.views())
+        loss = method.objective(toy.batch())
     copies = [variable for copy in method.copies for variable in copy.trainable_variables]
     assert tape.gradient(loss, copies) == [None] * len(copies)
     assert not {id(v) for v in copies} & {id(v) for v in method.trained_variables}
@@ -52,7 +52,7 @@ def test_a_step_moves_the_keys_network_by_its_momentum(toy):
     method = _method(toy, momentum=0.9)
     method.compile(keras.optimizers.SGD(0.5))
     before = [weight.copy() for copy in method.copies for weight in copy.get_weights()]
-    method.train_step(toy.views())
+    method.train_step(toy.batch())
     now = [weight for model in (method.encoder, method.projector) for weight in model.get_weights()]
     after = [weight for copy in method.copies for weight in copy.get_weights()]
     assert max(np.abs(a - b).max() for a, b in zip(before, now, strict=True)) > 1e-3
@@ -64,9 +64,9 @@ def test_replicas_share_queue_and_copy(toy, two_replicas):
     with two_replicas.scope():
         method = _method(toy, queue_size=8, momentum=0.9)
         method.compile(keras.optimizers.SGD(0.5))
-    views = toy.views(batch=4)
-    keys = toy.normalized(toy.apply([method.key_encoder, method.key_projector], views[1]))
-    dataset = tf.data.Dataset.from_tensors(views)
+    batch = toy.batch(batch=4)
+    keys = toy.normalized(toy.apply([method.key_encoder, method.key_projector], batch["views"][1]))
+    dataset = tf.data.Dataset.from_tensors(batch)
     method.fit(dataset, epochs=1, verbose=0)
     np.testing.assert_allclose(method.queue.numpy()[:4], keys, atol=1e-5)
     for variable in (method.queue, method.copies[0].trainable_variables[0]):

@@ -6,12 +6,13 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.methods.moving_average import MovingAverage
+from tests.methods.small import batch_of
 
 SAMPLES = 6
 
 
 def _method(toy, **kwargs):
-    method = MovingAverage(toy.encoder(), toy.linear(6, 5), SAMPLES, **kwargs)
+    method = MovingAverage(toy.encoder(), toy.linear(6, 5), samples=SAMPLES, **kwargs)
     method.compile(keras.optimizers.SGD(0.5))
     return method
 
@@ -28,17 +29,16 @@ def test_the_papers_formula_over_three_steps(toy, in_graph):
         averages[index] = 0.8 * averages[index] + 0.2 * z2
         expected = -np.mean(np.sum(z1 * toy.normalized(averages[index]), axis=1))
         method.reset_metrics()
-        assert float(step((views, tf.constant(index, tf.int64)))["loss"]) == pytest.approx(expected, abs=1e-5)
+        assert float(step(batch_of(views, index=index))["loss"]) == pytest.approx(expected, abs=1e-5)
         np.testing.assert_allclose(method.averages, averages, atol=1e-5)
 
 
 def test_no_gradient_passes_through_the_average(toy):
     """With momentum 0 the average is the second view's output: its gradient would be the first view's formula's other half."""
     method, (first, second) = _method(toy, momentum=0.0), toy.views()
-    index = tf.constant([2, 3], tf.int64)
     weights = method.encoder.trainable_variables
     with tf.GradientTape() as tape:
-        loss = method.loss(((first, second), index))
+        loss = method.objective(batch_of((first, second), index=[2, 3]))
     fixed = tf.constant(toy.normalized(toy.apply([method.encoder, method.projector], second)), tf.float32)
     with tf.GradientTape() as by_hand:
         z = method.projector(method.encoder(first)["embedding"])
@@ -49,9 +49,8 @@ def test_no_gradient_passes_through_the_average(toy):
 
 
 def test_two_replicas_keep_the_same_rows_as_one(toy, two_replicas):
-    index = tf.constant([[3, 0, 5, 1], [5, 2, 1, 4]], tf.int64)
-    views = tuple({"rgb": tf.stack([toy.views(seed, 4)[place]["rgb"] for seed in range(2)])} for place in range(2))
-    dataset = tf.data.Dataset.from_tensor_slices((views, index))
+    batches = [batch_of(toy.views(seed, 4), index=index) for seed, index in enumerate([[3, 0, 5, 1], [5, 2, 1, 4]])]
+    dataset = tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(lambda *rows: tf.stack(rows), *batches))
     with two_replicas.scope():
         over_two = _method(toy)
     over_one = _method(toy)

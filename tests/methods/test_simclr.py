@@ -19,9 +19,9 @@ def _numpy_nt_xent(z1, z2, temperature):
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
 def test_loss_is_the_papers_formula(toy, temperature):
-    method = SimCLR(toy.encoder(), toy.linear(6, 5), temperature)
+    method = SimCLR(toy.encoder(), toy.linear(6, 5), temperature=temperature)
     z1, z2 = (toy.apply([method.encoder, method.projector], view) for view in toy.views())
-    assert float(method.loss(toy.views())) == pytest.approx(_numpy_nt_xent(z1, z2, temperature), abs=1e-5)
+    assert float(method.objective(toy.batch())) == pytest.approx(_numpy_nt_xent(z1, z2, temperature), abs=1e-5)
 
 
 def test_both_views_get_gradients(toy):

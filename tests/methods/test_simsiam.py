@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.methods.simsiam import SimSiam, negative_cosine
+from tests.methods.small import batch_of
 
 
 def _linear(inputs, outputs):
@@ -42,22 +43,22 @@ def _numpy_loss(method, views):
 @pytest.mark.parametrize("stop_gradient", [True, False])
 def test_loss_is_the_papers_formula(stop_gradient):
     method = _method(stop_gradient=stop_gradient)
-    assert float(method.loss(_views())) == pytest.approx(_numpy_loss(method, _views()), abs=1e-6)
+    assert float(method.objective(batch_of(_views()))) == pytest.approx(_numpy_loss(method, _views()), abs=1e-6)
 
 
 def test_asymmetric_loss_predicts_the_second_view_only():
     method, (first, second) = _method(symmetric=False), _views()
     both = _method()
-    one_way = float(method.loss((first, second)))
-    assert one_way != pytest.approx(float(method.loss((second, first))), abs=1e-3)
-    expected = (one_way + float(method.loss((second, first)))) / 2
-    assert float(both.loss((first, second))) == pytest.approx(expected, abs=1e-6)
+    one_way = float(method.objective(batch_of((first, second))))
+    assert one_way != pytest.approx(float(method.objective(batch_of((second, first)))), abs=1e-3)
+    expected = (one_way + float(method.objective(batch_of((second, first))))) / 2
+    assert float(both.objective(batch_of((first, second)))) == pytest.approx(expected, abs=1e-6)
 
 
 def test_loss_stays_callable_after_compile():
     method = _method()
     method.compile(keras.optimizers.SGD())
-    assert float(method.loss(_views())) == pytest.approx(_numpy_loss(method, _views()), abs=1e-6)
+    assert float(method.objective(batch_of(_views()))) == pytest.approx(_numpy_loss(method, _views()), abs=1e-6)
 
 
 def test_negative_cosine_of_known_vectors():
@@ -72,7 +73,7 @@ def test_gradient_through_the_projections_side_is_exactly_zero(stop_gradient):
     method.predictor.layers[-1].kernel.assign(tf.zeros([5, 5]))
     method.predictor.layers[-1].bias.assign([1.0, 2, 3, 4, 5])
     with tf.GradientTape() as tape:
-        loss = method.loss(_views())
+        loss = method.objective(batch_of(_views()))
     weights = method.encoder.trainable_variables + method.projector.trainable_variables
     largest = max(float(tf.reduce_max(tf.abs(gradient))) for gradient in tape.gradient(loss, weights))
     assert (largest == 0.0) if stop_gradient else (largest > 1e-4)
@@ -81,4 +82,6 @@ def test_gradient_through_the_projections_side_is_exactly_zero(stop_gradient):
 def test_the_loss_is_symmetric_in_its_views():
     method = _method()
     first, second = _views()
-    assert float(method.loss((first, second))) == pytest.approx(float(method.loss((second, first))), abs=1e-6)
+    assert float(method.objective(batch_of((first, second)))) == pytest.approx(
+        float(method.objective(batch_of((second, first)))), abs=1e-6
+    )

@@ -49,16 +49,16 @@ def _numpy_loss(toy, method, views):
 
 def test_loss_is_the_papers_formula(toy):
     method = _method(toy)
-    assert float(method.loss(toy.views())) == pytest.approx(_numpy_loss(toy, method, toy.views()), abs=1e-4)
+    assert float(method.objective(toy.batch())) == pytest.approx(_numpy_loss(toy, method, toy.views()), abs=1e-4)
 
 
 def test_a_step_turns_the_prototypes_as_far_as_published(toy):
     """C ← C − lr · dL/dC of prototypes of length one, then back to that length (appendix A): not a step of their direction."""
-    method, views = _method(toy), toy.views()
+    method, batch = _method(toy), toy.batch()
     method.compile(keras.optimizers.SGD(0.5))
     before = method.prototypes.numpy().astype(np.float64)
-    z = [toy.normalized(toy.apply([method.encoder, method.projector], view)) for view in views]
-    method.train_step(views)
+    z = [toy.normalized(toy.apply([method.encoder, method.projector], view)) for view in batch["views"]]
+    method.train_step(batch)
     chances = [np.exp(one @ before / 0.1) for one in z]
     chances = [one / one.sum(axis=1, keepdims=True) for one in chances]
     codes = [_numpy_sinkhorn(one @ before) for one in z]
@@ -80,7 +80,7 @@ def test_prototypes_can_stand_still_at_first(toy, frozen, moves):
     method = _method(toy, frozen_steps=frozen)
     method.compile(keras.optimizers.SGD(0.5))
     before = method.prototypes.numpy()
-    method.train_step(toy.views())
+    method.train_step(toy.batch())
     assert np.allclose(before, method.prototypes) != moves
-    method.train_step(toy.views())
+    method.train_step(toy.batch())
     assert not np.allclose(before, method.prototypes)

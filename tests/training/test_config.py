@@ -106,8 +106,12 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
             r"^--jit_compile is for one device: leave it out with --dist",
         ),
         (
-            {"positives": "neighbour", "distribution": "multiworker"},
-            r"^--positives=neighbour was never tried with --dist",
+            {"positives": "next_frame", "distribution": "multiworker"},
+            r"^--positives=next_frame was never tried with --dist",
+        ),
+        (
+            {"compare": "cross_modal", "distribution": "multiworker"},
+            r"^--compare=cross_modal was never tried with --dist",
         ),
         (
             {"method": "simsiam_average", "distribution": "multiworker"},
@@ -139,10 +143,45 @@ def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
     assert _config(tmp_path, **changes).augmentation.before_hha and not _config(tmp_path).augmentation.before_hha
 
 
-def test_neighbours_need_no_cache(tmp_path):
-    with pytest.raises(UserError, match=r"^--cache=disk keeps no recordings: .* --positives=neighbour$"):
-        _config(tmp_path, cache="disk", positives="neighbour")
-    assert _config(tmp_path, modality="rgb", positives="neighbour").positives == "neighbour"
+def test_next_frames_need_no_cache(tmp_path):
+    with pytest.raises(UserError, match=r"^--cache=disk keeps no recordings: .* --positives=next_frame$"):
+        _config(tmp_path, cache="disk", positives="next_frame")
+    assert _config(tmp_path, modality="rgb", positives="next_frame").positives == "next_frame"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now"),
+    [
+        ({"positives": "neighbour"}, {"positives": "next_frame"}),
+        ({"positives": "neighbour", "compare": "intra_modal"}, {"positives": "next_frame", "compare": "intra_modal"}),
+        ({"positives": "cross_modal"}, {"compare": "cross_modal"}),
+        ({"positives": "intra_modal"}, {"positives": "augment", "compare": "intra_modal"}),
+        ({"positives": "intra_modal", "compare": "intra_modal"}, {"compare": "intra_modal"}),
+    ],
+    ids=str,
+)
+def test_a_run_of_an_earlier_spelling_is_that_of_the_present_one(tmp_path, earlier, now):
+    assert _config(tmp_path, **earlier) == _config(tmp_path, **now)
+    config = _config(tmp_path, **now)
+    open_workdir(config)
+    path = tmp_path / "run" / "flags.txt"
+    if "compare" not in earlier:  # as an earlier version wrote it
+        lines = [
+            line for line in path.read_text().splitlines(True) if not line.startswith(("--positives", "--compare"))
+        ]
+        path.write_text("".join([*lines, f"--positives={earlier['positives']}\n"]))
+    assert load_config(config.workdir) == config
+    open_workdir(_config(tmp_path, **earlier))
+    open_workdir(config)
+    with pytest.raises(UserError, match="holds another configuration"):
+        open_workdir(_config(tmp_path))
+
+
+def test_an_earlier_value_and_another_comparison_are_refused(tmp_path):
+    with pytest.raises(
+        UserError, match=r"^--positives=cross_modal means --compare=cross_modal: leave it out with --com"
+    ):
+        _config(tmp_path, positives="cross_modal", compare="intra_modal")
 
 
 def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
@@ -172,15 +211,16 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
         ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
         ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
-        ({"positives": "twins"}, "--positives=twins: choose one of augment, neighbour, cross_modal, intra_modal$"),
-        ({"positives": "cross_modal", "modality": "rgb"}, "--positives=cross_modal: needs --modality=rgbd, not rgb$"),
-        ({"positives": "cross_modal", "method": "byol"}, "--positives=cross_modal: needs --method=simsiam, not byol$"),
-        ({"positives": "cross_modal", "fusion": "early"}, "--positives=cross_modal .*without --fusion=early$"),
-        ({"positives": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave no depth of a view to --pos"),
-        ({"positives": "intra_modal", "modality": "hha"}, "--positives=intra_modal: needs --modality=rgbd, not hha$"),
-        ({"positives": "intra_modal", "alternation": 2}, "--positives=intra_modal: needs --alternation=1, not 2$"),
-        ({"positives": "intra_modal", "fusion": "early"}, "--positives=intra_modal .*without --fusion=early$"),
-        ({"positives": "intra_modal", "hha_dropout": 0.3}, "--hha_dropout .* to --positives=intra_modal: leave it"),
+        ({"positives": "twins"}, "--positives=twins: choose one of augment, next_frame$"),
+        ({"compare": "twins"}, "--compare=twins: choose one of joint, cross_modal, intra_modal$"),
+        ({"compare": "cross_modal", "modality": "rgb"}, "--compare=cross_modal: needs --modality=rgbd, not rgb$"),
+        ({"compare": "cross_modal", "method": "byol"}, "--compare=cross_modal: needs --method=simsiam, not byol$"),
+        ({"compare": "cross_modal", "fusion": "early"}, "--compare=cross_modal .*without --fusion=early$"),
+        ({"compare": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave no depth of a view to --comp"),
+        ({"compare": "intra_modal", "modality": "hha"}, "--compare=intra_modal: needs --modality=rgbd, not hha$"),
+        ({"compare": "intra_modal", "alternation": 2}, "--compare=intra_modal: needs --alternation=1, not 2$"),
+        ({"compare": "intra_modal", "fusion": "early"}, "--compare=intra_modal .*without --fusion=early$"),
+        ({"compare": "intra_modal", "hha_dropout": 0.3}, "--hha_dropout .* to --compare=intra_modal: leave it"),
     ],
 )
 def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message):
@@ -192,8 +232,8 @@ def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message
     "changes",
     [
         {"fusion": "early", "holes": "mask", "hha_dropout": 0.3},
-        {"fusion": "shared", "holes": "mask", "depth_gate": True, "positives": "cross_modal"},
-        {"fusion": "shared", "positives": "intra_modal"},
+        {"fusion": "shared", "holes": "mask", "depth_gate": True, "compare": "cross_modal"},
+        {"fusion": "shared", "positives": "next_frame", "compare": "intra_modal"},
         {"fusion": "shared", "method": "supervised"},
     ],
 )

@@ -15,6 +15,7 @@ from keras_simsiam.models import resnet
 from keras_simsiam.training import monitors, run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.data import Data
+from keras_simsiam.views import cache
 from keras_simsiam.views.batches import clean_batches
 from tests import runs
 from tfrecords import example
@@ -72,8 +73,8 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
             pytest.param(changes, marks=pytest.mark.slow)
             for changes in (
                 {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
-                {"modality": "rgbd", "positives": "cross_modal"},
-                {"modality": "rgbd", "positives": "intra_modal"},
+                {"modality": "rgbd", "compare": "cross_modal"},
+                {"modality": "rgbd", "compare": "intra_modal"},
                 {"method": "simclr"},
                 {"method": "mocov2", "queue_size": 6},
                 {"method": "byol"},
@@ -95,6 +96,37 @@ def test_two_and_two_epochs_equal_four(config, data, changes):
     run.train(halves, data)
     assert runs.logged(whole.workdir) == runs.logged(halves.workdir)
     runs.assert_same_encoders(whole.workdir, halves.workdir)
+
+
+@pytest.mark.parametrize("kind", ["memory", pytest.param("disk", marks=pytest.mark.slow)])
+def test_labels_from_a_cache_train_the_same(config, data, tmp_path, kind):
+    plain, cached = (config(name, method="supervised", cache=name, epochs=1) for name in ("none", kind))
+
+    def keep(records, decode):
+        limits = {"preprocessing": cached.preprocessing, "limit_gb": 1.0}
+        if kind == "memory":
+            return cache.in_memory(records, decode, **limits)
+        return cache.on_disk(records, decode, count=9, folder=tmp_path / "cache", identity="nine", **limits)
+
+    run.train(plain, data)
+    run.train(cached, dataclasses.replace(data, cache=keep))
+    assert runs.logged(plain.workdir) == runs.logged(cached.workdir)
+    runs.assert_same_encoders(plain.workdir, cached.workdir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compared", ["cross_modal", "intra_modal"])
+def test_modalities_of_a_frame_and_the_next(config, make_sample, compared):
+    settings = config(compared, modality="rgbd", positives="next_frame", compare=compared, epochs=1)
+    samples = [make_sample(index) | {"instance": tf.constant(0, tf.int64)} for index in range(9)]
+    stacked = {key: tf.stack([sample[key] for sample in samples]) for key in samples[0]}
+
+    def decode(record):
+        return {key: values[tf.strings.to_number(record, tf.int64)] for key, values in stacked.items()}
+
+    records = tf.data.Dataset.from_tensor_slices([str(index) for index in range(9)])
+    assert np.isfinite(run.train(settings, run.Data(records, decode, 9))["loss"])
+    assert run.load_encoder(settings.workdir).output["embedding"].shape == (None, 32)
 
 
 def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
@@ -160,11 +192,11 @@ def test_a_batch_larger_than_the_data_is_refused(config, data):
     assert not os.path.exists(config("run").workdir)
 
 
-def test_neighbours_of_data_without_recordings_are_refused_before_anything_is_made(config):
+def test_next_frames_of_data_without_recordings_are_refused_before_anything_is_made(config):
     frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
     decode = functools.partial(example.decode, has_depth=False)
     with pytest.raises(UserError, match="does not say which frames show the same instance"):
-        run.train(config("run", positives="neighbour"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
+        run.train(config("run", positives="next_frame"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
     assert not os.path.exists(config("run").workdir)
 
 
@@ -201,7 +233,7 @@ def test_a_run_with_a_choice_of_holes(config, data, choice):
     """From samples with holes to an encoder that takes what the configuration's preprocessing gives."""
     chosen = config(choice, modality="rgbd", holes=choice, epochs=1, hha_dropout=0.3)
     run.train(chosen, data)
-    batches = clean_batches(data.queries, chosen.preprocessing, 3)
+    batches = clean_batches(data.queries, chosen.preprocessing, batch_size=3)
     view, _ = next(iter(batches))
     assert view["hha"].shape[-1] == (4 if choice == "mask" else 3)
     for encoder in (run.load_encoder(chosen.workdir), run.untrained_encoder(chosen)):

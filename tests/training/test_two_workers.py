@@ -78,13 +78,12 @@ def _share(config, dataset, index):
     return view_batches(
         share.records("train"),
         share.decode,
-        count // 2,
-        config.preprocessing,
-        config.augmentation,
-        config.batch_size // 2,
-        config.seed,
+        count=count // 2,
+        preprocessing=config.preprocessing,
+        augmentation=config.augmentation,
+        batch_size=config.batch_size // 2,
+        seed=config.seed,
         first_index=dataset.first_index("train", place),
-        beside=build.BESIDE.get(config.method),
     )
 
 
@@ -97,7 +96,9 @@ def _on_one_device(config):
     steps = dataset.splits["train"].count // config.batch_size
     keras.utils.set_random_seed(config.seed)
     sizes = build.Sizes(steps, dataset.splits["train"].count, len(dataset.classes))
-    method = build.build(config, worker.tiny_encoder("rgb", "", config.image_size, True), sizes, True)
+    method = build.build(
+        config, worker.tiny_encoder("rgb", "", config.image_size, True), sizes=sizes, synchronized=True
+    )
     method.compile(run._optimizer(config, method, steps))
     history = method.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0).history
     return {name: values[0] for name, values in history.items()}, method.encoder

@@ -53,7 +53,7 @@ def test_missing_depth_everywhere_is_a_legal_sample(make_sample):
 
 
 def test_clean_batches_carry_what_is_known(make_sample):
-    batches = list(clean_batches(_samples(make_sample), Preprocessing("rgbd", 16), 4))
+    batches = list(clean_batches(_samples(make_sample), Preprocessing("rgbd", 16), batch_size=4))
     assert [len(targets["label"]) for _, targets in batches] == [4, 2]
     assert batches[1][1]["frame"].numpy().tolist() == [b"frame_4", b"frame_5"]
     assert batches[0][0]["hha"].shape == (4, 16, 16, 3)
@@ -67,15 +67,17 @@ def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, fi
     batches = view_batches(
         records,
         lambda index: {key: value[index] for key, value in stacked.items()},
-        count,
-        Preprocessing("rgbd", 8),
-        Augmentation(8, hha_jitter=True, hha_dropout=0.3, **drawn),
+        count=count,
+        preprocessing=Preprocessing("rgbd", 8),
+        augmentation=Augmentation(8, hha_jitter=True, hha_dropout=0.3, **drawn),
         batch_size=2,
         seed=seed,
         first_epoch=first_epoch,
         first_step=first_step,
     )
-    return [np.concatenate([view["rgb"], view["hha"]], -1) for views in batches.take(3 * epochs) for view in views]
+    return [
+        np.concatenate([view["rgb"], view["hha"]], -1) for batch in batches.take(3 * epochs) for view in batch["views"]
+    ]
 
 
 def test_a_run_is_replayed_from_any_epoch(make_sample):
@@ -100,13 +102,13 @@ def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn
     batches = view_batches(
         tf.data.Dataset.range(1),
         lambda index: make_sample(),
-        1,
-        Preprocessing("rgbd", 8, "gupta"),
-        Augmentation(8, **drawn),
+        count=1,
+        preprocessing=Preprocessing("rgbd", 8, "gupta"),
+        augmentation=Augmentation(8, **drawn),
         batch_size=1,
         seed=0,
     )
-    views = next(iter(batches))
+    views = next(iter(batches))["views"]
     np.testing.assert_array_equal(views[0]["rgb"], views[1]["rgb"])
     clean = native_images(make_sample(), Preprocessing("rgbd", 8, "gupta"))["hha"]
     for one, other in [(views[0]["hha"][0], views[1]["hha"][0]), (views[0]["hha"][0], clean)]:
@@ -155,13 +157,14 @@ def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
     batches = view_batches(
         tf.data.Dataset.range(7),
         lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))},
-        7,
-        Preprocessing("rgb", 4),
-        Augmentation(4, min_crop=1.0),
+        count=7,
+        preprocessing=Preprocessing("rgb", 4),
+        augmentation=Augmentation(4, min_crop=1.0),
         batch_size=2,
         seed=0,
     )
-    levels = [np.round(first["rgb"][:, 0, 0, 0] * 255 / 30).astype(int) for first, _second in batches.take(12)]
+    firsts = [batch["views"][0]["rgb"] for batch in batches.take(12)]
+    levels = [np.round(first[:, 0, 0, 0] * 255 / 30).astype(int) for first in firsts]
     epochs = np.reshape(levels, (4, 6)).tolist()  # 7 // 2 = 3 batches an epoch: one sample is left out
     assert all(len(set(epoch)) == 6 and set(epoch) <= set(range(7)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
@@ -194,13 +197,13 @@ def test_views_to_train_on_have_the_mask_too(make_sample):
     batches = view_batches(
         tf.data.Dataset.range(2),
         lambda index: {key: value[index] for key, value in stacked.items()},
-        2,
-        Preprocessing("rgbd", 8, holes="mask"),
-        Augmentation(8, hha_jitter=True),
+        count=2,
+        preprocessing=Preprocessing("rgbd", 8, holes="mask"),
+        augmentation=Augmentation(8, hha_jitter=True),
         batch_size=2,
         seed=0,
     )
-    for view in next(iter(batches)):
+    for view in next(iter(batches))["views"]:
         assert view["rgb"].shape == (2, 8, 8, 3) and view["hha"].shape == (2, 8, 8, 4)
 
 
@@ -209,14 +212,14 @@ def _gray_levels(count, shuffle_records):
     batches = view_batches(
         tf.data.Dataset.range(count),
         lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 4, tf.uint8))},
-        count,
-        Preprocessing("rgb", 4),
-        Augmentation(4, min_crop=1.0),
+        count=count,
+        preprocessing=Preprocessing("rgb", 4),
+        augmentation=Augmentation(4, min_crop=1.0),
         batch_size=count,
         seed=0,
         shuffle_records=shuffle_records,
     )
-    first, _second = next(iter(batches))
+    first, _second = next(iter(batches))["views"]
     return np.round(first["rgb"][:, 0, 0, 0] * 255 / 4).astype(int).tolist()
 
 
@@ -237,14 +240,14 @@ def test_two_workers_draw_differently(monkeypatch):
         batches = view_batches(
             tf.data.Dataset.range(4),
             lambda index: {"rgb": tf.reshape(tf.cast(tf.range(16 * 16 * 3) % 251, tf.uint8), [16, 16, 3])},
-            4,
-            Preprocessing("rgb", 8),
-            Augmentation(8),
+            count=4,
+            preprocessing=Preprocessing("rgb", 8),
+            augmentation=Augmentation(8),
             batch_size=4,
             seed=0,
             first_index=first_index,
         )
-        return next(iter(batches))[0]["rgb"].numpy()
+        return next(iter(batches))["views"][0]["rgb"].numpy()
 
     assert not np.allclose(first_view(0), first_view(4))
 
@@ -255,31 +258,58 @@ def test_each_sample_comes_with_its_place_in_the_data_set(monkeypatch, cached):
     monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
     records, decode = tf.data.Dataset.range(7), lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))}
     if cached:
-        records, decode = cache.in_memory(records, decode, Preprocessing("rgb", 4), 1.0)
-    augmentation = Augmentation(4, min_crop=1.0)
+        records, decode = cache.in_memory(records, decode, preprocessing=Preprocessing("rgb", 4), limit_gb=1.0)
     batches = view_batches(
-        records, decode, 7, Preprocessing("rgb", 4), augmentation, 2, 0, first_index=100, beside="index"
+        records,
+        decode,
+        count=7,
+        preprocessing=Preprocessing("rgb", 4),
+        augmentation=Augmentation(4, min_crop=1.0),
+        batch_size=2,
+        seed=0,
+        first_index=100,
     )
-    for views, index in batches.take(6):
-        for view in views:
+    for batch in batches.take(6):
+        for view in batch["views"]:
             levels = np.round(view["rgb"][:, 0, 0, 0] * 255 / 30).astype(int)
-            assert index.dtype == tf.int64 and (100 + levels).tolist() == index.numpy().tolist()
+            assert batch["index"].dtype == tf.int64 and (100 + levels).tolist() == batch["index"].numpy().tolist()
 
 
-def test_labels_come_beside_views_where_asked_for(make_sample):
-    samples = {key: tf.stack([make_sample(index)[key] for index in range(4)]) for key in make_sample()}
+def _whole(samples, modality):
+    """The one batch of a data set of stacked samples, a person's own arrays."""
     batches = view_batches(
         tf.data.Dataset.from_tensor_slices(samples),
         lambda sample: sample,
-        4,
-        Preprocessing("rgb", 8),
-        Augmentation(8),
+        count=4,
+        preprocessing=Preprocessing(modality, 8),
+        augmentation=Augmentation(8),
         batch_size=4,
         seed=0,
-        beside="label",
     )
-    views, labels = next(iter(batches))
-    assert len(views) == 2 and sorted(labels.numpy().tolist()) == [0, 0, 1, 1]
+    return next(iter(batches))
+
+
+@pytest.mark.parametrize("kind", [tf.int64, tf.uint8])
+def test_labels_come_with_the_views(make_sample, kind):
+    samples = {key: tf.stack([make_sample(index)[key] for index in range(4)]) for key in make_sample()}
+    batch = _whole(samples | {"label": tf.cast(samples["label"], kind)}, "rgb")
+    assert set(batch) == {"views", "label", "index"} and len(batch["views"]) == 2
+    assert batch["label"].dtype == tf.int64
+    np.testing.assert_array_equal(batch["label"], batch["index"].numpy() % 2)
+
+
+def test_what_samples_may_leave_out(make_sample):
+    """Labels are then unknown, gravity estimated."""
+    samples = {key: np.stack([make_sample(index)[key] for index in range(4)]) for key in make_sample()}
+    few = {key: samples[key] for key in ("rgb", "depth", "intrinsics")}
+    batch = _whole(few, "rgbd")
+    assert batch["label"].dtype == tf.int64 and batch["label"].numpy().tolist() == [-1] * 4
+    expected = _whole(samples | {"gravity": np.zeros([4, 3], np.float32)}, "rgbd")["views"]
+    tf.nest.map_structure(np.testing.assert_array_equal, batch["views"], expected)
+    clean = clean_batches(tf.data.Dataset.from_tensor_slices(few), Preprocessing("rgbd", 8), batch_size=4)
+    _, targets = next(iter(clean))
+    assert targets["label"].numpy().tolist() == targets["instance"].numpy().tolist() == [-1] * 4
+    assert targets["frame"].numpy().tolist() == [b""] * 4
 
 
 def test_records_in_the_shuffles_memory():

@@ -23,7 +23,7 @@ COUNT = 5
 def records(make_sample):
     """Samples of different sizes as serialized records, and the function that decodes them."""
     samples = [make_sample(index, 40 + 2 * index, 50 - 3 * index) for index in range(COUNT)]
-    keys = {"rgb": tf.uint8, "depth": tf.float32, "intrinsics": tf.float32, "gravity": tf.float32}
+    keys = {"rgb": tf.uint8, "depth": tf.float32, "intrinsics": tf.float32, "gravity": tf.float32, "label": tf.int64}
     serialized = {key: tf.stack([tf.io.serialize_tensor(sample[key]) for sample in samples]) for key in keys}
 
     def decode(record):
@@ -33,20 +33,40 @@ def records(make_sample):
             "depth": tf.ensure_shape(sample["depth"], [None, None]),
             "intrinsics": tf.ensure_shape(sample["intrinsics"], [4]),
             "gravity": tf.ensure_shape(sample["gravity"], [3]),
+            "label": tf.ensure_shape(sample["label"], []),
         }
 
     return tf.data.Dataset.from_tensor_slices(serialized), decode
 
 
-def _views(records, decode, preprocessing, first_epoch=0, epochs=2):
+def _batches(records, decode, preprocessing, first_epoch=0, epochs=2):
     batches = view_batches(
-        records, decode, COUNT, preprocessing, Augmentation(16), 2, seed=3, first_epoch=first_epoch, shuffle_records=3
+        records,
+        decode,
+        count=COUNT,
+        preprocessing=preprocessing,
+        augmentation=Augmentation(16),
+        batch_size=2,
+        seed=3,
+        first_epoch=first_epoch,
+        shuffle_records=3,
     )
-    return [view["rgb"].numpy() for views in batches.take(2 * epochs) for view in views]
+    return list(batches.take(2 * epochs).as_numpy_iterator())
+
+
+def _in_memory(records, preprocessing, limit_gb=1.0):
+    return cache.in_memory(*records, preprocessing=preprocessing, limit_gb=limit_gb)
 
 
 def _on_disk(records, preprocessing, folder, identity="data", limit_gb=1.0):
-    return cache.on_disk(*records, COUNT, preprocessing, limit_gb, str(folder), identity)
+    return cache.on_disk(
+        *records,
+        count=COUNT,
+        preprocessing=preprocessing,
+        limit_gb=limit_gb,
+        folder=str(folder),
+        identity=identity,
+    )
 
 
 def test_the_same_frames_bit_for_bit(records, tmp_path):
@@ -56,21 +76,37 @@ def test_the_same_frames_bit_for_bit(records, tmp_path):
         return list(records.map(lambda record: native_images(decode(record), preprocessing)))
 
     expected = images(*records)
-    for cached in (cache.in_memory(*records, preprocessing, 1.0), _on_disk(records, preprocessing, tmp_path)):
+    for cached in (_in_memory(records, preprocessing), _on_disk(records, preprocessing, tmp_path)):
         for one, other in zip(expected, images(*cached), strict=True):
             assert one.keys() == other.keys() == preprocessing.channels.keys()
             for name in one:
                 np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_the_same_order_and_draws_from_any_epoch_on(records):
+def test_the_same_batches_from_any_epoch_on(records):
     preprocessing = Preprocessing("rgb", 16)
-    expected = _views(*records, preprocessing)
-    cached = cache.in_memory(*records, preprocessing, 1.0)
-    np.testing.assert_array_equal(expected, _views(*cached, preprocessing))
-    np.testing.assert_array_equal(
-        expected[len(expected) // 2 :], _views(*cached, preprocessing, first_epoch=1, epochs=1)
-    )
+    expected = _batches(*records, preprocessing)
+    cached = _in_memory(records, preprocessing)
+    second = _batches(*cached, preprocessing, first_epoch=1, epochs=1)
+    tf.nest.map_structure(np.testing.assert_array_equal, expected, _batches(*cached, preprocessing))
+    tf.nest.map_structure(np.testing.assert_array_equal, expected[2:], second)
+
+
+def test_the_labels_are_kept_of_labelled_frames_and_of_others(records, tmp_path):
+    dataset, decode = records
+
+    def unlabelled(record):
+        return {"rgb": decode(record)["rgb"]}
+
+    for given, expected in ((decode, [0, 1, 0, 1, 0]), (unlabelled, [-1] * COUNT)):
+        for cached in (
+            _in_memory((dataset, given), Preprocessing("rgb", 16)),
+            _on_disk((dataset, given), Preprocessing("rgb", 16), tmp_path, str(expected)),
+            _on_disk((dataset, None), Preprocessing("rgb", 16), tmp_path, str(expected)),  # what the first has written
+        ):
+            numbers, read = cached
+            labels = [read(number)["label"] for number in numbers]
+            assert labels == expected and labels[0].dtype == tf.int64 and labels[0].shape == []
 
 
 def test_eager_in_a_graph_and_in_tf_data(records, tmp_path):
@@ -120,10 +156,10 @@ def test_every_setting_before_the_crop_makes_another_file(records, tmp_path, che
 def test_other_code_makes_another_file(records, tmp_path, monkeypatch):
     _on_disk(records, Preprocessing("rgb", 16), tmp_path)
     package = tmp_path / "package"
-    (package / "depth").mkdir(parents=True)
-    for name in ("cache.py", "pipeline.py", "depth/hha.py"):
+    for name in ("views/cache.py", "views/preprocessing.py", "depth/hha.py"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text("changed")
-    monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
+    monkeypatch.setattr(cache, "__file__", str(package / "views" / "cache.py"))
     _on_disk(records, Preprocessing("rgb", 16), tmp_path)
     (package / "depth" / "hha.py").write_text("changed again")
     _on_disk(records, Preprocessing("rgb", 16), tmp_path)
@@ -138,12 +174,12 @@ def test_over_the_bound_is_refused_with_the_size_needed(records, tmp_path, cheap
     needed = _pixels() * 15  # 3 bytes of colour and 12 of HHA a pixel
     gigabytes = f"{-(-needed // 10**4) / 10**5:.5g} GB"
     just_enough, too_little = needed / 1e9, (needed - 1) / 1e9
-    cache.in_memory(*records, Preprocessing("rgbd", 16), just_enough)
+    _in_memory(records, Preprocessing("rgbd", 16), just_enough)
     with pytest.raises(UserError, match=rf"--cache_gb=.*needs {gigabytes}: allow more") as error:
-        cache.in_memory(*records, Preprocessing("rgbd", 16), too_little)
+        _in_memory(records, Preprocessing("rgbd", 16), too_little)
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"--cache_gb=.* needs .* GB: allow more"):
-        _on_disk(records, Preprocessing("rgbd", 16), tmp_path, limit_gb=just_enough)  # the sizes come on top
+        _on_disk(records, Preprocessing("rgbd", 16), tmp_path, limit_gb=just_enough)  # sizes and labels come on top
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
 
 
@@ -190,7 +226,15 @@ def _build_slowly(folder, results):
     def decode(index):
         return {"rgb": tf.ensure_shape(tf.numpy_function(read, [index], tf.uint8), [None, None, 3])}
 
-    _, cached = cache.on_disk(tf.data.Dataset.range(3), decode, 3, Preprocessing("rgb", 4), 1.0, folder, "slow")
+    _, cached = cache.on_disk(
+        tf.data.Dataset.range(3),
+        decode,
+        count=3,
+        preprocessing=Preprocessing("rgb", 4),
+        limit_gb=1.0,
+        folder=folder,
+        identity="slow",
+    )
     equal = all(np.array_equal(cached(tf.constant(index, tf.int64))["rgb"], frames[index]) for index in range(3))
     results.put((equal, len(built)))
 

@@ -103,7 +103,7 @@ def training_batches(frames, count, image_size, batch_size, seed):
         flipped = tf.random.stateless_uniform([], flip_seed) < 0.5
         return tf.cond(flipped, lambda: (tf.reverse(rgb, [1]), tf.reverse(depth, [1])), lambda: (rgb, depth))
 
-    epochs = shuffled_epochs(frames.enumerate(), count, count // batch_size * batch_size, seed)
+    epochs = shuffled_epochs(frames.enumerate(), count, per_epoch=count // batch_size * batch_size, seed=seed)
     drawn = epochs.map(draw, tf.data.AUTOTUNE, deterministic=True)
     return drawn.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 

@@ -77,7 +77,7 @@ class Subject:
         Returns:
             An iterator of (embeddings, facts), as `features.embed_each` yields them.
         """
-        batches = clean_batches(samples, self.preprocessing, batch_size)
+        batches = clean_batches(samples, self.preprocessing, batch_size=batch_size)
         return features.embed_each([self.encoders[name] for name in names], batches)
 
 

@@ -102,7 +102,7 @@ def _write_projector(data, found, places, folder):
     wanted = tf.constant(places)
     chosen = data.dataset.samples(data.test).enumerate().filter(lambda place, _: tf.reduce_any(place == wanted))
     seen = Preprocessing("rgb", embedding_projector.THUMBNAIL)  # whatever the encoder sees: people know colours
-    batches = clean_batches(chosen.map(lambda _, sample: sample), seen, data.batch_size)
+    batches = clean_batches(chosen.map(lambda _, sample: sample), seen, batch_size=data.batch_size)
     thumbnails = []
     for _ in embedding_projector.with_thumbnails(batches, thumbnails):
         pass

@@ -80,7 +80,9 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
     apart = sum(map(len, labels[1:]))
     plan = make_plan(labels[0], fractions, range(seed, seed + number), len(data.dataset.classes), apart)
     samples = functools.reduce(tf.data.Dataset.concatenate, map(data.dataset.samples, _splits(data)))
-    frames = finetuning.keep(samples, plan.places, np.concatenate(labels), subject.preprocessing, cache_gb)
+    frames = finetuning.keep(
+        samples, plan.places, np.concatenate(labels), preprocessing=subject.preprocessing, limit_gb=cache_gb
+    )
     tuned = {
         (name, fraction): [
             _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, seed + draw)
@@ -143,11 +145,11 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, see
         network, validation = finetuning.train(
             subject.encoders[name],
             len(data.dataset.classes),
-            frames,
-            plan.learnt[fraction][draw],
-            plan.validation,
-            augmentation,
-            finetuning.Recipe(epochs, rate, seed),
+            frames=frames,
+            rows=plan.learnt[fraction][draw],
+            validation=plan.validation,
+            augmentation=augmentation,
+            recipe=finetuning.Recipe(epochs, rate, seed),
         )
         found.append(_Tuned(network, validation, rate))
     return max(found, key=lambda one: max(one.validation))
@@ -156,7 +158,7 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, see
 def _predict(tuned, subject, data):
     """Features of the test split, and by the keys of `tuned` a list of predictions int64 [M], in one pass over its frames."""
     networks = [one.network for of_draws in tuned.values() for one in of_draws]
-    batches = clean_batches(data.dataset.samples(data.test), subject.preprocessing, data.batch_size)
+    batches = clean_batches(data.dataset.samples(data.test), subject.preprocessing, batch_size=data.batch_size)
     found = features.extract_each(networks, batches)
     scores.require_labels(found[0].labels, f"split {data.test} of {data.dataset.path}")
     predicted = iter(logits.embeddings.argmax(axis=1) for logits in found)

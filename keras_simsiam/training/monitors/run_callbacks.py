@@ -52,7 +52,8 @@ def _label_monitors(config, data, position):
     if data.bank is None or data.queries is None:
         return []
     bank, queries = (
-        clean_batches(samples, config.preprocessing, config.batch_size) for samples in (data.bank, data.queries)
+        clean_batches(samples, config.preprocessing, batch_size=config.batch_size)
+        for samples in (data.bank, data.queries)
     )
     names = data.bank_classes or tuple(map(str, range(data.num_classes)))
     return [

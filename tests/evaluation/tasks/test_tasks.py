@@ -157,7 +157,8 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
     found = run(finetune, subject, data, fractions=(1.0,))
     assert found["labels"] == {"100 %": 36, "validation": 9} and "the 9 frames of split val;" in found["protocol"]
     (view, facts), (learnt, _) = (
-        next(iter(clean_batches(data.dataset.samples(split), subject.preprocessing, 99))) for split in ("val", "train")
+        next(iter(clean_batches(data.dataset.samples(split), subject.preprocessing, batch_size=99)))
+        for split in ("val", "train")
     )
     assert len(seen) == 2 * 2 * 2  # encoders, draws, rates
     for frames, rows, validation in seen:
