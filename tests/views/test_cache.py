@@ -40,7 +40,7 @@ def records(make_sample):
 
 def _views(records, decode, preprocessing, first_epoch=0, epochs=2):
     batches = view_batches(
-        records, decode, COUNT, preprocessing, Augmentation(16), 2, seed=3, first_epoch=first_epoch, shuffle_records=3
+        records, decode, COUNT, preprocessing, Augmentation(), 2, seed=3, first_epoch=first_epoch, shuffle_records=3
     )
     return [view["rgb"].numpy() for views in batches.take(2 * epochs) for view in views]
 

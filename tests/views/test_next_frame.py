@@ -91,7 +91,7 @@ def test_names_are_read_without_decoding_an_image():
 def _batches(given, batches, modality="rgb", first_epoch=0, augmentation=None):
     """Batches of four pairs of views, three an epoch."""
     records, decode, partner = next_frame.in_memory(given, example.decode, 1.0)
-    augmentation = augmentation or Augmentation(16)
+    augmentation = augmentation or Augmentation()
     dataset = view_batches(
         records, decode, 12, Preprocessing(modality, 16), augmentation, 4, 5, first_epoch, partner=partner
     )
@@ -100,7 +100,7 @@ def _batches(given, batches, modality="rgb", first_epoch=0, augmentation=None):
 
 def test_the_second_view_is_of_the_neighbour(washington, monkeypatch):
     """Each view is told by the mean colour of the frame that it is of; frames differ in size."""
-    monkeypatch.setattr(augmentation, "random_view", lambda images, seed, _: tf.reduce_mean(images["rgb"], axis=(0, 1)))
+    monkeypatch.setattr(augmentation, "random_view", lambda images, *_, **__: tf.reduce_mean(images["rgb"], (0, 1)))
     frames = {sample["frame"].numpy().decode(): sample for sample in washington.map(example.decode)}
     assert len({tuple(sample["rgb"].shape) for sample in frames.values()}) > 1
     names = list(frames)
@@ -114,7 +114,7 @@ def test_the_second_view_is_of_the_neighbour(washington, monkeypatch):
 
 @pytest.mark.slow
 def test_an_epoch_starts_afresh_as_it_follows(washington):
-    augmentation = Augmentation(16, depth_faults=0.5, gravity_jitter=10.0)
+    augmentation = Augmentation(sensor_noise=0.5, gravity_jitter=10.0)
     whole, resumed = _batches(washington, 6, "rgbd", 0, augmentation), _batches(washington, 3, "rgbd", 1, augmentation)
     tf.nest.map_structure(np.testing.assert_array_equal, whole[3:], resumed)
     assert not np.array_equal(whole[0][0]["hha"], resumed[0][0]["hha"])
