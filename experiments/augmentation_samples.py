@@ -63,7 +63,7 @@ def picture_rows(sample, seed, has_depth):
     native, clean = native_images(sample, preprocessing), clean_view(sample, preprocessing)
     draws = list(tf.random.experimental.stateless_split(seed, 2))
     crops = [_cropped(native, draw, size) for draw in draws]
-    views = two_views(native, seed, Augmentation(size, hha_jitter=True))
+    views = two_views(native, seed, augmentation=Augmentation(hha_jitter=True), image_size=size)
 
     def row(name, apart):
         shown = [(_TITLES[name], clean[name])]
@@ -88,7 +88,7 @@ def _cropped(images, seed, size):
 
 
 def _jittered(hha, seed):
-    return hha_transforms(hha, hha[..., :0], seed, Augmentation(hha.shape[0], hha_jitter=True))[0]
+    return hha_transforms(hha, hha[..., :0], seed, Augmentation(hha_jitter=True))[0]
 
 
 if __name__ == "__main__":

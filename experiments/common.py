@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 
-from absl import app, flags
+from absl import app
 
 from experiments import measure
+from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.evaluation import corruptions
-from keras_simsiam.training.config import from_flags, load_config, open_workdir
+from keras_simsiam.training.config import RunConfig, load_config, open_workdir
 from tfrecords import Dataset
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -36,14 +38,27 @@ _SMOKE = ("--image_size=16", "--width=4", "--batch_size=16", "--epochs=2", "--st
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(settings.Checked):
     """The command line; each field is the flag of its name."""
 
-    data_dir: str
-    workdir: str
-    scale: str = "small"
-    seeds: tuple[int, ...] = (0,)
-    train: str = "missing"
+    data_dir: str = setting(REQUIRED, "Labelled data set, as tfrecords.build wrote it.")
+    workdir: str = setting(REQUIRED, "Folder of the report; its runs/ is shared by the experiments.")
+    scale: str = setting("small", "smoke: seconds; small: two cores; paper: the published size.", choices=SCALES)
+    seeds: tuple[int, ...] = setting((0,), "Seeds of each run, separated by commas.", low=0)
+    train: str | None = setting(
+        None,
+        "missing: train the runs that are not there (the default); none: report what is there; print: print the train "
+        "commands (the default at --scale=paper).",
+        choices=("missing", "none", "print"),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            given = settings.text(self.seeds)
+            raise UserError(f"--seeds={given}: give different whole numbers, separated by commas")
+        if self.train is None:
+            object.__setattr__(self, "train", "print" if self.scale == "paper" else "missing")
 
 
 def variants(scale, changes, small, paper):
@@ -204,17 +219,16 @@ def _encoder(config):
 
 
 def _parse(command_line):
-    """The RunConfig of a command line of train.py, with its flagfiles."""
-    lines = []
-    for flag in command_line:
-        name, value = flag.removeprefix("--").split("=", 1)
-        lines += (ROOT / value).read_text().splitlines() if name == "flagfile" else [flag]
+    """The RunConfig of a command line of train.py, whose flagfiles lie in the repository."""
     try:
-        return from_flags(lines)
-    except KeyError as unknown:
+        with contextlib.chdir(ROOT):
+            return settings.parse(RunConfig, command_line)
+    except settings.FlagError as error:
+        if error.unknown is None:
+            raise
         raise UserError(
-            f"train.py has no flag --{unknown.args[0]}: this experiment needs a version that has it"
-        ) from unknown
+            f"train.py has no flag --{error.unknown}: this experiment needs a version that has it"
+        ) from error
 
 
 def _call(command, log):
@@ -243,31 +257,13 @@ def command(experiment):
     Args:
         experiment: function of a `Settings` that trains, measures and writes.
     """
-    flags.DEFINE_string("data_dir", None, "Labelled data set, as tfrecords.build wrote it.", required=True)
-    flags.DEFINE_string("workdir", None, "Folder of the report; its runs/ is shared by the experiments.", required=True)
-    flags.DEFINE_enum("scale", "small", SCALES, "smoke: seconds; small: two cores; paper: the published size.")
-    flags.DEFINE_list("seeds", ["0"], "Seeds of each run, separated by commas.")
-    flags.DEFINE_enum(
-        "train",
-        None,
-        ["missing", "none", "print"],
-        "missing: train the runs that are not there (the default); none: report what is there; print: print the train "
-        "commands (the default at --scale=paper).",
-    )
+    settings.define_flags(Settings)
 
     @exit_on_user_error
     def main(argv):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the run that is training ends too
         if argv[1:]:
             raise UserError(f"{argv[1]}: not a flag; flags begin with --")
-        values = flags.FLAGS
-        train = values.train or ("print" if values.scale == "paper" else "missing")
-        experiment(Settings(values.data_dir, values.workdir, values.scale, _seeds(values.seeds), train))
+        experiment(settings.from_flags(Settings))
 
     app.run(main, flags_parser=parse_flags)
-
-
-def _seeds(texts):
-    if not texts or not all(text.isdecimal() for text in texts) or len(set(texts)) < len(texts):
-        raise UserError(f"--seeds={','.join(texts)}: give different whole numbers, separated by commas")
-    return tuple(int(text) for text in texts)

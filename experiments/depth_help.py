@@ -39,7 +39,7 @@ CHANGES = {
     "holes_neutral": (*_JITTER, "--holes=neutral"),
     "holes_nearest": (*_JITTER, "--holes=nearest"),
     "holes_inpaint": (*_JITTER, "--holes=inpaint"),
-    "faults": (*_JITTER, "--depth_faults=0.5"),
+    "faults": (*_JITTER, "--sensor_noise=0.5"),
     "gravity_jitter": (*_JITTER, "--gravity_jitter=5"),
     "cross_modal": ("--hha_jitter=true", "--positives=cross_modal"),
     "intra_modal": ("--positives=intra_modal",),

@@ -1,9 +1,13 @@
 """The encoder: from a view of one or two modalities to features, by one of three fusions of colour and depth."""
 
+import dataclasses
+
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.models.resnet import resnet
+from keras_simsiam.core import settings
+from keras_simsiam.core.settings import setting
+from keras_simsiam.models.resnet import BACKBONES, STEMS, resnet
 
 MODALITIES = {"rgb": ("rgb",), "hha": ("hha",), "rgbd": ("rgb", "hha")}
 
@@ -89,6 +93,20 @@ def _shared(view, backbone, image_size, **resnet_options):
 
 
 FUSIONS = {"two_tower": _two_tower, "early": _early, "shared": _shared}
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderSettings(settings.Checked):
+    """What an encoder is made of; each field is an argument of `build_encoder`."""
+
+    fusion: str = setting(
+        "two_tower", "Colour and depth: a backbone each, stacked channels, or one backbone.", choices=FUSIONS
+    )
+    depth_gate: bool = setting(False, "Weigh depth's features by the share of a view's depth that was measured.")
+    backbone: str = setting("resnet18", "The ResNet of each modality's tower.", choices=BACKBONES)
+    stem: str = setting("imagenet", "imagenet: 7x7 stride 2 and max-pool; cifar: 3x3 stride 1.", choices=STEMS)
+    width: int = setting(64, "Channels of the backbone's first stage (64 in the paper).", low=1)
+    zero_init_last: bool = setting(False, "Start the scale of each residual block's last BatchNorm at zero.")
 
 
 def _tower(name, images, backbone, image_size, **resnet_options):

@@ -1,11 +1,20 @@
 """Which training frames keep their labels when labels are few: balanced draws, and what several of them give."""
 
+import dataclasses
 import statistics
 
 import numpy as np
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.probes import scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws(Checked):
+    """The setting of every task that learns from some of the labels."""
+
+    draws: int = setting(3, "Draws of which frames have labels; the mean and deviation are of them.", low=1)
 
 
 def order(labels, seed):
@@ -31,28 +40,22 @@ def order(labels, seed):
     return np.lexsort((class_order[labels], turns))
 
 
-def check(fractions, per_class, draws, data, flag):
+def check(fractions, per_class, data, flag):
     """What a task's `check` refuses of these settings, before any label is known.
 
     Args:
-        fractions: of all labels.
-        per_class: numbers of labels of each class.
-        draws: how many.
+        fractions: of all labels, each in (0, 1].
+        per_class: numbers of labels of each class, each ≥ 1.
         data: a `Data`.
         flag: the name of the fractions' flag, for the error line.
 
     Raises:
-        UserError: a fraction is not in (0, 1] or gives fewer labels than there are classes; a number is below 1; there is
-            nothing to do.
+        UserError: a fraction gives fewer labels than there are classes; there is nothing to do.
     """
     if not fractions and not per_class:
         raise UserError(f"{flag} is empty: give at least one fraction")
-    if draws < 1 or min(per_class, default=1) < 1:
-        raise UserError("--draws and --labels_per_class must be at least 1")
     total, classes = data.dataset.splits[data.train].count, len(data.dataset.classes)
     for fraction in fractions:
-        if not 0 < fraction <= 1:
-            raise UserError(f"{flag}={fraction:g}: give fractions above 0 and at most 1")
         if round(fraction * total) < classes:
             raise UserError(
                 f"{flag}={fraction:g}: {round(fraction * total)} of {total} labels are fewer than the {classes} classes; "

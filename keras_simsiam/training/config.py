@@ -3,8 +3,14 @@
 import dataclasses
 import os
 
+from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import REQUIRED, setting
+from keras_simsiam.methods.settings import MethodSettings
+from keras_simsiam.models.encoder import EncoderSettings
+from keras_simsiam.optimization.settings import OptimizerSettings
 from keras_simsiam.training import rules
+from keras_simsiam.training.devices import DeviceSettings
 from keras_simsiam.views.augmentation import Augmentation
 from keras_simsiam.views.preprocessing import Preprocessing
 
@@ -21,122 +27,84 @@ EARLIER_POSITIVES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """Everything that decides a run; each field is the train command's flag of that name, which documents it."""
+class Folders(settings.Checked):
+    """Where a run reads and writes."""
 
-    data_dir: str
-    workdir: str
-    modality: str = "rgbd"
-    fusion: str = "two_tower"
-    depth_gate: bool = False
-    positives: str = "augment"
-    compare: str = "joint"
-    hha_encoding: str = "paper"
-    holes: str = "none"
-    hha_color: bool = False
-    hha_jitter: bool = False
-    hha_dropout: float = 0.0
-    depth_faults: float = 0.0
-    gravity_jitter: float = 0.0
-    image_size: int = 224
-    min_crop: float = 0.2
-    backbone: str = "resnet18"
-    stem: str = "imagenet"
-    width: int = 64
-    zero_init_last: bool = False
-    method: str = "simsiam"
-    symmetric: bool = True
-    queue_size: int = 65536
-    projector_layers: int = 3
-    head_batch_norm: bool = True
-    head_dropout: float = 0.0
-    stop_gradient: bool = True
-    alternation: int = 1
-    batch_size: int = 64
-    epochs: int = 100
-    base_lr: float = 0.05
-    weight_decay: float = 1e-4
-    predictor_lr: str = "cosine"
-    optimizer: str = "sgd"
-    decay: str = "all"
-    warmup_epochs: float = 0.0
-    cosine_per: str = "epoch"
-    blur: float = 0.0
-    precision: str = "float32"
-    distribution: str = "one"
-    jit_compile: bool = False
-    knn_every: int = 5
-    knn_data_dir: str = ""
-    knn_k: int = 20
-    checkpoint_steps: int = 500
-    shuffle_mb: int = 128
-    cache: str = "none"
-    cache_gb: float = 8.0
-    on_corrupt: str = "fail"
-    seed: int = 0
+    data_dir: str = setting(
+        REQUIRED, "Folder of the data set: shards and dataset.json, as tfrecords.build writes them."
+    )
+    workdir: str = setting(REQUIRED, "Folder of the run; the same command on the same folder resumes it.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(
+    # the fields of the last come first
+    DeviceSettings,
+    OptimizerSettings,
+    MethodSettings,
+    EncoderSettings,
+    Augmentation,
+    Preprocessing,
+    Folders,
+):
+    """Everything that decides a run: the settings of all rooms and its own, each a flag of train.py."""
+
+    positives: str = setting(
+        "augment",
+        "What is paired: two views of a frame, or of it and the next frame of its recording. Earlier values: neighbour is "
+        "next_frame; for cross_modal and intra_modal see --compare.",
+        choices=("augment", "next_frame"),
+        earlier=tuple(EARLIER_POSITIVES),
+    )
+    knn_every: int = setting(5, "Epochs between two kNN measurements, and view grids, while training.", low=1)
+    knn_data_dir: str = setting(
+        "",
+        "Another, labelled data set for kNN: bank of its train split, queries of its val or test; default: --data_dir.",
+    )
+    knn_k: int = setting(20, "Neighbours of the kNN measurement while training.", low=1)
+    checkpoint_steps: int = setting(500, "Steps of an epoch between two checkpoints; 0: only at its end.", low=0)
+    shuffle_mb: int = setting(128, "Memory of the shuffle, in MiB of undecoded records.", low=1)
+    cache: str = setting(
+        "none",
+        "Where frames are kept once they are decoded and have their HHA; views are the same with and without.",
+        choices=("none", "memory", "disk"),
+    )
+    cache_gb: float = setting(
+        8.0,
+        "The most that caches, or what simsiam_average or --positives=next_frame keep, may take, in GB; more is refused.",
+        low=0,
+    )
+    on_corrupt: str = setting(
+        "fail",
+        "A damaged shard ends the run, or is read up to the damage and the rest of it left out.",
+        choices=("fail", "skip"),
+    )
+    seed: int = setting(0, "Seed of weights, order and augmentation.", low=0, below=2**32)
 
     def __post_init__(self):
-        positives, compare = canonical_pairs(self.positives, self.compare)
+        positives, compare = _canonical_pairs(self.positives, self.compare)
         object.__setattr__(self, "positives", positives)  # the class is frozen
         object.__setattr__(self, "compare", compare)
+        super().__post_init__()
         rules.check(self)
 
     @property
     def preprocessing(self):
         """What training, evaluation and serving do alike to a sample."""
-        return Preprocessing(self.modality, self.image_size, self.hha_encoding, self.holes)
+        return settings.part(self, Preprocessing)
 
     @property
     def augmentation(self):
         """What is drawn for each view."""
-        return Augmentation(
-            self.image_size,
-            self.min_crop,
-            self.hha_color,
-            self.hha_jitter,
-            self.hha_dropout,
-            self.depth_faults,
-            self.gravity_jitter,
-            self.blur,
-        )
+        return settings.part(self, Augmentation)
 
 
-def canonical_pairs(positives, compare):
-    """Translates earlier values of `positives`, some of which said what is compared.
-
-    Args:
-        positives: one of `rules.POSITIVES`, or of EARLIER_POSITIVES.
-        compare: one of `rules.COMPARED`.
-
-    Returns:
-        (positives, compare) of the present version; what it does not know stays as it is.
-
-    Raises:
-        UserError: `positives` asks for another comparison than `compare`.
-    """
+def _canonical_pairs(positives, compare):
+    """(positives, compare) of the present version, where `positives` may be a value of EARLIER_POSITIVES."""
     now, implied = EARLIER_POSITIVES.get(positives, (positives, compare))
     if implied == "joint" or compare in ("joint", implied):
         return now, compare if implied == "joint" else implied
     raise UserError(f"--positives={positives} means --compare={implied}: leave it out with --compare={compare}")
-
-
-def from_flags(lines):
-    """The configuration that lines of flags give, as flags.txt and recipes have them.
-
-    Args:
-        lines: strings `--name=value`; others, such as comments, are passed over. Of two of one name the later counts.
-
-    Returns:
-        A `RunConfig`.
-
-    Raises:
-        KeyError: a flag that train.py does not have, by its name.
-        TypeError, ValueError: one that it needs is missing; a value that is not of its kind.
-        UserError: the flags cannot be, alone or together.
-    """
-    kinds = {field.name: field.type for field in dataclasses.fields(RunConfig)}
-    given = dict(line.strip().removeprefix("--").split("=", 1) for line in lines if line.startswith("--"))
-    return RunConfig(**{name: _parse(kinds[name], text) for name, text in given.items()})
 
 
 def load_config(workdir):
@@ -158,8 +126,8 @@ def load_config(workdir):
     except OSError as error:
         raise UserError(f"{workdir}: not a run directory, there is no flags.txt; train.py makes one") from error
     try:
-        return from_flags(lines)
-    except (KeyError, TypeError, ValueError) as error:
+        return settings.parse(RunConfig, lines)
+    except settings.FlagError as error:
         raise UserError(f"{path}: not a configuration of this version ({error}); train into a new --workdir") from error
 
 
@@ -176,7 +144,7 @@ def open_workdir(config):
     if os.path.exists(path):
         there, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
         differing = [
-            f"--{name}={_format(there[name])} there, {_format(now[name])} now"
+            f"--{name}={settings.text(there[name])} there, {settings.text(now[name])} now"
             for name in now
             if there[name] != now[name] and name not in MOVABLE
         ]
@@ -196,19 +164,6 @@ def open_workdir(config):
 
 
 def _write_flags(config, path):
-    lines = [f"--{name}={_format(value)}\n" for name, value in dataclasses.asdict(config).items()]
     with open(path + ".partial", "w") as file:
-        file.writelines(lines)
+        file.writelines(line + "\n" for line in settings.to_lines(config))
     os.replace(path + ".partial", path)
-
-
-def _format(value):
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _parse(kind, text):
-    if kind is not bool:
-        return kind(text)
-    if text not in ("true", "false"):
-        raise ValueError(f"{text} is neither true nor false")
-    return text == "true"

@@ -1,6 +1,7 @@
 """Where a run computes and how precisely: the devices, the workers of several machines, and Keras's policy."""
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -9,10 +10,30 @@ import tempfile
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import setting
 
 DISTRIBUTIONS = ("one", "mirrored", "multiworker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceSettings(settings.Checked):
+    """Where a run computes, and how precisely."""
+
+    precision: str = setting(
+        "float32",
+        "Precision of the arithmetic; weights, statistics, losses stay float32. float16 scales the loss and needs a GPU.",
+        choices=PRECISIONS,
+    )
+    distribution: str = setting(
+        "one",
+        "One device, all of this machine, or those of all machines that TF_CONFIG names.",
+        choices=DISTRIBUTIONS,
+    )
+    jit_compile: bool = setting(False, "Compile the train step with XLA, for one device; slower on most CPUs.")
+
 
 _EXAMPLE = '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"type": "worker", "index": 0}}'
 

@@ -1,43 +1,11 @@
-"""What the flags of a run cannot be, alone or together: refused in one line before anything is built."""
+"""Flags of a run that do not go together: refused in one line before anything is built."""
 
 import dataclasses
 import math
 
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.depth import holes
-from keras_simsiam.methods.build import METHODS
-from keras_simsiam.models.encoder import FUSIONS
-from keras_simsiam.optimization import optimizers, schedules
-from keras_simsiam.training import devices
 from keras_simsiam.views import blur
 
-POSITIVES = ("augment", "next_frame")
-COMPARED = ("joint", "cross_modal", "intra_modal")
-
-_CHOICES = {
-    "holes": holes.CHOICES,
-    "fusion": FUSIONS,
-    "positives": POSITIVES,
-    "compare": COMPARED,
-    "method": METHODS,
-    "optimizer": optimizers.OPTIMIZERS,
-    "decay": optimizers.DECAYS,
-    "cosine_per": schedules.STEPS,
-    "precision": devices.PRECISIONS,
-    "distribution": devices.DISTRIBUTIONS,
-}
-_COUNTS = (
-    "queue_size",
-    "alternation",
-    "image_size",
-    "width",
-    "projector_layers",
-    "batch_size",
-    "epochs",
-    "knn_every",
-    "knn_k",
-    "shuffle_mb",
-)
 # The methods that a flag has a meaning for.
 OF_SOME_METHODS = {
     "symmetric": ("simsiam",),
@@ -61,7 +29,9 @@ _TRIED_WITH_WORKERS = {
 
 
 def check(config):
-    """Refuses values that cannot be, and flags that would silently do nothing beside the others.
+    """Refuses flags that contradict each other, or that would silently do nothing with the others.
+
+    Each field has its own range and choices, which `settings.check` holds it to.
 
     Of the flags of HHA those that a recipe may hold are let pass with --modality=rgb, the control of that recipe.
 
@@ -71,7 +41,6 @@ def check(config):
     Raises:
         UserError: one line that names the flag and the remedy.
     """
-    _check_values(config)
     _check_fusion(config)
     _check_depth_augmentation(config)
     _check_positives(config)
@@ -79,38 +48,6 @@ def check(config):
     _check_optimization(config)
     _check_devices(config)
     _check_blur(config)
-
-
-def _check_values(config):
-    for name, choices in _CHOICES.items():
-        if getattr(config, name) not in choices:
-            raise UserError(f"--{name}={getattr(config, name)}: choose one of {', '.join(choices)}")
-    for name in _COUNTS:
-        if getattr(config, name) < 1:
-            raise UserError(f"--{name}={getattr(config, name)}: must be at least 1")
-    if config.checkpoint_steps < 0:
-        raise UserError(f"--checkpoint_steps={config.checkpoint_steps}: must be at least 0")
-    for name in ("hha_dropout", "head_dropout"):
-        if not 0 <= getattr(config, name) < 1:
-            raise UserError(f"--{name}={getattr(config, name)}: must be at least 0 and below 1")
-    for name in ("base_lr", "weight_decay", "warmup_epochs", "cache_gb"):
-        if not 0 <= getattr(config, name) < math.inf:
-            raise UserError(f"--{name}={getattr(config, name)}: must be at least 0 and finite")
-    if not 0 <= config.seed < 1 << 32:
-        raise UserError(f"--seed={config.seed}: must be at least 0 and below 2**32")
-    if not 0 < config.min_crop <= 1:
-        raise UserError(f"--min_crop={config.min_crop}: must be above 0 and at most 1")
-    if config.modality == "hha" and config.hha_dropout:
-        raise UserError("--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd")
-    if config.predictor_lr not in ("cosine", "fixed") and not _is_factor(config.predictor_lr):
-        raise UserError(f"--predictor_lr={config.predictor_lr}: give cosine, fixed, or a factor such as 10")
-
-
-def _is_factor(text):
-    try:
-        return 0 <= float(text) < math.inf
-    except ValueError:
-        return False
 
 
 def _check_fusion(config):
@@ -128,12 +65,10 @@ def _check_fusion(config):
 
 
 def _check_depth_augmentation(config):
-    """Refuses what no depth can have, and what would not reach the views."""
-    if not 0 <= config.depth_faults <= 1:
-        raise UserError(f"--depth_faults={config.depth_faults}: must be a probability, from 0 to 1")
-    if not 0 <= config.gravity_jitter <= 90:
-        raise UserError(f"--gravity_jitter={config.gravity_jitter}: must be at least 0 and at most 90 degrees")
-    for name in ("depth_faults", "gravity_jitter"):
+    """Refuses what would not reach the views, or leave nothing of them."""
+    if config.modality == "hha" and config.hha_dropout:
+        raise UserError("--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd")
+    for name in ("sensor_noise", "gravity_jitter"):
         if getattr(config, name) and config.modality == "rgb":
             raise UserError(f"--{name} has no meaning for --modality=rgb, which sees no depth: leave it out")
         if getattr(config, name) and config.cache != "none":
@@ -176,6 +111,8 @@ def _check_method(config):
 
 def _check_optimization(config):
     """Refuses what the flags of the optimizer would promise and not do."""
+    if config.predictor_lr not in ("cosine", "fixed") and not _is_factor(config.predictor_lr):
+        raise UserError(f"--predictor_lr={config.predictor_lr}: give cosine, fixed, or a factor such as 10")
     if config.optimizer == "lars" and config.decay != "weights":
         raise UserError("--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it")
     if config.optimizer == "sgd" and config.decay == "weights" and not config.weight_decay:
@@ -184,6 +121,13 @@ def _check_optimization(config):
         raise UserError(
             f"--warmup_epochs={config.warmup_epochs:g}: must be below --epochs={config.epochs}, or the rate never falls"
         )
+
+
+def _is_factor(text):
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def _check_devices(config):
@@ -202,8 +146,6 @@ def _check_devices(config):
 
 
 def _check_blur(config):
-    if not 0 <= config.blur <= 1:
-        raise UserError(f"--blur={config.blur}: must be a probability, 0 to 1")
     if config.blur and config.modality == "hha":
         raise UserError(
             f"--blur={config.blur} has no meaning with --modality=hha: only colour is blurred; leave it out"

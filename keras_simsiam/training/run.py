@@ -18,11 +18,11 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import disk
+from keras_simsiam.core import disk, settings
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
-from keras_simsiam.models.encoder import build_encoder
+from keras_simsiam.models.encoder import EncoderSettings, build_encoder
 from keras_simsiam.optimization import schedules
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
 from keras_simsiam.training import checkpoints, devices, monitors, saving, signals
@@ -278,17 +278,14 @@ def _encoder_path(workdir):
 
 
 def _encoder(config, synchronized=False):
+    given = dataclasses.asdict(settings.part(config, EncoderSettings))
     return build_encoder(
         config.modality,
-        config.backbone,
+        given.pop("backbone"),
         config.image_size,
         hha_channels=config.preprocessing.channels.get("hha", 3),
-        fusion=config.fusion,
-        depth_gate=config.depth_gate,
-        stem=config.stem,
-        width=config.width,
-        zero_init_last=config.zero_init_last,
         synchronized=synchronized,
+        **given,
     )
 
 

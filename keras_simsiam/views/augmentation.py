@@ -8,6 +8,8 @@ import math
 
 import tensorflow as tf
 
+from keras_simsiam.core import settings
+from keras_simsiam.core.settings import setting
 from keras_simsiam.views.blur import random_blur
 
 # Chen & He, Appendix A, and FAIR's code: brightness, contrast, saturation, hue; the probabilities of each transform
@@ -23,33 +25,35 @@ _HHA_OFFSET = 60 / 255
 
 
 @dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What is drawn for a view.
+class Augmentation(settings.Checked):
+    """What is drawn for a view."""
 
-    Attributes:
-        image_size: S, the side of a view in pixels.
-        min_crop: smallest area of the random crop, as a share of the image (0.2 published, 0.08 in solo-learn).
-        hha_color: colour jitter and grayscale on HHA too, with RGB's draws (Zhu, section 4.2: all transforms | spatial only).
-        hha_jitter: random gain and offset of each HHA channel, so that its values do not identify the frame.
-        hha_dropout: probability that a view's HHA is set to its middle, and the mask beside it to 0: nothing measured.
-        depth_faults: probability that a view's depth gets a sensor's faults (keras_simsiam.depth.sensor_noise) before HHA.
-        gravity_jitter: degrees by which a view's gravity is turned at most before HHA.
-        blur: probability that a view's RGB is blurred (0.5 published for ImageNet, none for CIFAR-10).
-    """
-
-    image_size: int
-    min_crop: float = 0.2
-    hha_color: bool = False
-    hha_jitter: bool = False
-    hha_dropout: float = 0.0
-    depth_faults: float = 0.0
-    gravity_jitter: float = 0.0
-    blur: float = 0.0
+    # 0.2 published, 0.08 in solo-learn
+    min_crop: float = setting(0.2, "Smallest area of a random crop, as a share of the frame.", above=0, high=1)
+    # Zhu, section 4.2: all transforms, against spatial only
+    hha_color: bool = setting(False, "Colour jitter and grayscale on HHA too, with the draws of RGB.")
+    hha_jitter: bool = setting(False, "Random gain and offset of each HHA channel, per view.")
+    # the mask, where there is one, becomes 0: nothing measured
+    hha_dropout: float = setting(0.0, "Probability that a view's HHA is replaced by its middle value.", low=0, below=1)
+    sensor_noise: float = setting(
+        0.0,
+        "Probability that a view's depth gets a sensor's faults before HHA: shadows, steps of disparity, holes.",
+        low=0,
+        high=1,
+        formerly=("depth_faults",),
+    )
+    gravity_jitter: float = setting(
+        0.0, "Degrees by which gravity is turned at most before HHA, per view.", low=0, high=90
+    )
+    # 0.5 published for ImageNet, none for CIFAR-10
+    blur: float = setting(
+        0.0, "Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.", low=0, high=1
+    )
 
     @property
     def before_hha(self):
         """Whether anything is drawn that HHA depends on, so that each view needs its own."""
-        return self.depth_faults > 0 or self.gravity_jitter > 0
+        return self.sensor_noise > 0 or self.gravity_jitter > 0
 
 
 def sample_seed(seed, epoch, index):
@@ -67,24 +71,26 @@ def sample_seed(seed, epoch, index):
     return fold(fold(tf.stack([tf.cast(seed, tf.int32), 0]), tf.cast(epoch, tf.int32)), tf.cast(index, tf.int32))
 
 
-def two_views(images, seed, augmentation, others=None):
+def two_views(images, seed, *, augmentation, image_size, others=None):
     """Two independent views of a sample.
 
     Args:
         images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel.
         seed: int32 [2].
         augmentation: an `Augmentation`.
+        image_size: S, the side of a view in pixels.
         others: the images that the second view is of, of any size; None: those of the first.
 
     Returns:
         A tuple of two dicts with the keys and channels of `images`, float32 [S,S,C] in 0..1.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
-    others = images if others is None else others
-    return random_view(images, seeds[0], augmentation), random_view(others, seeds[1], augmentation)
+    pair = images, images if others is None else others
+    drawn = {"augmentation": augmentation, "image_size": image_size}
+    return tuple(random_view(one, seeds[view], **drawn) for view, one in enumerate(pair))
 
 
-def random_view(images, seed, augmentation):
+def random_view(images, seed, *, augmentation, image_size):
     """One random view: random resized crop, flip, colour jitter, grayscale (Zhu, section 3.1; Chen & He, Appendix A).
 
     Blur, where it is wanted, comes last and on RGB alone, as in FAIR's code.
@@ -94,6 +100,7 @@ def random_view(images, seed, augmentation):
             follows the geometry alone.
         seed: int32 [2].
         augmentation: an `Augmentation`.
+        image_size: S, the side of a view in pixels.
 
     Returns:
         A dict with the keys and channels of `images`, float32 [S,S,C] in 0..1.
@@ -102,7 +109,7 @@ def random_view(images, seed, augmentation):
     names = sorted(images)
     stacked = tf.concat([images[name] for name in names], axis=-1)  # one resample for all modalities
     box = random_box(tf.shape(stacked)[:2], crop_seed, augmentation.min_crop)
-    stacked = resample(stacked, box, augmentation.image_size)
+    stacked = resample(stacked, box, image_size)
     flipped = tf.random.stateless_uniform([], flip_seed) < _FLIP_PROBABILITY
     stacked = tf.cond(flipped, lambda: tf.reverse(stacked, [1]), lambda: stacked)
     channels = [images[name].shape[-1] for name in names]

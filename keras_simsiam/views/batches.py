@@ -21,13 +21,13 @@ def perturbed(sample, seed, augmentation):
         augmentation: an `augmentation.Augmentation`.
 
     Returns:
-        The sample with its depth, with probability `depth_faults`, as `sensor_noise.simulate` gives it, and its gravity
+        The sample with its depth, with probability `sensor_noise`, as `sensor_noise.simulate` gives it, and its gravity
         turned by up to `gravity_jitter` degrees.
     """
     happens_seed, faults_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     depth, intrinsics, down = sample["depth"], sample["intrinsics"], sample["gravity"]
-    if augmentation.depth_faults:
-        faulty = tf.random.stateless_uniform([], happens_seed) < augmentation.depth_faults
+    if augmentation.sensor_noise:
+        faulty = tf.random.stateless_uniform([], happens_seed) < augmentation.sensor_noise
         depth = tf.cond(faulty, lambda: sensor_noise.simulate(depth, intrinsics, faults_seed), lambda: depth)
     if augmentation.gravity_jitter:
         down = gravity.tilted(down, gravity_seed, augmentation.gravity_jitter)
@@ -50,7 +50,8 @@ def _two_views(sample, partner, seed, preprocessing, augmentation):
         seeds = tf.random.experimental.stateless_split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
         sample, partner = (perturbed(one, seeds[view], augmentation) for view, one in enumerate(pair))
     others = None if partner is None else native_images(partner, preprocessing)
-    return two_views(native_images(sample, preprocessing), seed, augmentation, others)
+    images, size = native_images(sample, preprocessing), preprocessing.image_size
+    return two_views(images, seed, augmentation=augmentation, image_size=size, others=others)
 
 
 def clean_batches(samples: tf.data.Dataset, preprocessing: Preprocessing, *, batch_size: int) -> tf.data.Dataset:

@@ -4,7 +4,10 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_simsiam.core import settings
+from keras_simsiam.core.settings import setting
 from keras_simsiam.depth import holes
+from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.views.augmentation import resample
 
@@ -13,20 +16,17 @@ without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass(frozen=True)
-class Preprocessing:
-    """What turns a sample into an encoder's input, in training, evaluation and serving alike.
+class Preprocessing(settings.Checked):
+    """What turns a sample into an encoder's input, in training, evaluation and serving alike."""
 
-    Attributes:
-        modality: `rgb`, `hha` or `rgbd`.
-        image_size: S, the side of a view in pixels.
-        hha_encoding: `gupta` or `paper` (keras_simsiam.depth.hha).
-        holes: what becomes of missing depth, one of keras_simsiam.depth.holes.CHOICES.
-    """
-
-    modality: str
-    image_size: int
-    hha_encoding: str = "paper"
-    holes: str = "none"
+    modality: str = setting("rgbd", "What the encoder sees: colour, depth as HHA, or both.", choices=MODALITIES)
+    image_size: int = setting(224, "Side of a view in pixels.", low=1)
+    hha_encoding: str = setting("paper", "Gupta's HHA, or the simpler one of the RGB-D paper.", choices=ENCODINGS)
+    holes: str = setting(
+        "none",
+        "Missing depth: as published, a mask channel, a neutral value, or filled by the nearest or smoothly.",
+        choices=holes.CHOICES,
+    )
 
     @property
     def channels(self):

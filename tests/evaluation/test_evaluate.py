@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import evaluate
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.tasks import Seed
 from tests.evaluation.small import make_run, write_dataset
 
 
@@ -85,52 +86,59 @@ def test_test_labels_reach_the_scores_alone_and_features_are_extracted_once(sett
 class Fails:
     """A task that writes and then fails: it changes the encoder, or refuses."""
 
-    def check(subject, data, error):
+    Settings = Seed
+
+    def __init__(self, error):
+        self.error = error
+
+    def check(self, subject, data, settings):
         pass
 
-    def run(subject, data, output, error):
+    def run(self, subject, data, output, settings):
         (output / "results.json").write_text("half")
         (output / "figures").mkdir()
         (output / "figures" / "a.txt").write_text("new")
-        if error:
-            raise UserError(error)
+        if self.error:
+            raise UserError(self.error)
         moved = subject.encoders["trained encoder"].non_trainable_weights[0]
         moved.assign_add(tf.ones_like(moved))
         return {"protocol": "", "files": []}
 
 
 def test_what_fails_overwrites_nothing(settings, tmp_path, monkeypatch):
-    monkeypatch.setitem(evaluate.TASKS, "fails", (Fails, lambda given: {"error": "the disk is full"}))
+    monkeypatch.setitem(evaluate.TASKS, "fails", Fails("the disk is full"))
     given = dataclasses.replace(settings, task=("knn", "fails"), output=str(tmp_path))
     (tmp_path / "results.json").write_text("old")
     with pytest.raises(UserError, match="the disk is full"):
         evaluate.evaluate(given)
     # a task that trains the encoder itself is a mistake of ours
-    monkeypatch.setitem(evaluate.TASKS, "fails", (Fails, lambda given: {"error": ""}))
+    monkeypatch.setitem(evaluate.TASKS, "fails", Fails(""))
     with pytest.raises(RuntimeError, match="has changed the trained encoder"):
         evaluate.evaluate(given)
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
     assert (tmp_path / "results.json").read_text() == "old"
 
 
-class Writes:
-    """A task whose figure goes to `path`."""
+class Fills:
+    """A task whose figure goes to a disk that is full."""
 
-    def check(subject, data, path):
+    Settings = Seed
+
+    def check(subject, data, settings):
         pass
 
-    def run(subject, data, output, path):
-        (output / "figure.png").symlink_to(path)
+    def run(subject, data, output, settings):
+        (output / "figure.png").symlink_to("/dev/full")
         (output / "figure.png").write_text("a figure")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file on a disk that is full")
 def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
-    monkeypatch.setitem(evaluate.TASKS, "writes", (Writes, lambda given: {"path": "/dev/full"}))
+    monkeypatch.setitem(evaluate.TASKS, "fills", Fills)
     with pytest.raises(
         UserError, match=r"--output=.*out cannot be written \(No space left on device\): make room [^\n]*$"
     ):
-        evaluate.evaluate(dataclasses.replace(settings, task=("writes",), output=str(tmp_path / "out")))
+        evaluate.evaluate(dataclasses.replace(settings, task=("fills",), output=str(tmp_path / "out")))
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -142,9 +150,9 @@ def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
         ({"split": "val"}, "no split 'val'"),
         ({"train_split": "all"}, "no split 'all'"),
         ({"split": "train"}, "both train"),
-        ({"knn_k": 0}, "must be positive"),
-        ({"knn_temperature": 0.0}, "must be positive"),
-        ({"batch_size": 0}, "--batch_size=0 must be positive"),
+        ({"knn_k": 0}, "--knn_k=0: must be at least 1"),
+        ({"knn_temperature": 0.0}, "--knn_temperature=0.0: must be positive"),
+        ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
         ({"seed": -1}, r"--seed=-1: must be at least 0 and below 2\*\*32"),
         ({"seed": 1 << 32}, r"--seed=4294967296: must be at least 0"),
         ({"encoder": "imagenet", "image_size": 16}, "--image_size=16: --encoder=imagenet takes at least 32 pixels"),

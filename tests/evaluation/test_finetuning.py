@@ -10,7 +10,7 @@ from keras_simsiam.views.augmentation import Augmentation
 from keras_simsiam.views.preprocessing import Preprocessing
 
 SIZE = 8
-PREPROCESSING, AUGMENTATION = Preprocessing("rgb", SIZE), Augmentation(SIZE)
+PREPROCESSING, AUGMENTATION = Preprocessing("rgb", SIZE), Augmentation()
 LABELS = np.arange(24) % 2
 
 

@@ -74,7 +74,7 @@ def test_all_of_them_on_one_small_data_set(tmp_path):
 
     refused = _call("-m", "experiments.method_table", *folders, "--seeds=0,x")
     assert refused.returncode == 1 and refused.stderr.strip() == (
-        "error: --seeds=0,x: give different whole numbers, separated by commas"
+        "error: flag --seeds=0,x: expected whole numbers separated by commas, got '0,x'"
     )
     other = _call("-m", "experiments.method_table", *folders, "--train=none")
     assert other.returncode == 1 and "runs/simsiam holds another configuration" in other.stderr

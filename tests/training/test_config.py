@@ -64,7 +64,7 @@ def test_a_damaged_flags_txt(tmp_path):
         ("batch_size", 0),
         ("checkpoint_steps", -1),
         ("hha_dropout", 1.0),
-        ("depth_faults", 1.1),
+        ("sensor_noise", 1.1),
         ("gravity_jitter", -1.0),
         ("gravity_jitter", float("nan")),
         ("positives", "next"),
@@ -133,7 +133,7 @@ def test_dropping_hha_needs_rgb_beside_it(tmp_path):
         _config(tmp_path, modality="hha", hha_dropout=0.3)
 
 
-@pytest.mark.parametrize("changes", [{"depth_faults": 0.5}, {"gravity_jitter": 5.0}], ids=str)
+@pytest.mark.parametrize("changes", [{"sensor_noise": 0.5}, {"gravity_jitter": 5.0}], ids=str)
 def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
     (name,) = changes
     with pytest.raises(UserError, match=f"^--{name} has no meaning for --modality=rgb"):

@@ -125,7 +125,7 @@ def test_modalities_of_a_frame_and_the_next(config, make_sample, compared):
         return {key: values[tf.strings.to_number(record, tf.int64)] for key, values in stacked.items()}
 
     records = tf.data.Dataset.from_tensor_slices([str(index) for index in range(9)])
-    assert np.isfinite(run.train(settings, run.Data(records, decode, 9))["loss"])
+    assert np.isfinite(run.train(settings, Data(records, decode, 9))["loss"])
     assert run.load_encoder(settings.workdir).output["embedding"].shape == (None, 32)
 
 

@@ -18,11 +18,15 @@ from keras_simsiam.views.augmentation import (
     two_views,
 )
 
-SPATIAL = Augmentation(image_size=16)
+SPATIAL = Augmentation()
 
 
 def _seed(index=0):
     return sample_seed(1, 2, index)
+
+
+def _view(images, seed, augmentation, image_size=16):
+    return random_view(images, seed, augmentation=augmentation, image_size=image_size)
 
 
 def _image(seed=0, height=30, width=40):
@@ -39,7 +43,7 @@ def test_rgb_and_hha_share_their_geometry():
     # without colour transforms on HHA, an HHA that is a copy of RGB shows RGB's geometry
     image = tf.repeat(_image()[..., :1], 3, -1)
     for index in range(8):
-        view = random_view({"rgb": image, "hha": image}, _seed(index), SPATIAL)
+        view = _view({"rgb": image, "hha": image}, _seed(index), SPATIAL)
         gray = view["rgb"][..., 0].numpy().ravel(), view["hha"][..., 0].numpy().ravel()
         # colour jitter of a gray image is affine up to clipping: the pattern stays, in place
         assert np.corrcoef(*gray)[0, 1] > 0.97
@@ -47,24 +51,24 @@ def test_rgb_and_hha_share_their_geometry():
 
 def test_hha_color_applies_the_draws_of_rgb():
     image = _image()
-    augmentation = Augmentation(image_size=16, hha_color=True)
+    augmentation = Augmentation(hha_color=True)
     for index in range(5):
-        view = random_view({"rgb": image, "hha": image}, _seed(index), augmentation)
+        view = _view({"rgb": image, "hha": image}, _seed(index), augmentation)
         np.testing.assert_array_equal(view["rgb"], view["hha"])
 
 
 def test_spatial_only_hha_keeps_its_values():
     constant = tf.fill([30, 40, 3], 0.25)
-    view = random_view({"rgb": _image(), "hha": constant}, _seed(), SPATIAL)
+    view = _view({"rgb": _image(), "hha": constant}, _seed(), SPATIAL)
     np.testing.assert_allclose(view["hha"], 0.25, atol=1e-6)
 
 
 def test_hha_jitter_is_a_gain_and_an_offset_per_channel():
-    augmentation = Augmentation(image_size=16, min_crop=0.99, hha_jitter=True)
+    augmentation = Augmentation(min_crop=0.99, hha_jitter=True)
     values = []
     for level in (0.45, 0.55):
         images = {"hha": tf.fill([32, 32, 3], level)}
-        values.append([random_view(images, _seed(index), augmentation)["hha"][8, 8] for index in range(200)])
+        values.append([_view(images, _seed(index), augmentation)["hha"][8, 8] for index in range(200)])
     low, high = np.array(values)
     gain = (high - low) / 0.1
     assert gain.min() >= 0.5 - 1e-4 and gain.max() <= 1.5 + 1e-4
@@ -75,17 +79,17 @@ def test_hha_jitter_is_a_gain_and_an_offset_per_channel():
 
 
 def test_hha_dropout_sets_whole_views_to_the_middle_at_its_rate():
-    augmentation = Augmentation(image_size=8, hha_dropout=0.3)
-    views = [random_view({"hha": _image()}, _seed(index), augmentation)["hha"] for index in range(200)]
+    augmentation = Augmentation(hha_dropout=0.3)
+    views = [_view({"hha": _image()}, _seed(index), augmentation, 8)["hha"] for index in range(200)]
     dropped = [bool(tf.reduce_all(tf.abs(view - 128 / 255) < 1e-6)) for view in views]
     assert 0.2 < np.mean(dropped) < 0.4
 
 
 def test_two_views_differ_and_repeat():
     images = {"rgb": _image()}
-    first, second = two_views(images, _seed(), SPATIAL)
+    first, second = two_views(images, _seed(), augmentation=SPATIAL, image_size=16)
     assert np.abs(first["rgb"] - second["rgb"]).max() > 0.05
-    again, _ = two_views(images, _seed(), SPATIAL)
+    again, _ = two_views(images, _seed(), augmentation=SPATIAL, image_size=16)
     np.testing.assert_array_equal(first["rgb"], again["rgb"])
 
 
@@ -159,11 +163,11 @@ def test_jitter_and_grayscale_come_at_their_rates():
 
 def test_the_same_eager_in_a_function_and_in_tf_data():
     images = {"rgb": _image(), "hha": _image(1)}
-    augmentation = Augmentation(16, hha_color=True, hha_jitter=True, hha_dropout=0.3)
+    augmentation = Augmentation(hha_color=True, hha_jitter=True, hha_dropout=0.3)
     for index in range(4):
-        eager = random_view(images, _seed(index), augmentation)
-        graph = tf.function(lambda x, s: random_view(x, s, augmentation))(images, _seed(index))
-        mapped = tf.data.Dataset.from_tensors((images, _seed(index))).map(lambda x, s: random_view(x, s, augmentation))
+        eager = _view(images, _seed(index), augmentation)
+        graph = tf.function(lambda x, s: _view(x, s, augmentation))(images, _seed(index))
+        mapped = tf.data.Dataset.from_tensors((images, _seed(index))).map(lambda x, s: _view(x, s, augmentation))
         for name, view in eager.items():
             np.testing.assert_allclose(view, graph[name], atol=1e-5)
             np.testing.assert_allclose(view, next(iter(mapped))[name], atol=1e-5)
@@ -175,19 +179,19 @@ def _masked_image():
 
 
 def test_colour_and_jitter_leave_the_mask_alone():
-    images, plain = {"rgb": _image(), "hha": _masked_image()}, Augmentation(16)
-    jittered = Augmentation(16, hha_color=True, hha_jitter=True)
+    images, plain = {"rgb": _image(), "hha": _masked_image()}, Augmentation()
+    jittered = Augmentation(hha_color=True, hha_jitter=True)
     for index in range(5):
-        view, reference = (random_view(images, _seed(index), choice)["hha"] for choice in (jittered, plain))
+        view, reference = (_view(images, _seed(index), choice)["hha"] for choice in (jittered, plain))
         np.testing.assert_array_equal(view[..., 3], reference[..., 3])
         assert not np.allclose(view[..., :3], reference[..., :3])
 
 
 def test_a_mask_changes_nothing_of_the_rest():
-    augmentation = Augmentation(16, hha_color=True, hha_jitter=True, hha_dropout=0.3)
+    augmentation = Augmentation(hha_color=True, hha_jitter=True, hha_dropout=0.3)
     for index in range(5):
         views = [
-            random_view({"rgb": _image(), "hha": hha}, _seed(index), augmentation)
+            _view({"rgb": _image(), "hha": hha}, _seed(index), augmentation)
             for hha in (_masked_image(), _masked_image()[..., :3])
         ]
         np.testing.assert_array_equal(views[0]["rgb"], views[1]["rgb"])
@@ -195,8 +199,8 @@ def test_a_mask_changes_nothing_of_the_rest():
 
 
 def test_a_dropped_hha_has_nothing_measured():
-    augmentation = Augmentation(image_size=8, hha_dropout=0.5)
-    views = [random_view({"hha": _masked_image()}, _seed(index), augmentation)["hha"] for index in range(20)]
+    augmentation = Augmentation(hha_dropout=0.5)
+    views = [_view({"hha": _masked_image()}, _seed(index), augmentation, 8)["hha"] for index in range(20)]
     dropped = [view for view in views if np.allclose(view[..., :3], 128 / 255)]
     assert 0 < len(dropped) < 20
     assert all(np.all(view[..., 3] == 0) for view in dropped)
@@ -204,5 +208,5 @@ def test_a_dropped_hha_has_nothing_measured():
 
 def test_a_neutral_hole_is_what_dropout_makes_of_a_view():
     hole = holes.encode(tf.zeros([8, 8]), tf.constant([8.0, 8, 4, 4]), tf.constant([0.0, 1, 0]), holes="neutral") / 255
-    view = random_view({"hha": tf.ones([8, 8, 3])}, _seed(1), Augmentation(8, hha_dropout=0.999999))["hha"]
+    view = _view({"hha": tf.ones([8, 8, 3])}, _seed(1), Augmentation(hha_dropout=0.999999), 8)["hha"]
     np.testing.assert_allclose(view, hole, atol=1e-6)

@@ -69,7 +69,7 @@ def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, fi
         lambda index: {key: value[index] for key, value in stacked.items()},
         count=count,
         preprocessing=Preprocessing("rgbd", 8),
-        augmentation=Augmentation(8, hha_jitter=True, hha_dropout=0.3, **drawn),
+        augmentation=Augmentation(hha_jitter=True, hha_dropout=0.3, **drawn),
         batch_size=2,
         seed=seed,
         first_epoch=first_epoch,
@@ -87,7 +87,7 @@ def test_a_run_is_replayed_from_any_epoch(make_sample):
 
 @pytest.mark.slow
 def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alone(make_sample):
-    drawn = {"depth_faults": 0.5, "gravity_jitter": 20.0}
+    drawn = {"sensor_noise": 0.5, "gravity_jitter": 20.0}
     whole = _epochs(make_sample, 0, 2, **drawn)
     np.testing.assert_array_equal(whole[2 * 3 :], _epochs(make_sample, 1, 1, global_seed=7, **drawn))
     without = np.array(_epochs(make_sample, 0, 2))
@@ -95,16 +95,16 @@ def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alo
     assert not np.allclose(np.array(whole)[..., 3:], without[..., 3:], atol=0.02)
 
 
-@pytest.mark.parametrize("drawn", [{"depth_faults": 1.0}, {"gravity_jitter": 20.0}], ids=str)
+@pytest.mark.parametrize("drawn", [{"sensor_noise": 1.0}, {"gravity_jitter": 20.0}], ids=str)
 def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn):
     """With the geometry left out, the views' HHA differ by what is drawn before it; RGB does not."""
-    monkeypatch.setattr(augmentation_module, "random_view", lambda images, seed, augmentation: images)
+    monkeypatch.setattr(augmentation_module, "random_view", lambda images, seed, **_: images)
     batches = view_batches(
         tf.data.Dataset.range(1),
         lambda index: make_sample(),
         count=1,
         preprocessing=Preprocessing("rgbd", 8, "gupta"),
-        augmentation=Augmentation(8, **drawn),
+        augmentation=Augmentation(**drawn),
         batch_size=1,
         seed=0,
     )
@@ -116,7 +116,7 @@ def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn
 
 
 def test_faults_come_with_their_probability(make_sample):
-    sample, augmentation = make_sample(), Augmentation(8, depth_faults=0.3)
+    sample, augmentation = make_sample(), Augmentation(sensor_noise=0.3)
     seeds = tf.data.Dataset.range(300).map(lambda index: sample_seed(0, 0, index))
     depths = seeds.map(lambda seed: perturbed(sample, seed, augmentation)["depth"])
     faulty = [not np.array_equal(depth, sample["depth"]) for depth in depths]
@@ -129,10 +129,10 @@ def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypat
     estimated = gravity.from_depth(sample["depth"], sample["intrinsics"])[0]
     seen = []
     monkeypatch.setattr(batches_module, "native_images", lambda sample, _: seen.append(sample["gravity"]) or {})
-    monkeypatch.setattr(batches_module, "two_views", lambda *_: None)
+    monkeypatch.setattr(batches_module, "two_views", lambda *_, **__: None)
     for index in range(3):
         seed = sample_seed(0, 0, index)
-        _two_views(sample, None, seed, None, Augmentation(8, depth_faults=1.0, gravity_jitter=5.0))
+        _two_views(sample, None, seed, Preprocessing(), Augmentation(sensor_noise=1.0, gravity_jitter=5.0))
     degrees = np.degrees(np.arccos(np.clip(np.array(seen) @ estimated.numpy(), -1, 1)))
     assert len(seen) == 6 and degrees.min() > 0.01 and degrees.max() < 5.1
 
@@ -159,7 +159,7 @@ def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
         lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))},
         count=7,
         preprocessing=Preprocessing("rgb", 4),
-        augmentation=Augmentation(4, min_crop=1.0),
+        augmentation=Augmentation(min_crop=1.0),
         batch_size=2,
         seed=0,
     )
@@ -199,7 +199,7 @@ def test_views_to_train_on_have_the_mask_too(make_sample):
         lambda index: {key: value[index] for key, value in stacked.items()},
         count=2,
         preprocessing=Preprocessing("rgbd", 8, holes="mask"),
-        augmentation=Augmentation(8, hha_jitter=True),
+        augmentation=Augmentation(hha_jitter=True),
         batch_size=2,
         seed=0,
     )
@@ -214,7 +214,7 @@ def _gray_levels(count, shuffle_records):
         lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 4, tf.uint8))},
         count=count,
         preprocessing=Preprocessing("rgb", 4),
-        augmentation=Augmentation(4, min_crop=1.0),
+        augmentation=Augmentation(min_crop=1.0),
         batch_size=count,
         seed=0,
         shuffle_records=shuffle_records,
@@ -242,7 +242,7 @@ def test_two_workers_draw_differently(monkeypatch):
             lambda index: {"rgb": tf.reshape(tf.cast(tf.range(16 * 16 * 3) % 251, tf.uint8), [16, 16, 3])},
             count=4,
             preprocessing=Preprocessing("rgb", 8),
-            augmentation=Augmentation(8),
+            augmentation=Augmentation(),
             batch_size=4,
             seed=0,
             first_index=first_index,
@@ -264,7 +264,7 @@ def test_each_sample_comes_with_its_place_in_the_data_set(monkeypatch, cached):
         decode,
         count=7,
         preprocessing=Preprocessing("rgb", 4),
-        augmentation=Augmentation(4, min_crop=1.0),
+        augmentation=Augmentation(min_crop=1.0),
         batch_size=2,
         seed=0,
         first_index=100,
@@ -282,7 +282,7 @@ def _whole(samples, modality):
         lambda sample: sample,
         count=4,
         preprocessing=Preprocessing(modality, 8),
-        augmentation=Augmentation(8),
+        augmentation=Augmentation(),
         batch_size=4,
         seed=0,
     )

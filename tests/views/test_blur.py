@@ -50,11 +50,11 @@ def test_comes_at_its_rate_with_sigmas_of_their_range():
 def test_a_view_is_blurred_after_its_colours_and_in_rgb_alone():
     """With --blur=1 the RGB of a view is a blur of the same view's RGB without; HHA and all other draws stay."""
     images = {"rgb": tf.constant(_image()), "hha": tf.constant(_image(seed=1))}
-    plain, blurred = Augmentation(32, hha_color=True, hha_jitter=True), Augmentation(32, 0.2, True, True, blur=1.0)
+    plain, blurred = (Augmentation(hha_color=True, hha_jitter=True, blur=blur) for blur in (0.0, 1.0))
     sharpness = []
     for index in range(6):
         seed = sample_seed(0, 0, index)
-        before, after = (random_view(images, seed, augmentation) for augmentation in (plain, blurred))
+        before, after = (random_view(images, seed, augmentation=one, image_size=32) for one in (plain, blurred))
         np.testing.assert_array_equal(before["hha"], after["hha"])
         fits = [
             np.abs(_opencv(before["rgb"].numpy(), sigma) - after["rgb"]).max() for sigma in np.arange(0.1, 2.01, 0.02)

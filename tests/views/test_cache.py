@@ -45,7 +45,7 @@ def _batches(records, decode, preprocessing, first_epoch=0, epochs=2):
         decode,
         count=COUNT,
         preprocessing=preprocessing,
-        augmentation=Augmentation(16),
+        augmentation=Augmentation(),
         batch_size=2,
         seed=3,
         first_epoch=first_epoch,

@@ -96,7 +96,7 @@ def _batches(given, batches, modality="rgb", first_epoch=0, augmentation=None):
         decode,
         count=12,
         preprocessing=Preprocessing(modality, 16),
-        augmentation=augmentation or Augmentation(16),
+        augmentation=augmentation or Augmentation(),
         batch_size=4,
         seed=5,
         first_epoch=first_epoch,
@@ -107,7 +107,7 @@ def _batches(given, batches, modality="rgb", first_epoch=0, augmentation=None):
 
 def test_the_second_view_is_of_the_next_frame_and_the_label_of_the_first(washington, monkeypatch):
     """Each view is told by the mean colour of the frame that it is of; frames differ in size."""
-    monkeypatch.setattr(augmentation, "random_view", lambda images, seed, _: tf.reduce_mean(images["rgb"], axis=(0, 1)))
+    monkeypatch.setattr(augmentation, "random_view", lambda images, *_, **__: tf.reduce_mean(images["rgb"], (0, 1)))
     frames = {sample["frame"].numpy().decode(): sample for sample in washington.map(example.decode)}
     assert len({tuple(sample["rgb"].shape) for sample in frames.values()}) > 1
     names = list(frames)
@@ -124,7 +124,7 @@ def test_the_second_view_is_of_the_next_frame_and_the_label_of_the_first(washing
 
 @pytest.mark.slow
 def test_an_epoch_starts_afresh_as_it_follows(washington):
-    augmentation = Augmentation(16, depth_faults=0.5, gravity_jitter=10.0)
+    augmentation = Augmentation(sensor_noise=0.5, gravity_jitter=10.0)
     whole, resumed = _batches(washington, 6, "rgbd", 0, augmentation), _batches(washington, 3, "rgbd", 1, augmentation)
     tf.nest.map_structure(np.testing.assert_array_equal, whole[3:], resumed)
     assert not np.array_equal(whole[0]["views"][0]["hha"], resumed[0]["views"][0]["hha"])

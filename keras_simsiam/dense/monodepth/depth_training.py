@@ -8,7 +8,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.dense.monodepth import network
+from keras_simsiam.dense.monodepth.decoder import DECODERS
 from keras_simsiam.dense.monodepth.frames import Crops, Scale, training_batches
 
 # strategy -> share of the epochs in which the encoder is frozen
@@ -16,20 +18,13 @@ STRATEGIES = {"probe": 1.0, "finetune": 0.0, "switch": 0.5}
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What decides a training, with the published values.
+class Settings(Checked):
+    """What decides a training, with the published values."""
 
-    Attributes:
-        decoder: a name of `decoder.DECODERS`.
-        epochs: ≥ 1.
-        batch_size: ≥ 1; at most as many as there are frames are taken.
-        learning_rate: of Adam.
-    """
-
-    decoder: str = "blocks"
-    epochs: int = 70
-    batch_size: int = 64
-    learning_rate: float = 1e-4
+    depth_decoder: str = setting("blocks", "Of the last map alone, or of all stages.", choices=DECODERS)
+    depth_epochs: int = setting(70, "Epochs of each.", low=1)
+    depth_batch_size: int = setting(64, "Frames of a step, at most all.", low=1)
+    depth_lr: float = setting(1e-4, "Learning rate of Adam.", above=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,18 +83,18 @@ def train(encoder, strategy, material, settings, seed):
     """
     keras.utils.set_random_seed(seed)
     scale, image_size = material.scale, material.image_size
-    built = network.build(encoder, settings.decoder, image_size, scale)
+    built = network.build(encoder, settings.depth_decoder, image_size, scale)
     best = _Best(built.model, material.validation)
-    batch_size, losses = min(settings.batch_size, scale.count), []
+    batch_size, losses = min(settings.depth_batch_size, scale.count), []
     batches = iter(training_batches(material.frames, scale.count, image_size, batch_size, seed))
-    frozen_epochs = round(STRATEGIES[strategy] * settings.epochs)
+    frozen_epochs = round(STRATEGIES[strategy] * settings.depth_epochs)
     optimizers = [_adam(settings), _adam(settings)]
-    for epoch in range(settings.epochs):
+    for epoch in range(settings.depth_epochs):
         if epoch in (0, frozen_epochs):
             step = _step(built, optimizers, scale.std, frozen=epoch < frozen_epochs)
         losses.append(_epoch(step, itertools.islice(batches, scale.count // batch_size)))
         best.see(epoch)
-    if frozen_epochs == settings.epochs:
+    if frozen_epochs == settings.depth_epochs:
         _require_unchanged(encoder, built.encoder)
     best.restore()
     return Trained(built.model, best.epoch + 1, losses, best.errors)
@@ -135,7 +130,7 @@ def squared_error(prediction, truth):
 
 
 def _adam(settings):
-    return keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8)  # PyTorch's ε
+    return keras.optimizers.Adam(settings.depth_lr, epsilon=1e-8)  # PyTorch's ε
 
 
 def _step(built, optimizers, std, frozen):

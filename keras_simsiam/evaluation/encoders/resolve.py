@@ -11,8 +11,12 @@ from tensorflow import keras
 
 import keras_simsiam
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation.encoders import imagenet, saved_model
 from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.evaluation.tasks import Seed
+from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.models.resnet import BACKBONES
 from keras_simsiam.training import config, run
 from keras_simsiam.views.preprocessing import Preprocessing
 
@@ -20,13 +24,12 @@ RANDOM, IMAGENET = "random", "imagenet"
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
+class Network(Seed):
     """What a network without a run directory is to be: fields of `config.RunConfig`."""
 
-    modality: str = "rgb"
-    backbone: str = "resnet18"
-    image_size: int = 224
-    seed: int = 0
+    modality: str = setting("rgb", "Of --encoder=random.", choices=sorted(MODALITIES))
+    backbone: str = setting("resnet18", "Of --encoder=random.", choices=BACKBONES)
+    image_size: int = setting(224, "Side of a view in pixels, of --encoder=random and imagenet.", low=1)
 
 
 def subject(source, network=Network()):

@@ -1,14 +1,17 @@
-"""What an encoder can be asked (evaluate.py --task): one file a task, each with two functions.
+"""What an encoder can be asked (evaluate.py --task): one file a task, each with its settings and two functions.
 
-    check(subject, data, **settings)
-    run(subject, data, output, **settings) -> results
+    Settings
+    check(subject, data, settings)
+    run(subject, data, output, settings) -> results
+
+Settings: a frozen dataclass of settings (keras_simsiam.core.settings), whose fields are flags of evaluate.py and have their
+    ranges; `settings` is an object of it.
 
 subject: a `keras_simsiam.evaluation.encoders.compared.Subject`, the encoders to compare by name, the one asked for first.
 data: a `keras_simsiam.evaluation.data.Data`: `dataset` gives Samples, `features(subject, split)` frozen Features by the
     encoder's name; `train` and `test` name the two splits.
 output: pathlib.Path of a folder, which exists, for figures and predictions. What is in it, folders too, goes to --output once
     all tasks are done: no file in it may name it.
-settings: the task's own, by name; evaluate.py takes them from the flags (its dict TASKS) and gives both functions the same.
 
 `check` raises a UserError for what the task cannot be run on, before anything is computed, of any task that was asked for;
 it returns nothing. `data.require_labels` and `data.require_depth` are for it. Modalities and splits are checked already.
@@ -21,3 +24,14 @@ it returns nothing. `data.require_labels` and `data.require_depth` are for it. M
     and whatever numbers else, plain Python ones.
 It raises a UserError for what only the data shows. Nothing in it may depend on the labels of `data.test` but scores.
 """
+
+import dataclasses
+
+from keras_simsiam.core import settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Seed(settings.Checked):
+    """The setting of every task that draws something."""
+
+    seed: int = settings.setting(0, "Seed of what a task draws, and of --encoder=random.", low=0, below=2**32)

@@ -8,6 +8,7 @@ from sklearn.preprocessing import normalize
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.tasks import Seed
 from keras_simsiam.probes import features, scores
 from keras_simsiam.training.monitors import embedding_projector
 from keras_simsiam.views.batches import clean_batches
@@ -21,7 +22,10 @@ _MARKERS = "o^sDvP*X<>"
 _LEGEND = 60  # classes; more are coloured, not named
 
 
-def check(subject, data, seed):
+Settings = Seed
+
+
+def check(subject, data, settings):
     """Refuses unlabelled data.
 
     Raises:
@@ -30,7 +34,7 @@ def check(subject, data, seed):
     data.require_labels("embedding_map")
 
 
-def run(subject, data, output, seed):
+def run(subject, data, output, settings):
     """Draws two maps of each encoder's embeddings of the test split, and writes those of the first for the projector.
 
     Args:
@@ -38,7 +42,7 @@ def run(subject, data, output, seed):
         data: a `Data`.
         output: Path of the folder for embedding_map.png and projector/ (`evaluation.projector`; tensorboard
             --logdir=<output>/projector shows it).
-        seed: of t-SNE, and of the choice of frames where there are more than FRAMES.
+        settings: `Settings`, the seed of t-SNE, and of the choice of frames where there are more than FRAMES.
 
     Returns:
         A task's results, with `frames`, how many are drawn, and `trustworthiness`, by encoder and map.
@@ -51,6 +55,7 @@ def run(subject, data, output, seed):
     scores.require_labels(labels, f"split {data.test} of {data.dataset.path}")
     if len(labels) < MIN_FRAMES:
         raise UserError(f"split {data.test} of {data.dataset.path} has {len(labels)} frames: a map needs {MIN_FRAMES}")
+    seed = settings.seed
     places = np.sort(np.random.default_rng(seed).permutation(len(labels))[:FRAMES])
     maps = {name: _maps(test[name].embeddings[places], seed) for name in subject.names}
     _draw(maps, labels[places], data.dataset.classes, output / "embedding_map.png")

@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation import figures, finetuning
+from keras_simsiam.evaluation.tasks import Seed
 from keras_simsiam.probes import features, label_subsets, scores
 from keras_simsiam.views.augmentation import Augmentation
 from keras_simsiam.views.batches import clean_batches
@@ -15,6 +17,20 @@ from keras_simsiam.views.batches import clean_batches
 # of the training split, at least a frame of each class, where there is no split to validate by
 HELD_OUT = 0.1
 HELD_OUT_SEED = 1_000_000  # apart from those of the draws
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(label_subsets.Draws, Seed):
+    """On how many labels, how often drawn anew, and how an encoder is trained."""
+
+    finetune_fractions: tuple[float, ...] = setting(
+        (0.1,), "Shares of the training labels, 0 to 1, to fine-tune on.", above=0, high=1
+    )
+    finetune_epochs: int = setting(60, "Epochs of each fine-tuning.", low=1)
+    finetune_lr: tuple[float, ...] = setting(
+        (0.05, 0.5), "Base learning rates, of a batch of 256, to choose from.", above=0
+    )
+    cache_gb: float = setting(8.0, "Most memory for the frames that are fine-tuned on, in units of 10⁹ bytes.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +48,17 @@ class Plan:
     learnt: dict
 
 
-def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
-    """Refuses what `draws.check` refuses, senseless settings, and unlabelled data.
+def check(subject, data, settings):
+    """Refuses what `label_subsets.check` refuses, no rate to choose from, and unlabelled data.
 
     Raises:
-        UserError: fewer labels than classes at a fraction; a value out of range; there are no labels, or, without a
-            validation split, fewer than two a class; the encoder is an export.
+        UserError: fewer labels than classes at a fraction; no rate; there are no labels, or, without a validation split, fewer
+            than two a class; the encoder is an export.
     """
     data.require_labels("finetune", *_splits(data)[1:])
-    label_subsets.check(fractions, (), number, data, "--finetune_fractions")
-    if epochs < 1 or not rates or min(rates) <= 0:
-        raise UserError("--finetune_epochs and --finetune_lr must be positive")
+    label_subsets.check(settings.finetune_fractions, (), data, "--finetune_fractions")
+    if not settings.finetune_lr:
+        raise UserError("--finetune_lr is empty: give at least one rate")
     if not data.validation and data.dataset.splits[data.train].count < 2 * len(data.dataset.classes):
         raise UserError(
             f"split {data.train} of {data.dataset.path} has fewer than two frames a class: --task=finetune needs some of each "
@@ -51,7 +67,7 @@ def check(subject, data, fractions, number, epochs, rates, cache_gb, seed):
     _ = subject.encoders  # an export has none that could be trained, and says so
 
 
-def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed):
+def run(subject, data, output, settings):
     """Trains each encoder on draws of the training labels, and scores the test split once.
 
     The split `val` chooses the epoch and the learning rate, or, where there is none, a part of the training split that no draw
@@ -62,12 +78,8 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
         data: a `Data`.
         output: Path of the folder for finetune.png and predictions_finetune.npz: `frames`, `labels`, and int64 [draws,M] by
             `<fraction>: <encoder>`.
-        fractions: of the training split's labels, each in (0, 1]; what of it is held out for validation is not learnt from.
-        number: of draws, of the seeds `seed`, `seed` + 1, …
-        epochs: of each training.
-        rates: base learning rates to choose from.
-        cache_gb: the most memory for training frames, in units of 10⁹ bytes.
-        seed: of the first draw.
+        settings: `Settings`; fractions are of the training split's labels, of which what is held out for validation is not
+            learnt from; the draws are of the seeds `seed`, `seed` + 1, …
 
     Returns:
         A task's results, with `labels` (by fraction, and of `validation`), and `accuracy_by_labels`: by encoder and fraction a
@@ -78,15 +90,15 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
     """
     labels = [_labels(subject, data, split) for split in _splits(data)]
     apart = sum(map(len, labels[1:]))
-    plan = make_plan(labels[0], fractions, range(seed, seed + number), len(data.dataset.classes), apart)
+    seeds = range(settings.seed, settings.seed + settings.draws)
+    plan = make_plan(labels[0], settings.finetune_fractions, seeds, len(data.dataset.classes), apart)
     samples = functools.reduce(tf.data.Dataset.concatenate, map(data.dataset.samples, _splits(data)))
     frames = finetuning.keep(
-        samples, plan.places, np.concatenate(labels), preprocessing=subject.preprocessing, limit_gb=cache_gb
+        samples, plan.places, np.concatenate(labels), preprocessing=subject.preprocessing, limit_gb=settings.cache_gb
     )
     tuned = {
         (name, fraction): [
-            _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, seed + draw)
-            for draw in range(number)
+            _tuned(subject, name, data, frames, plan, fraction, draw, settings) for draw in range(settings.draws)
         ]
         for name in subject.names
         for fraction in plan.learnt
@@ -103,7 +115,7 @@ def run(subject, data, output, fractions, number, epochs, rates, cache_gb, seed)
         for name in subject.names
     }
     return {
-        "protocol": _protocol(epochs, rates, number, seed, _choosing(data, len(plan.validation))),
+        "protocol": _protocol(settings, seeds, _choosing(data, len(plan.validation))),
         "files": ["finetune.png", "predictions_finetune.npz"],
         "table": _table(found, counts),
         "labels": counts | {"validation": len(plan.validation)},
@@ -136,12 +148,12 @@ class _Tuned:
     base_lr: float
 
 
-def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, seed):
+def _tuned(subject, name, data, frames, plan, fraction, draw, settings):
     """The best by validation of the trainings at several rates."""
     print(f"fine-tuning: {name}, {fraction} of the labels, draw {draw + 1} of {len(plan.learnt[fraction])}", flush=True)
-    augmentation = subject.augmentation or Augmentation(subject.preprocessing.image_size)
+    augmentation = subject.augmentation or Augmentation()
     found = []
-    for rate in rates:
+    for rate in settings.finetune_lr:
         network, validation = finetuning.train(
             subject.encoders[name],
             len(data.dataset.classes),
@@ -149,7 +161,7 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, epochs, rates, see
             rows=plan.learnt[fraction][draw],
             validation=plan.validation,
             augmentation=augmentation,
-            recipe=finetuning.Recipe(epochs, rate, seed),
+            recipe=finetuning.Recipe(settings.finetune_epochs, rate, settings.seed + draw),
         )
         found.append(_Tuned(network, validation, rate))
     return max(found, key=lambda one: max(one.validation))
@@ -173,12 +185,13 @@ def _summary(labels, predictions, tuned):
     }
 
 
-def _protocol(epochs, rates, number, seed, choosing):
+def _protocol(settings, seeds, choosing):
+    rates = " or ".join(f"{rate:g}" for rate in settings.finetune_lr)
     return (
         "encoder and a linear classifier trained together on two augmented views of each labelled frame, SGD m=0.9, no weight "
-        f"decay, batches of at most {finetuning.BATCH}, {epochs} epochs, cosine from a base lr of "
-        f"{' or '.join(f'{rate:g}' for rate in rates)} (times B/256); epoch and rate chosen by the labels of {choosing}; "
-        f"mean ± standard deviation of {number} draws (seeds {seed} to {seed + number - 1}), classes taking "
+        f"decay, batches of at most {finetuning.BATCH}, {settings.finetune_epochs} epochs, cosine from a base lr of "
+        f"{rates} (times B/256); epoch and rate chosen by the labels of {choosing}; "
+        f"mean ± standard deviation of {len(seeds)} draws (seeds {seeds[0]} to {seeds[-1]}), classes taking "
         "turns; the same with every encoder"
     )
 

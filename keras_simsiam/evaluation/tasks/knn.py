@@ -1,33 +1,41 @@
 """--task=knn: the accuracy of a weighted vote of the nearest training samples."""
 
-from keras_simsiam.core.errors import UserError
+import dataclasses
+
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.evaluation.tasks import classification
 from keras_simsiam.probes import classifiers
 
 
-def check(subject, data, k, temperature):
-    """Refuses senseless settings and unlabelled data.
+@dataclasses.dataclass(frozen=True)
+class Settings(Checked):
+    """Of every task that asks kNN."""
+
+    knn_k: int = setting(20, "Number of neighbours that vote in kNN.", low=1)
+    knn_temperature: float = setting(0.1, "Temperature T of the kNN votes, exp(cosine / T).", above=0)
+
+
+def check(subject, data, settings):
+    """Refuses unlabelled data.
 
     Raises:
-        UserError: k or the temperature is not positive; there are no labels.
+        UserError: there are no labels.
     """
-    if k < 1 or not temperature > 0:
-        raise UserError(f"--knn_k={k} and --knn_temperature={temperature:g} must be positive")
     data.require_labels("knn")
 
 
-def run(subject, data, output, k, temperature):
+def run(subject, data, output, settings):
     """Classifies the test split of each encoder by `knn.classify`.
 
     Args:
         subject: a `Subject`.
         data: a `Data`.
         output: Path of the folder for the confusion matrix and the predictions.
-        k: neighbours; capped at the size of the training split.
-        temperature: T of the votes.
+        settings: `Settings`; k is capped at the size of the training split.
 
     Returns:
         What `classification.run` returns.
     """
-    k, num_classes = min(k, data.dataset.splits[data.train].count), len(data.dataset.classes)
-    return classification.run("knn", classifiers.nearest(k, temperature, num_classes), subject, data, output)
+    k, num_classes = min(settings.knn_k, data.dataset.splits[data.train].count), len(data.dataset.classes)
+    probe = classifiers.nearest(k, settings.knn_temperature, num_classes)
+    return classification.run("knn", probe, subject, data, output)

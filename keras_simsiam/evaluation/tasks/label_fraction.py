@@ -1,26 +1,37 @@
 """--task=label_fraction: accuracy on frozen features when only some of the training frames have labels."""
 
+import dataclasses
 import warnings
 
 import numpy as np
 
+from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation import figures
-from keras_simsiam.evaluation.tasks import knn
+from keras_simsiam.evaluation.tasks import Seed, knn
 from keras_simsiam.probes import classifiers, label_subsets, scores
 
 
-def check(subject, data, fractions, per_class, number, k, temperature, seed):
-    """Refuses what `draws.check` refuses, senseless settings of kNN, and unlabelled data.
+@dataclasses.dataclass(frozen=True)
+class Settings(label_subsets.Draws, knn.Settings, Seed):
+    """How many labels, and how often which of them are drawn anew."""
+
+    label_fractions: tuple[float, ...] = setting(
+        (0.01, 0.1, 0.2, 0.5, 1.0), "Shares of the training labels, 0 to 1.", above=0, high=1
+    )
+    labels_per_class: tuple[int, ...] = setting((1, 5, 10), "Numbers of labels of each class; may be empty.", low=1)
+
+
+def check(subject, data, settings):
+    """Refuses what `label_subsets.check` refuses, and unlabelled data.
 
     Raises:
-        UserError: fewer labels than classes at a fraction; a value out of range; there are no labels.
+        UserError: fewer labels than classes at a fraction; there are no labels, or none to learn from.
     """
     data.require_labels("label_fraction")
-    knn.check(subject, data, k, temperature)
-    label_subsets.check(fractions, per_class, number, data, "--label_fractions")
+    label_subsets.check(settings.label_fractions, settings.labels_per_class, data, "--label_fractions")
 
 
-def run(subject, data, output, fractions, per_class, number, k, temperature, seed):
+def run(subject, data, output, settings):
     """Fits kNN and the linear probe on balanced draws of the training labels, and scores the whole test split.
 
     Args:
@@ -28,11 +39,7 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
         data: a `Data`.
         output: Path of the folder for label_fraction.png and predictions_label_fraction.npz: `frames`, `labels`, and int64
             [draws,M] by `<budget>: <probe>, <encoder>`.
-        fractions: of all training labels, each in (0, 1].
-        per_class: numbers of labels of each class, each ≥ 1.
-        number: of draws, of the seeds `seed`, `seed` + 1, …; of all labels there is one.
-        k, temperature: of kNN.
-        seed: of the first draw.
+        settings: `Settings`; the draws are of the seeds `seed`, `seed` + 1, …, and of all labels there is one.
 
     Returns:
         A task's results, with `labels`, the number of labels by the budget's name, and `accuracy_by_labels`, by probe,
@@ -45,9 +52,10 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
     labels = test[subject.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
         scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.dataset.path}")
-    counts = label_subsets.counts(train[subject.names[0]].labels, fractions, per_class)
-    asked = {"knn": classifiers.nearest(k, temperature, len(data.dataset.classes)), "linear": classifiers.logistic()}
-    seeds = range(seed, seed + number)
+    counts = label_subsets.counts(train[subject.names[0]].labels, settings.label_fractions, settings.labels_per_class)
+    nearest = classifiers.nearest(settings.knn_k, settings.knn_temperature, len(data.dataset.classes))
+    asked = {"knn": nearest, "linear": classifiers.logistic()}
+    seeds = range(settings.seed, settings.seed + settings.draws)
     predictions = {
         (probe, name, budget): _predict(asked[probe], train[name], test[name], count, seeds)
         for probe in asked
@@ -67,7 +75,7 @@ def run(subject, data, output, fractions, per_class, number, k, temperature, see
     titles = {name: probe.title for name, probe in asked.items()}
     _draw(found, counts, titles, len(labels), output / "label_fraction.png")
     return {
-        "protocol": _protocol(asked, number, seed),
+        "protocol": _protocol(asked, seeds),
         "files": ["label_fraction.png", "predictions_label_fraction.npz"],
         "table": _table(found, counts, titles),
         "labels": counts,
@@ -85,10 +93,10 @@ def _predict(probe, train, test, count, seeds):
         return [probe.classify(train.embeddings[rows], train.labels[rows], test.embeddings) for rows in chosen]
 
 
-def _protocol(asked, number, seed):
+def _protocol(asked, seeds):
     means = "; ".join(f"{name}: {probe.protocol}" for name, probe in asked.items())
     return (
-        f"mean ± standard deviation of {number} draws (seeds {seed} to {seed + number - 1}), classes taking turns; one draw of "
+        f"mean ± standard deviation of {len(seeds)} draws (seeds {seeds[0]} to {seeds[-1]}), classes taking turns; one draw of "
         f"all labels; k at most the number of labels; {means}"
     )
 

@@ -1,36 +1,44 @@
 """--task=linear, linear_sgd, linear_lars: the accuracy of a linear classifier on frozen features."""
 
-from keras_simsiam.evaluation.tasks import classification
+from keras_simsiam.evaluation.tasks import Seed, classification
 from keras_simsiam.probes import classifiers, linear_sgd
 
 
-def check(subject, data, recipe=None, seed=0):
-    """Refuses unlabelled data.
+class Linear:
+    """The task of one way to fit a linear classifier, as a task's module is."""
 
-    Raises:
-        UserError: there are no labels.
-    """
-    data.require_labels(_name(recipe))
+    Settings = Seed  # of a recipe's initial weights and order; L-BFGS draws nothing
 
+    def __init__(self, recipe=None):
+        """
+        Args:
+            recipe: a name of `linear_sgd.RECIPES`; None: L-BFGS on standardised features (`linear.classify`).
+        """
+        self.recipe = recipe
+        self.name = f"linear_{recipe}" if recipe else "linear"
 
-def run(subject, data, output, recipe=None, seed=0):
-    """Classifies the test split of each encoder.
+    def check(self, subject, data, settings):
+        """Refuses unlabelled data.
 
-    Args:
-        subject: a `Subject`.
-        data: a `Data`.
-        output: Path of the folder for the confusion matrix and the predictions.
-        recipe: a name of `linear_sgd.RECIPES`; None: L-BFGS on standardised features (`linear.classify`).
-        seed: of a recipe's initial weights and order.
+        Raises:
+            UserError: there are no labels.
+        """
+        data.require_labels(self.name)
 
-    Returns:
-        What `classification.run` returns.
-    """
-    probe = classifiers.logistic()
-    if recipe:
-        probe = classifiers.stochastic(linear_sgd.RECIPES[recipe], len(data.dataset.classes), seed)
-    return classification.run(_name(recipe), probe, subject, data, output)
+    def run(self, subject, data, output, settings):
+        """Classifies the test split of each encoder.
 
+        Args:
+            subject: a `Subject`.
+            data: a `Data`.
+            output: Path of the folder for the confusion matrix and the predictions.
+            settings: `Settings`.
 
-def _name(recipe):
-    return f"linear_{recipe}" if recipe else "linear"
+        Returns:
+            What `classification.run` returns.
+        """
+        probe = classifiers.logistic()
+        if self.recipe:
+            recipe = linear_sgd.RECIPES[self.recipe]
+            probe = classifiers.stochastic(recipe, len(data.dataset.classes), settings.seed)
+        return classification.run(self.name, probe, subject, data, output)

@@ -6,10 +6,11 @@ import functools
 import numpy as np
 
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.dense.monodepth import decoder as decoders
+from keras_simsiam.core.settings import setting
 from keras_simsiam.dense.monodepth import depth_training, frames, metrics, network, pictures, summary
 from keras_simsiam.evaluation.encoders import resolve
 from keras_simsiam.evaluation.encoders.compared import UNTRAINED
+from keras_simsiam.evaluation.tasks import Seed
 from keras_simsiam.training import config
 from keras_simsiam.training import run as runs
 
@@ -20,30 +21,32 @@ _NETWORK = "depth_network_{strategy}.keras"
 _PREDICTIONS, _PICTURE, _CURVES = "predictions_monodepth.npz", "monodepth_predictions.png", "monodepth_curves.png"
 
 
-def check(subject, data, strategies, trials, seed, settings):
-    """Refuses data without depth, an encoder that cannot but see it, and senseless settings.
+@dataclasses.dataclass(frozen=True)
+class Settings(depth_training.Settings, Seed):
+    """What is trained, how often and how."""
+
+    depth_strategy: tuple[str, ...] = setting(
+        ("probe",),
+        "What learns depth, of probe (the decoder), finetune, switch.",
+        choices=depth_training.STRATEGIES,
+    )
+    depth_trials: int = setting(5, "Decoders trained of each configuration, from --seed on.", low=1)
+
+
+def check(subject, data, settings):
+    """Refuses data without depth, an encoder that cannot but see it, and a switch of strategy without time for it.
 
     Raises:
         UserError: one line that names the flag and the remedy.
     """
     data.require_depth("monodepth")
-    if not strategies or not set(strategies) <= set(depth_training.STRATEGIES):
-        raise UserError(f"--depth_strategy={','.join(strategies)}: choose of {', '.join(depth_training.STRATEGIES)}")
-    if settings.decoder not in decoders.DECODERS:
-        raise UserError(f"--depth_decoder={settings.decoder}: choose one of {', '.join(decoders.DECODERS)}")
-    counts = {"depth_trials": trials, "depth_epochs": settings.epochs, "depth_batch_size": settings.batch_size}
-    for flag, value in counts.items():
-        if value < 1:
-            raise UserError(f"--{flag}={value}: must be at least 1")
-    if "switch" in strategies and settings.epochs < 2:
-        raise UserError(f"--depth_epochs={settings.epochs}: --depth_strategy=switch needs two, one of each kind")
-    if not 0 < settings.learning_rate < np.inf:
-        raise UserError(f"--depth_lr={settings.learning_rate:g}: must be positive and finite")
+    if "switch" in settings.depth_strategy and settings.depth_epochs < 2:
+        raise UserError(f"--depth_epochs={settings.depth_epochs}: --depth_strategy=switch needs two, one of each kind")
     for encoder in subject.encoders.values():
         network.colour_encoder(encoder)
 
 
-def run(subject, data, output, strategies, trials, seed, settings):
+def run(subject, data, output, settings):
     """Trains a decoder behind each encoder by each strategy, and measures the depth that it predicts of the test split.
 
     The test split's depth reaches scores and pictures alone: the epoch is chosen on the split `val`, where there is one.
@@ -53,10 +56,7 @@ def run(subject, data, output, strategies, trials, seed, settings):
         data: a `Data` with depth; its classes take no part.
         output: Path of the folder for the predictions of all trials, the two figures, and the depth network that the first
             trial of each strategy has made of the trained encoder.
-        strategies: names of `training.STRATEGIES`.
-        trials: how many decoders are trained of each configuration, from different seeds.
-        seed: of the first trial; the next has one more.
-        settings: a `training.Settings`.
+        settings: `Settings`; the seed is of the first trial, the next has one more.
 
     Returns:
         A task's results (keras_simsiam.evaluation.tasks): `configurations`, by names such as `contrastive probe`: what
@@ -76,19 +76,20 @@ def run(subject, data, output, strategies, trials, seed, settings):
     baselines = {name: summary.summarise(depths, test) for name, depths in predicted.items()}
 
     found, others, kept = {}, {}, {}
-    for name, untrained, encoder, strategy in _configurations(subject, strategies):
+    seeds = range(settings.seed, settings.seed + settings.depth_trials)
+    for name, untrained, encoder, strategy in _configurations(subject, settings.depth_strategy):
         trained = functools.partial(depth_training.train, encoder, strategy, material, settings)
         if name != untrained:
             kept[name] = _NETWORK.format(strategy=strategy)
         keep = output / kept[name] if name in kept else None
-        predicted[name], course = _trials(name, trained, range(seed, seed + trials), test.rgb, keep)
+        predicted[name], course = _trials(name, trained, seeds, test.rgb, keep)
         found[name] = summary.summarise(predicted[name], test) | course
         others[name] = {_RANDOM: untrained, "no image": _PIXEL_MEAN}
     for name in found:
         found[name]["against"] = _against(name, others[name], predicted, test)
     _write(output, test, {name: predicted[name] for name in found}, found)
     return {
-        "protocol": _protocol(settings, strategies, trials, material),
+        "protocol": _protocol(settings, material),
         "table": summary.table(found, baselines),
         "configurations": found,
         "baselines": baselines,
@@ -172,14 +173,15 @@ def _against(name, others, predicted, test):
     }
 
 
-def _protocol(settings, strategies, trials, material):
+def _protocol(settings, material):
     """All that changes the numbers, in one line."""
     last = "the last one, as there is no split val"
     chosen = last if material.validation is None else "of the lowest error on split val"
     count, size = material.scale.count, material.image_size
     return (
-        f"decoder {settings.decoder}, {', '.join(strategies)}, {trials} trial(s), {settings.epochs} epochs of "
-        f"{count} frames, Adam {settings.learning_rate:g}, batch {min(settings.batch_size, count)}, epoch: {chosen}; "
+        f"decoder {settings.depth_decoder}, {', '.join(settings.depth_strategy)}, {settings.depth_trials} trial(s), "
+        f"{settings.depth_epochs} epochs of {count} frames, Adam {settings.depth_lr:g}, "
+        f"batch {min(settings.depth_batch_size, count)}, epoch: {chosen}; "
         f"centre crops of {size}×{size}, missing depth left out, predictions clipped to "
         f"{metrics.NEAREST:g}..{metrics.FARTHEST:g} m but for mse and rmse"
     )

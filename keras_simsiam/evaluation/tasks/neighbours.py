@@ -1,34 +1,41 @@
 """--task=neighbours: test frames and the training frames that an encoder finds nearest to them, as a picture."""
 
+import dataclasses
+
 import numpy as np
 
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation import neighbour_pictures
+from keras_simsiam.evaluation.tasks import Seed
 from keras_simsiam.probes import knn, label_subsets, scores
 
 SHOWN = 8  # neighbours of a query in the picture
 
 
-def check(subject, data, queries, seed):
-    """Refuses a senseless number and unlabelled data.
+@dataclasses.dataclass(frozen=True)
+class Settings(Seed):
+    """What is in the picture."""
+
+    neighbour_queries: int = setting(8, "Test frames in the picture of nearest neighbours.", low=1)
+
+
+def check(subject, data, settings):
+    """Refuses unlabelled data.
 
     Raises:
-        UserError: queries is below 1; there are no labels.
+        UserError: there are no labels.
     """
-    if queries < 1:
-        raise UserError(f"--neighbour_queries={queries}: give at least 1")
     data.require_labels("neighbours")
 
 
-def run(subject, data, output, queries, seed):
+def run(subject, data, output, settings):
     """Draws some test frames of each class, and their nearest training frames by cosine, of each encoder.
 
     Args:
         subject: a `Subject`.
         data: a `Data`.
         output: Path of the folder for neighbours.png of the first encoder, neighbours_2.png of the next, and so on.
-        queries: how many test frames are drawn, classes taking turns.
-        seed: of that choice.
+        settings: `Settings`; the queries are drawn by the seed, classes taking turns.
 
     Returns:
         A task's results, with `precision`, by encoder the share of the SHOWN nearest that are of the query's class, mean over
@@ -41,7 +48,7 @@ def run(subject, data, output, queries, seed):
     labels = test[subject.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
         scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.dataset.path}")
-    places = np.sort(label_subsets.order(labels, seed)[:queries])
+    places = np.sort(label_subsets.order(labels, settings.seed)[: settings.neighbour_queries])
     places = places[np.argsort(labels[places], kind="stable")]
     nearest = {name: knn.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
     right = {name: train[name].labels[rows] == labels[:, None] for name, (_, rows) in nearest.items()}
@@ -62,7 +69,8 @@ def run(subject, data, output, queries, seed):
         ]
         neighbour_pictures.draw(cells, _title(name, right[name]), output / files[-1])
     return {
-        "protocol": f"cosine of frozen pooled features, bank: the training split; queries of the picture by seed {seed}",
+        "protocol": "cosine of frozen pooled features, bank: the training split; queries of the picture by seed "
+        f"{settings.seed}",
         "files": files,
         "table": _table(right),
         "precision": {name: float(found.mean()) for name, found in right.items()},

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.tasks import Seed
 from keras_simsiam.probes import bootstrap, turntable
 
 CLOSE = 30  # degrees: an angle off by no more counts as found
@@ -18,11 +19,14 @@ PROTOCOL = (
 )
 
 
-def check(subject, data, seed):
+Settings = Seed
+
+
+def check(subject, data, settings):
     """Refuses nothing: what the frames' names say is known only once they are read."""
 
 
-def run(subject, data, output, seed):
+def run(subject, data, output, settings):
     """Predicts each frame's angle within its recording and across recordings of its object, of each encoder.
 
     Args:
@@ -30,7 +34,7 @@ def run(subject, data, output, seed):
         data: a `Data`; labels are not needed.
         output: Path of the folder for pose.png and predictions_pose.npz: by way `learnt`, `frame` and `angle` (degrees) of each
             prediction, and by way and encoder its error, −180..180 degrees.
-        seed: of chance.
+        settings: `Settings`, the seed of chance.
 
     Returns:
         A task's results, with `recordings`, `left_out`, `errors`, by way and encoder `median_degrees` and the share
@@ -49,7 +53,7 @@ def run(subject, data, output, seed):
         )
     embedded = {name: np.concatenate([part[name].embeddings for part in parts]) for name in subject.names}
     pairs = {way: of_way for way, of_way in turntable.pairs(turns).items() if of_way}
-    by_chance = turntable.pairs(turntable.shuffled(turns, seed))
+    by_chance = turntable.pairs(turntable.shuffled(turns, settings.seed))
     errors = {
         way: {name: _degrees(embedded[name], of_way) for name in subject.names}
         | {CHANCE: _degrees(embedded[subject.names[0]], by_chance[way])}

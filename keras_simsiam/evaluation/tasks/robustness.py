@@ -16,17 +16,19 @@ _COLOURLESS = "no colour"  # a point of its own beside the hues
 _STYLES = {"knn": "o--", "linear": "s-"}
 
 
-def check(subject, data, k, temperature):
-    """Refuses senseless settings of kNN, and unlabelled data.
+Settings = knn.Settings
+
+
+def check(subject, data, settings):
+    """Refuses unlabelled data.
 
     Raises:
-        UserError: a setting is not positive; there are no labels.
+        UserError: there are no labels.
     """
     data.require_labels("robustness")
-    knn.check(subject, data, k, temperature)
 
 
-def run(subject, data, output, k, temperature):
+def run(subject, data, output, settings):
     """Scores kNN and the linear probe, both of clean training frames, on the test split under each condition.
 
     Conditions that the encoder cannot see are left out: depth's of an RGB encoder, colour's and light's of an HHA one.
@@ -36,7 +38,7 @@ def run(subject, data, output, k, temperature):
         data: a `Data`.
         output: Path of the folder for robustness.png and predictions_robustness.npz: `frames`, `labels`, and int64
             [conditions,M] by `<probe>: <encoder>`.
-        k, temperature: of kNN.
+        settings: `Settings`.
 
     Returns:
         A task's results, with `conditions`, a list, and `accuracy_by_condition`: by probe, encoder and condition a
@@ -50,8 +52,9 @@ def run(subject, data, output, k, temperature):
     test = {name: data.features(subject, data.test, name) for name in names}
     first = test["clean"][subject.names[0]]
     scores.require_labels(first.labels, f"split {data.test} of {data.dataset.path}")
-    k = min(k, len(train[subject.names[0]].labels))
-    asked = {"knn": classifiers.nearest(k, temperature, len(data.dataset.classes)), "linear": classifiers.logistic()}
+    k = min(settings.knn_k, len(train[subject.names[0]].labels))
+    nearest = classifiers.nearest(k, settings.knn_temperature, len(data.dataset.classes))
+    asked = {"knn": nearest, "linear": classifiers.logistic()}
     predictions = {
         (probe, encoder): _predict(asked[probe], train[encoder], [test[name][encoder] for name in names])
         for probe in asked

@@ -20,7 +20,7 @@ from tfrecords import Dataset
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 
-SETTINGS = depth_training.Settings(epochs=2, learning_rate=0.01)
+SETTINGS = monodepth.Settings(depth_trials=1, depth_epochs=2, depth_lr=0.01)
 SPLITS = {"train": 8, "val": 4, "test": 12}
 
 
@@ -70,7 +70,7 @@ def run_task(subject, data_dir, output, change=lambda split, samples: samples):
     # no features are asked for: nothing is kept of them
     data = Data(Changed(data_dir), "train", "test", store=None)
     output.mkdir(exist_ok=True)
-    return monodepth.run(subject, data, output, ("probe",), 1, 0, SETTINGS)
+    return monodepth.run(subject, data, output, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_the_tower_of_an_rgbd_encoder_is_named_so_and_left_as_it_was(settings):
         ({"depth_epochs": 0}, "--depth_epochs=0: must be at least 1"),
         ({"depth_batch_size": 0}, "--depth_batch_size=0: must be at least 1"),
         ({"depth_epochs": 1, "depth_strategy": ("switch",)}, "--depth_epochs=1: --depth_strategy=switch needs two"),
-        ({"depth_lr": 0.0}, "--depth_lr=0: must be positive"),
+        ({"depth_lr": 0.0}, "--depth_lr=0.0: must be positive"),
         ({"depth_lr": float("inf")}, "--depth_lr=inf: must be positive and finite"),
     ],
 )

@@ -8,7 +8,7 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth import depth_training, frames, network
 
 SIZE = 16
-SETTINGS = depth_training.Settings(epochs=4, batch_size=4, learning_rate=1e-2)
+SETTINGS = depth_training.Settings(depth_epochs=4, depth_batch_size=4, depth_lr=1e-2)
 
 
 def scenes(count, seed, missing=0.3):
@@ -58,7 +58,7 @@ def test_what_each_strategy_changes(parts, trained):
 
 
 def test_switch_probes_first(trained):
-    half = SETTINGS.epochs // 2
+    half = SETTINGS.depth_epochs // 2
     assert trained["switch"].train[:half] == trained["probe"].train[:half]
     assert trained["switch"].train[half:] != trained["probe"].train[half:]
     assert trained["finetune"].train[:half] != trained["probe"].train[:half]
@@ -66,7 +66,7 @@ def test_switch_probes_first(trained):
 
 def test_the_epoch_of_the_lowest_validation_error_is_kept(parts, chosen):
     crops = parts[3]
-    assert len(chosen.train) == len(chosen.validation) == SETTINGS.epochs
+    assert len(chosen.train) == len(chosen.validation) == SETTINGS.depth_epochs
     assert chosen.epoch == 1 + np.argmin(chosen.validation)
     errors = (depth_training.predict(chosen.model, crops.rgb, 2) - crops.depth)[crops.depth > 0]
     assert np.mean(errors**2) == pytest.approx(min(chosen.validation), rel=1e-4)
@@ -74,7 +74,7 @@ def test_the_epoch_of_the_lowest_validation_error_is_kept(parts, chosen):
 
 def test_without_validation_the_last_epoch_is_kept(trained):
     for one in trained.values():
-        assert one.epoch == SETTINGS.epochs and one.validation == []
+        assert one.epoch == SETTINGS.depth_epochs and one.validation == []
 
 
 def test_a_seed_decides_all_and_validation_nothing_of_the_training(parts, trained, chosen):
@@ -83,14 +83,14 @@ def test_a_seed_decides_all_and_validation_nothing_of_the_training(parts, traine
 
 
 def test_the_skip_connected_decoder_learns_also_from_fewer_frames_than_a_batch(parts):
-    settings = dataclasses.replace(SETTINGS, decoder="skip", epochs=25, batch_size=64)
+    settings = dataclasses.replace(SETTINGS, depth_decoder="skip", depth_epochs=25, depth_batch_size=64)
     one = run(parts, "probe", settings)
     assert min(one.train) < 0.4 * parts[2].std ** 2  # what the mean depth gives
 
 
 def test_a_diverging_error(parts):
     with pytest.raises(UserError, match="lower --depth_lr"):
-        run(parts, "probe", dataclasses.replace(SETTINGS, learning_rate=1e30))
+        run(parts, "probe", dataclasses.replace(SETTINGS, depth_lr=1e30))
 
 
 def test_a_frozen_encoder_that_has_changed_is_noticed(parts, monkeypatch):
@@ -101,7 +101,7 @@ def test_a_frozen_encoder_that_has_changed_is_noticed(parts, monkeypatch):
 
     monkeypatch.setattr(depth_training, "network", type("module", (), {"build": staticmethod(build)}))
     with pytest.raises(RuntimeError, match="frozen encoder"):
-        run(parts, "probe", dataclasses.replace(SETTINGS, epochs=1))
+        run(parts, "probe", dataclasses.replace(SETTINGS, depth_epochs=1))
 
 
 def test_squared_error():

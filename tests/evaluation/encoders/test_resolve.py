@@ -118,7 +118,8 @@ def test_what_is_no_encoder(tmp_path):
 
 
 def test_random():
-    subject, other = (resolve.subject("random", resolve.Network("hha", "resnet18", 32, seed)) for seed in (0, 1))
+    networks = (resolve.Network(seed, modality="hha", image_size=32) for seed in (0, 1))
+    subject, other = (resolve.subject("random", network) for network in networks)
     assert subject.names == (UNTRAINED,) and subject.preprocessing.modality == "hha" and subject.keys != other.keys
     first, second = (one.encoders[UNTRAINED].get_weights()[0] for one in (subject, other))
     assert subject.encoders[UNTRAINED].input["hha"].shape == (None, 32, 32, 3)

@@ -88,7 +88,7 @@ def make_subject():
             Preprocessing(modality, SIZE),
             {TRAINED: "1", UNTRAINED: "2"},
             lambda: {TRAINED: _encoder(names, 1), UNTRAINED: _encoder(names, 2)},
-            augmentation=Augmentation(SIZE, min_crop=0.5),
+            augmentation=Augmentation(min_crop=0.5),
         )
 
     return make

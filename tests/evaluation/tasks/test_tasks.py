@@ -15,15 +15,15 @@ from keras_simsiam.evaluation.tasks import embedding_map, finetune, label_fracti
 from keras_simsiam.probes.features import Features
 from keras_simsiam.views.batches import clean_batches
 
-FEW = {"fractions": (0.25, 1.0), "number": 2, "seed": 0}
 SETTINGS = {
-    label_fraction: FEW | {"per_class": (1,), "k": 5, "temperature": 0.1},
-    finetune: FEW | {"fractions": (0.25,), "epochs": 2, "rates": (0.05, 0.5), "cache_gb": 1.0},
-    neighbours: {"queries": 4, "seed": 0},
-    embedding_map: {"seed": 0},
-    pose: {"seed": 0},
-    robustness: {"k": 5, "temperature": 0.1},
+    label_fraction: {"label_fractions": (0.25, 1.0), "labels_per_class": (1,), "draws": 2, "knn_k": 5},
+    finetune: {"finetune_fractions": (0.25,), "draws": 2, "finetune_epochs": 2, "cache_gb": 1.0},
+    neighbours: {"neighbour_queries": 4},
+    embedding_map: {},
+    pose: {},
+    robustness: {"knn_k": 5},
 }
+SETTINGS = {task: task.Settings(**given) for task, given in SETTINGS.items()}
 
 
 def permuted(samples):
@@ -34,9 +34,9 @@ def permuted(samples):
 @pytest.fixture
 def run(output):
     def run(task, subject, data, **changes):
-        settings = SETTINGS[task] | changes
-        task.check(subject, data, **settings)
-        return task.run(subject, data, output, **settings)
+        settings = dataclasses.replace(SETTINGS[task], **changes)
+        task.check(subject, data, settings)
+        return task.run(subject, data, output, settings)
 
     return run
 
@@ -68,7 +68,7 @@ def test_predictions_do_not_depend_on_the_test_labels(task, run, make_subject, m
 def test_neighbours_do_not_depend_on_the_test_labels(run, make_subject, make_data):
     """Of the queries in the picture some are drawn of each class; who is near to them is a matter of features alone."""
     clean, moved = (
-        run(neighbours, make_subject(), make_data(change=change), queries=30)["shown"][TRAINED]
+        run(neighbours, make_subject(), make_data(change=change), neighbour_queries=30)["shown"][TRAINED]
         for change in (lambda samples: samples, permuted)
     )
     assert {one["query"]: one["neighbours"] for one in clean} == {one["query"]: one["neighbours"] for one in moved}
@@ -105,10 +105,15 @@ def test_label_fraction_counts_and_draws(run, make_subject, make_data):
     assert by_budget["100 %"]["std"] is None
 
 
-@pytest.mark.parametrize("task", [label_fraction, finetune])
-def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, make_subject, make_data):
-    with pytest.raises(UserError, match="2 of 36 labels are fewer than the 3 classes"):
-        task.check(make_subject(), make_data(), **SETTINGS[task] | {"fractions": (0.05,)})
+@pytest.mark.parametrize(("task", "flag"), [(label_fraction, "label_fractions"), (finetune, "finetune_fractions")])
+def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, flag, make_subject, make_data):
+    with pytest.raises(UserError, match=f"--{flag}=0.05: 2 of 36 labels are fewer than the 3 classes"):
+        task.check(make_subject(), make_data(), dataclasses.replace(SETTINGS[task], **{flag: (0.05,)}))
+
+
+def test_finetuning_needs_a_rate(make_subject, make_data):
+    with pytest.raises(UserError, match="--finetune_lr is empty"):
+        finetune.check(make_subject(), make_data(), dataclasses.replace(SETTINGS[finetune], finetune_lr=()))
 
 
 @pytest.mark.parametrize("task", [task for task in SETTINGS if task is not pose])
@@ -116,7 +121,7 @@ def test_unlabelled_data_is_refused(task, make_subject, make_data):
     data = make_data()
     data.dataset.splits["test"].unlabelled = 3
     with pytest.raises(UserError, match=r"3 of 30 samples without a label: --task=\w+ needs labels"):
-        task.check(make_subject(), data, **SETTINGS[task])
+        task.check(make_subject(), data, SETTINGS[task])
 
 
 def test_pose_needs_recordings(run, make_subject, make_data):
@@ -154,7 +159,7 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
         return finetuning._build(encoder, num_classes)[0], [0.5]
 
     monkeypatch.setattr(finetuning, "train", train)
-    found = run(finetune, subject, data, fractions=(1.0,))
+    found = run(finetune, subject, data, finetune_fractions=(1.0,))
     assert found["labels"] == {"100 %": 36, "validation": 9} and "the 9 frames of split val;" in found["protocol"]
     (view, facts), (learnt, _) = (
         next(iter(clean_batches(data.dataset.samples(split), subject.preprocessing, batch_size=99)))
@@ -167,7 +172,7 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
         np.testing.assert_array_equal(next(iter(frames.clean(np.sort(rows), 99)))["rgb"], learnt["rgb"])
     data.dataset.splits["val"].unlabelled = 2
     with pytest.raises(UserError, match="split val has 2 of 9 samples without a label: --task=finetune"):
-        finetune.check(subject, data, **SETTINGS[finetune])
+        finetune.check(subject, data, SETTINGS[finetune])
 
 
 def test_a_split_that_is_learnt_from_or_measured_on_validates_nothing(make_data):

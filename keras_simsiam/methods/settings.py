@@ -1,0 +1,27 @@
+"""What a run is told of its method and of its heads."""
+
+import dataclasses
+
+from keras_simsiam.core import settings
+from keras_simsiam.core.settings import setting
+from keras_simsiam.methods.build import METHODS
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodSettings(settings.Checked):
+    """Which method trains the encoder, and in which variant."""
+
+    method: str = setting("simsiam", "SimSiam, a rival of it, or supervised pre-training.", choices=METHODS)
+    compare: str = setting(
+        "joint",
+        "What is compared of a pair: the joint embeddings; one view's colour with the other's depth; colours with colours, "
+        "and apart from them depths with depths.",
+        choices=("joint", "cross_modal", "intra_modal"),
+    )
+    symmetric: bool = setting(True, "SimSiam: both views predict each other; false: the first the second.")
+    queue_size: int = setting(65536, "MoCo v2: the number of keys of earlier batches that are kept.", low=1)
+    projector_layers: int = setting(3, "Layers of the projection head (CIFAR-10 runs of the paper: 2).", low=1)
+    head_batch_norm: bool = setting(True, "BatchNorm in projector and predictor, as SimSiam has it.")
+    head_dropout: float = setting(0.0, "Dropout rate after each ReLU of projector and predictor.", low=0, below=1)
+    stop_gradient: bool = setting(True, "Stop-gradient on the other view's projection; false collapses.")
+    alternation: int = setting(1, "SimSiam: steps for which the weights that make the targets stand still.", low=1)
