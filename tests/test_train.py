@@ -96,6 +96,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, monkeypatc
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        (
+            "train.py",
+            {"keras_simsiam.views.augmentation:": "--sensor_noise:", "keras_simsiam.models.encoder:": "--width:"},
+        ),
+        ("evaluate.py", {"evaluate.py:": "--encoder:", "keras_simsiam.evaluation.tasks.knn:": "--knn_k:"}),
+    ],
+)
+def test_help_lists_the_settings_by_their_rooms(command, settings):
+    listed = _run(command, "--help").stdout
+    for room, flag in settings.items():
+        assert flag in listed.split(f"\n{room}\n")[1].split("\n\n")[0]
+
+
 def test_depth_is_not_trained_on_where_there_is_none(tmp_path):
     colours = _colours(tmp_path / "colours")
     refused = _train(colours, tmp_path / "run")

@@ -13,11 +13,13 @@ import math
 import sys
 import types
 import typing
+from collections.abc import Iterable
 
 from absl import flags
 
 from keras_simsiam.core.errors import UserError
 
+T = typing.TypeVar("T")
 REQUIRED = dataclasses.MISSING
 _FORMER = "former names"  # the heading of --helpfull under which they stand
 
@@ -34,13 +36,24 @@ class FlagError(UserError):
         self.unknown = unknown
 
 
-def setting(default, help, *, choices=None, low=None, high=None, above=None, below=None, formerly=(), earlier=()):
+def setting(
+    default: typing.Any,
+    help: str,
+    *,
+    choices: Iterable[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    formerly: Iterable[str] = (),
+    earlier: Iterable[str] = (),
+) -> typing.Any:
     """A field of a frozen dataclass of settings, of type bool, int, float or str, `... | None` or `tuple[..., ...]`.
 
     Args:
         default: the value where none is given; REQUIRED: one must be given.
         help: what --help says of it.
-        choices: the strings that it may be, or that each of its values may be; None: any.
+        choices: the strings that it may be, or that each of its values may be; none: any.
         low: the least that each number may be.
         high: the most that each may be.
         above: what each must be above.
@@ -51,7 +64,7 @@ def setting(default, help, *, choices=None, low=None, high=None, above=None, bel
     Returns:
         A `dataclasses.Field`.
     """
-    facts = {"help": help, "choices": tuple(choices or ()), "bounds": (low, high, above, below)}
+    facts = {"help": help, "choices": tuple(choices), "bounds": (low, high, above, below)}
     facts |= {"formerly": formerly, "earlier": earlier}
     return dataclasses.field(default=default, metadata=facts)
 
@@ -63,7 +76,7 @@ class Checked:
         check(self)
 
 
-def check(instance) -> None:
+def check(instance: typing.Any) -> None:
     """Refuses values that are not of a setting's choices or out of its range; None passes.
 
     Args:
@@ -111,7 +124,7 @@ def _range(low, high, above, below, is_float):
     return f"{lower} and {upper}"
 
 
-def part(instance, cls):
+def part(instance: typing.Any, cls: type[T]) -> T:
     """A room's own settings out of those of a command.
 
     Args:
@@ -124,7 +137,7 @@ def part(instance, cls):
     return cls(**{field.name: getattr(instance, field.name) for field in dataclasses.fields(cls)})
 
 
-def define_flags(cls, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+def define_flags(cls: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags of a dataclass of settings; --help lists them by the module that declares each.
 
     Args:
@@ -194,7 +207,7 @@ class _Joined(flags.ArgumentSerializer):
         return ",".join(map(str, value))
 
 
-def from_flags(cls, flag_values: flags.FlagValues = flags.FLAGS):
+def from_flags(cls: type[T], flag_values: flags.FlagValues = flags.FLAGS) -> T:
     """An object of a dataclass of settings, of the values that its flags have.
 
     Args:
@@ -207,7 +220,7 @@ def from_flags(cls, flag_values: flags.FlagValues = flags.FLAGS):
     return cls(**{field.name: flag_values[field.name].value for field in dataclasses.fields(cls)})
 
 
-def parse(cls, lines):
+def parse(cls: type[T], lines: Iterable[str]) -> T:
     """An object of a dataclass of settings, as a command would read its command line.
 
     Args:
@@ -237,7 +250,7 @@ def _line(error):
     return str(error).replace("\n", "; ")
 
 
-def to_lines(instance) -> list[str]:
+def to_lines(instance: typing.Any) -> list[str]:
     """The flags that give an object of a dataclass of settings, a line each, as `parse` reads them.
 
     Args:
@@ -250,7 +263,7 @@ def to_lines(instance) -> list[str]:
     return [f"--{name}={text(value)}" for name, value in values.items() if value is not None]
 
 
-def text(value):
+def text(value: typing.Any) -> str:
     """A value as a flag has it."""
     if isinstance(value, tuple):
         return ",".join(map(text, value))

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-from keras_simsiam.core import settings
-from keras_simsiam.core.settings import setting
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.methods.build import METHODS
 
 
 @dataclasses.dataclass(frozen=True)
-class MethodSettings(settings.Checked):
+class MethodSettings(Checked):
     """Which method trains the encoder, and in which variant."""
 
     method: str = setting("simsiam", "SimSiam, a rival of it, or supervised pre-training.", choices=METHODS)

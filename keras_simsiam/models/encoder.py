@@ -5,8 +5,7 @@ import dataclasses
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import settings
-from keras_simsiam.core.settings import setting
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.models.resnet import BACKBONES, STEMS, resnet
 
 MODALITIES = {"rgb": ("rgb",), "hha": ("hha",), "rgbd": ("rgb", "hha")}
@@ -96,7 +95,7 @@ FUSIONS = {"two_tower": _two_tower, "early": _early, "shared": _shared}
 
 
 @dataclasses.dataclass(frozen=True)
-class EncoderSettings(settings.Checked):
+class EncoderSettings(Checked):
     """What an encoder is made of; each field is an argument of `build_encoder`."""
 
     fusion: str = setting(

@@ -2,14 +2,13 @@
 
 import dataclasses
 
-from keras_simsiam.core import settings
-from keras_simsiam.core.settings import setting
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.optimization.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.optimization.schedules import STEPS
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerSettings(settings.Checked):
+class OptimizerSettings(Checked):
     """How long, in which steps and at which rates a method is trained."""
 
     batch_size: int = setting(64, "Samples in a step, over all devices.", low=1)

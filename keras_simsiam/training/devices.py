@@ -10,16 +10,15 @@ import tempfile
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.core.settings import setting
+from keras_simsiam.core.settings import Checked, setting
 
 DISTRIBUTIONS = ("one", "mirrored", "multiworker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True)
-class DeviceSettings(settings.Checked):
+class DeviceSettings(Checked):
     """Where a run computes, and how precisely."""
 
     precision: str = setting(

@@ -8,8 +8,7 @@ import math
 
 import tensorflow as tf
 
-from keras_simsiam.core import settings
-from keras_simsiam.core.settings import setting
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.views.blur import random_blur
 
 # Chen & He, Appendix A, and FAIR's code: brightness, contrast, saturation, hue; the probabilities of each transform
@@ -25,7 +24,7 @@ _HHA_OFFSET = 60 / 255
 
 
 @dataclasses.dataclass(frozen=True)
-class Augmentation(settings.Checked):
+class Augmentation(Checked):
     """What is drawn for a view."""
 
     # 0.2 published, 0.08 in solo-learn

@@ -4,8 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_simsiam.core import settings
-from keras_simsiam.core.settings import setting
+from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.models.encoder import MODALITIES
@@ -16,7 +15,7 @@ without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @dataclasses.dataclass(frozen=True)
-class Preprocessing(settings.Checked):
+class Preprocessing(Checked):
     """What turns a sample into an encoder's input, in training, evaluation and serving alike."""
 
     modality: str = setting("rgbd", "What the encoder sees: colour, depth as HHA, or both.", choices=MODALITIES)

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shlex
 import signal
@@ -142,6 +143,15 @@ def test_the_runs_are_those_of_the_plain_commands():
     pair = common.variants("small", stop_gradient.CHANGES, stop_gradient.SMALL, stop_gradient.PAPER)
     config = common._parse([*pair["stop_gradient_off"], "--data_dir=d", "--workdir=w"])
     assert (config.stop_gradient, config.batch_size, config.base_lr, config.width) == (False, 512, 0.03, 16)
+
+
+def test_a_command_line_is_read_as_train_py_reads_it(tmp_path, monkeypatch):
+    (tmp_path / "outer.flags").write_text("--flagfile=recipes/cifar10_small.flags\n--epochs=3\n")
+    monkeypatch.chdir(tmp_path)  # flagfiles are those of the repository all the same
+    folders = ["--data_dir=d", "--workdir=w"]
+    config = common._parse([f"--flagfile={tmp_path / 'outer.flags'}", "--hha_color", "--nosymmetric", *folders])
+    small = common._parse([*common.CIFAR10_SMALL, *folders])
+    assert config == dataclasses.replace(small, epochs=3, hha_color=True, symmetric=False)
 
 
 def _swept():

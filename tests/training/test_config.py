@@ -197,6 +197,24 @@ def test_flags_txt_from_before_holes_loads_as_published(tmp_path):
     assert load_config(config.workdir) == config and config.preprocessing.holes == "none"
 
 
+def test_flags_txt_of_an_earlier_version_loads_and_opens(tmp_path):
+    config = _config(tmp_path, sensor_noise=0.5)
+    open_workdir(config)
+    path = tmp_path / "run" / "flags.txt"
+    path.write_text(path.read_text().replace("--sensor_noise=", "--depth_faults=").replace("--blur=0.0\n", ""))
+    assert load_config(config.workdir) == config
+    open_workdir(config)
+
+
+def test_flags_txt_is_read_as_absl_reads_a_file_of_flags(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "small.flags").write_text("# small\n--width=8\n--hha_color\n")
+    lines = ["# by hand", "--data_dir=data", f"--workdir={tmp_path / 'run'}", f"--flagfile={tmp_path / 'small.flags'}"]
+    (tmp_path / "run" / "flags.txt").write_text("\n".join([*lines, "", "--nosymmetric"]) + "\n")
+    config = load_config(str(tmp_path / "run"))
+    assert config == _config(tmp_path, width=8, hha_color=True, symmetric=False)
+
+
 @pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
 def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
     open_workdir(_config(tmp_path, holes=choice))

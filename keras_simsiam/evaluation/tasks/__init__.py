@@ -27,11 +27,11 @@ It raises a UserError for what only the data shows. Nothing in it may depend on 
 
 import dataclasses
 
-from keras_simsiam.core import settings
+from keras_simsiam.core.settings import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)
-class Seed(settings.Checked):
+class Seed(Checked):
     """The setting of every task that draws something."""
 
-    seed: int = settings.setting(0, "Seed of what a task draws, and of --encoder=random.", low=0, below=2**32)
+    seed: int = setting(0, "Seed of what a task draws, and of --encoder=random.", low=0, below=2**32)
