@@ -3,23 +3,22 @@
 python evaluate.py --encoder=runs/rgbd --data_dir=data/washington --task=knn,linear
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import dataclasses
 import functools
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import sklearn
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
 import keras_simsiam
-from keras_simsiam.core import output_folder
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth import decoder, depth_training
 from keras_simsiam.evaluation import feature_store, tables
 from keras_simsiam.evaluation.data import VALIDATION, Data
@@ -158,15 +157,15 @@ def evaluate(settings):
     tasks = {name: (TASKS[name][0], TASKS[name][1](settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, **given)
-    with output_folder.appearing_whole(Path(settings.output)) as partial:
+    with files.merged_into(settings.output, f"--output={settings.output}") as partial:
         with corrupt_shards.named(info, read):
             found = {name: task.run(subject, data, partial, **given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
         results = found | _provenance(settings, subject, data)
         (partial / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(tables.of_tasks(found, info.classes, subject.names[0]))
-    files = ["results.json", *(file for result in found.values() for file in result["files"])]
-    print("written: " + ", ".join(os.path.join(settings.output, file) for file in files))
+    written = ["results.json", *(file for result in found.values() for file in result["files"])]
+    print("written: " + ", ".join(os.path.join(settings.output, file) for file in written))
     return results
 
 
@@ -313,11 +312,8 @@ class _Joined(flags.ArgumentSerializer):
         return ",".join(map(str, value))
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if len(argv) > 1:
-        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     values = flags.FLAGS
     given = {field.name: values[field.name].value for field in dataclasses.fields(Settings)}
     given["output"] = given["output"] or _default_output(given["encoder"])
@@ -325,5 +321,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, define_flags)

@@ -1,19 +1,18 @@
 """Trains an encoder without labels: python train.py --flagfile=rgbd.flags --data_dir=data/washington --workdir=runs/rgbd"""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import contextlib
 import dataclasses
 import functools
+import os
 import signal
 import sys
 
-from absl import app, flags
+from absl import flags
 from tqdm import tqdm
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.methods.build import METHODS
@@ -21,8 +20,9 @@ from keras_simsiam.models.encoder import FUSIONS, MODALITIES
 from keras_simsiam.models.resnet import BACKBONES, STEMS
 from keras_simsiam.optimization.optimizers import DECAYS, OPTIMIZERS
 from keras_simsiam.optimization.schedules import STEPS
-from keras_simsiam.training import devices, run
+from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.devices import DISTRIBUTIONS, PRECISIONS, Devices
 from keras_simsiam.training.rules import POSITIVES
 from keras_simsiam.training.signals import Stopped
 from keras_simsiam.views import cache
@@ -105,13 +105,13 @@ _define(flags.DEFINE_float, "blur", help="Probability that a view's colour is bl
 _define(
     flags.DEFINE_enum,
     "precision",
-    list(devices.PRECISIONS),
+    list(PRECISIONS),
     help="Precision of the arithmetic; weights, statistics, losses stay float32. float16 scales the loss and needs a GPU.",
 )
 _define(
     flags.DEFINE_enum,
     "distribution",
-    list(devices.DISTRIBUTIONS),
+    list(DISTRIBUTIONS),
     help="One device, all of this machine, or those of all machines that TF_CONFIG names.",
 )
 _define(flags.DEFINE_bool, "jit_compile", help="Compile the train step with XLA, for one device; slower on most CPUs.")
@@ -145,25 +145,22 @@ _define(flags.DEFINE_integer, "seed", help="Seed of weights, order and augmentat
 flags.mark_flags_as_required(["data_dir", "workdir"])
 
 
-@exit_on_user_error
-def main(argv):
-    if argv[1:]:
-        raise UserError(f"{argv[1]}: not a flag; flags begin with --")
+def main():
     values = flags.FLAGS.flag_values_dict()
     config = RunConfig(**{field.name: values[field.name] for field in dataclasses.fields(RunConfig)})
-    devices.strategy(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
+    devices = Devices(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
     info = load_info(config)
     knn_info = load_knn_info(config, info)
     try:
         with _naming_faults(info), _naming_faults(knn_info), _closing_bars():
-            last = run.train(config, load_data(config, info, knn_info))
+            last = run.train(config, load_data(config, info, knn_info, devices), devices=devices)
     except Stopped as stopped:
         print(f"{stopped}; the same command goes on from there", file=sys.stderr)
         sys.exit(stopped.status)
     except KeyboardInterrupt:
         print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    if devices.is_chief(config.distribution):
+    if devices.is_chief:
         print_summary(config, last)
 
 
@@ -215,10 +212,10 @@ def held_out(info):
     return "val" if "val" in info.splits else "test"
 
 
-def load_data(config, info, knn_info):
+def load_data(config, info, knn_info, devices):
     """The run's data: the shards of --data_dir, or this worker's part of them; for kNN, those of --knn_data_dir."""
-    place = devices.worker(config.distribution)
-    own, count = workers.share(info, "train", place), info.splits["train"].count
+    place, count = devices.worker, info.splits["train"].count
+    own = workers.share(info, "train", place)
     data = run.Data(
         reader.records(own, "train"),
         reader.decode(own),
@@ -276,4 +273,4 @@ next:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    run_command(main)

@@ -3,6 +3,8 @@
 python -m experiments.report --workdir=runs/washington
 """
 
+from keras_simsiam.core.command import run_command
+
 import functools
 import json
 import os
@@ -10,10 +12,11 @@ import sys
 from html import escape
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from experiments import NAMES, page
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 
 
 def _of_this_version(section):
@@ -54,12 +57,8 @@ def write(workdir, output):
     sections = [*experiments, *([_table_of_runs(workdir, runs)] if runs else []), *evaluated]
     about = f"{len(experiments)} experiments, {len(runs)} runs, {len(evaluated)} evaluations."
     html = page.page(f"Report of {workdir.resolve().name}", about, sections)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(output)
-    except OSError as error:
-        raise UserError(f"--output={output} cannot be written ({error.strerror}): choose another") from error
+    with files.writing(f"--output={output}", "choose another"):
+        files.write_text(output, html)
 
 
 def _experiments(workdir):
@@ -198,11 +197,8 @@ def _line(path, number, line):
         ) from error
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if argv[1:]:
-        raise UserError(f"{argv[1]}: not a flag; flags begin with --")
     values = flags.FLAGS
     output = values.output or os.path.join(values.workdir, "report.html")
     write(values.workdir, output)
@@ -212,4 +208,4 @@ def main(argv):
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "Folder of experiments, or a run's.", required=True)
     flags.DEFINE_string("output", None, "The HTML file, by default report.html in the workdir.")
-    app.run(main, flags_parser=parse_flags)
+    run_command(main)

@@ -70,8 +70,8 @@ def test_the_folders_beside_the_library_know_nothing_of_the_commands(folder, unk
 def test_keras_is_tensorflows_and_the_flags_are_read_by_commands():
     for path, modules in imported("keras_simsiam").items():
         assert not any(_is_of(name, ("keras",)) for name in modules), f"{path}: from tensorflow import keras"
-        # errors.py turns a mistake in the flags into one line, for every command
-        assert path.name == "errors.py" or "absl.flags" not in modules, f"{path} reads flags"
+        # command.py parses them for every command
+        assert path.name == "command.py" or "absl.flags" not in modules, f"{path} reads flags"
 
 
 def test_the_wheel_has_every_package():

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.training import rules
 from keras_simsiam.views.augmentation import Augmentation
@@ -158,18 +159,10 @@ def open_workdir(config):
         return
     if os.path.isdir(config.workdir) and os.listdir(config.workdir):
         raise UserError(f"--workdir={config.workdir} holds other files and no run; give a new or an empty folder")
-    try:
-        os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
-        _write_flags(config, path)
-    except OSError as error:
-        raise UserError(f"--workdir={config.workdir}: cannot be made ({error.strerror}): choose another") from error
-
-
-def _write_flags(config, path):
     lines = [f"--{name}={_format(value)}\n" for name, value in dataclasses.asdict(config).items()]
-    with open(path + ".partial", "w") as file:
-        file.writelines(lines)
-    os.replace(path + ".partial", path)
+    with files.writing(f"--workdir={config.workdir}", "choose another"):
+        os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
+        files.write_text(path, "".join(lines))
 
 
 def _format(value):

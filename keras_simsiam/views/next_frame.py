@@ -9,10 +9,8 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.core import frame_names
+from keras_simsiam.core import files, frame_names
 from keras_simsiam.core.errors import UserError
-
-GB = 10**9
 
 
 def in_memory(records, decode, limit_gb):
@@ -31,9 +29,9 @@ def in_memory(records, decode, limit_gb):
         UserError: more memory is needed than that; or no frame has a neighbour.
     """
     sizes, instances, names = _survey(records, decode)
-    if sum(sizes) > limit_gb * GB:
+    if sum(sizes) > limit_gb * files.GB:
         raise UserError(
-            f"--cache_gb={limit_gb:g}: --positives=neighbour holds the undecoded training records, {_gb(sum(sizes))}: "
+            f"--cache_gb={limit_gb:g}: --positives=neighbour holds the undecoded training records, {files.in_gb(sum(sizes))}: "
             "allow more or use --positives=augment"
         )
     partners = find(instances, names)
@@ -99,8 +97,5 @@ def _survey(records, decode):
 def _announce(partners, size):
     alone = np.count_nonzero(partners == np.arange(len(partners)))
     without = f"; {alone} have no neighbour and are paired with themselves" if alone else ""
-    print(f"holding {len(partners)} frames for their neighbours, {_gb(size)}{without}", file=sys.stderr, flush=True)
-
-
-def _gb(size):
-    return f"{-(-size // 10**4) / 10**5:.5g} GB"
+    held = f"{len(partners)} frames for their neighbours, {files.in_gb(size)}"
+    print(f"holding {held}{without}", file=sys.stderr, flush=True)

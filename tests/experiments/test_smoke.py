@@ -19,12 +19,13 @@ OF_FRAMES = ("hha_gallery", "augmentation_samples")  # without runs
 CODE = """
 import importlib, sys, train
 from experiments import common
-from keras_simsiam import run
+from keras_simsiam.training import run
+from keras_simsiam.training.devices import Devices
 
 def train_here(command, log):
     config = common._parse(command[1:])
     info = train.load_info(config)
-    run.train(config, train.load_data(config, info, info))
+    run.train(config, train.load_data(config, info, info, Devices(config.distribution)))
     return 0
 
 common._call = train_here
