@@ -9,10 +9,10 @@ import functools
 import json
 import os
 import sys
-from html import escape
 from pathlib import Path
 
 from absl import flags
+from markupsafe import Markup
 
 from experiments import NAMES, page
 from keras_simsiam.core import files
@@ -83,7 +83,7 @@ def _experiment(workdir, path):
         "versions": _versions(raw),
         **{label: f"SHA-256 {digest}" for label, digest in encoders.items()},
     }
-    html = page.from_markdown(text, workdir, name) + "\n" + page.facts("Command, data, versions, encoders", pairs)
+    html = page.from_markdown(text, workdir, name) + page.facts("Command, data, versions, encoders", pairs)
     return name, title, html
 
 
@@ -97,7 +97,7 @@ def _runs(workdir):
 def _table_of_runs(workdir, runs):
     header = ["run", "epochs", "last loss", "std · √d", "kNN while training, %", "encoder"]
     shown = {run.name: "".join(sorted(_text(run / "flags.txt").splitlines(True))).rstrip() for run in runs}
-    html = "<h2>The runs</h2>\n" + page.table(header, [_run_row(run) for run in runs])
+    html = Markup("<h2>The runs</h2>") + page.table(header, [_run_row(run) for run in runs])
     return "runs", "The runs", html + page.facts("Their flags", shown)
 
 
@@ -124,7 +124,7 @@ def _evaluation(workdir, path):
     """The section of a results.json of evaluate.py."""
     found, folder = _json(path), path.parent
     name = " ".join(folder.relative_to(workdir).parts).removeprefix("runs ") if folder != workdir else workdir.name
-    parts = [f"<h2>evaluate.py: {escape(name)}</h2>"]
+    parts = [Markup("<h2>evaluate.py: {}</h2>").format(name)]
     for task, result in found.items():
         if isinstance(result, dict) and "protocol" in result and "files" in result:
             parts += _task(task, result, folder)
@@ -135,21 +135,19 @@ def _evaluation(workdir, path):
         "versions": _versions(found),
     }
     parts.append(page.facts("Settings, data, versions", pairs))
-    return "evaluation-" + name.replace(" ", "-"), f"evaluate.py: {name}", "\n".join(parts)
+    return "evaluation-" + name.replace(" ", "-"), f"evaluate.py: {name}", Markup("\n").join(parts)
 
 
 def _task(task, result, folder):
     """A task's HTML: its accuracies or its table, its figures, and how they were measured."""
-    parts = [f"<h3>{escape(result.get('title', task))}</h3>"]
+    parts = [Markup("<h3>{}</h3>").format(result.get("title", task))]
     if "accuracy" in result:
         rows = [[encoder, *_accuracy(summary)] for encoder, summary in result["accuracy"].items()]
         parts.append(page.table(["", "top-1 accuracy, %", "95 % interval"], rows))
     if "table" in result:
         parts.append(page.table(result["table"][0], result["table"][1:]))
-    parts += [
-        page.picture(folder / file, escape(f"{task}: {file}")) for file in result["files"] if file.endswith(".png")
-    ]
-    return [*parts, f"<p>{escape(result['protocol'])}</p>"]
+    parts += [page.picture(folder / file, f"{task}: {file}") for file in result["files"] if file.endswith(".png")]
+    return [*parts, Markup("<p>{}</p>").format(result["protocol"])]
 
 
 def _accuracy(summary):
