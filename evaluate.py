@@ -3,22 +3,20 @@
 python evaluate.py --encoder=runs/rgbd --data_dir=data/washington --task=knn,linear
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import sklearn
 import tensorflow as tf
-from absl import app
 
 import keras_simsiam
-from keras_simsiam.core import output_folder
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import REQUIRED, Checked, define_flags, from_flags, part, setting
 from keras_simsiam.evaluation import feature_store, tables
 from keras_simsiam.evaluation.data import VALIDATION, Data
@@ -123,15 +121,15 @@ def evaluate(settings):
     tasks = {name: (TASKS[name], part(settings, TASKS[name].Settings)) for name in settings.task}
     for task, given in tasks.values():
         task.check(subject, data, given)
-    with output_folder.appearing_whole(Path(settings.output)) as partial:
+    with files.merged_into(settings.output, f"--output={settings.output}") as partial:
         with dataset.naming_corrupt_shards(read):
             by_task = {name: task.run(subject, data, partial, given) for name, (task, given) in tasks.items()}
         subject.require_unchanged()
         results = by_task | _provenance(settings, subject, data)
         (partial / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(tables.of_tasks(by_task, dataset.classes, subject.names[0]))
-    files = ["results.json", *(file for result in by_task.values() for file in result["files"])]
-    print("written: " + ", ".join(os.path.join(settings.output, file) for file in files))
+    written = ["results.json", *(file for result in by_task.values() for file in result["files"])]
+    print("written: " + ", ".join(os.path.join(settings.output, file) for file in written))
     return results
 
 
@@ -174,15 +172,11 @@ def _default_output(encoder):
     return str(Path(workdir) / ("evaluation" if encoder == workdir else f"evaluation_{Path(path).stem}"))
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if len(argv) > 1:
-        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     given = from_flags(Settings)
     evaluate(dataclasses.replace(given, output=given.output or _default_output(given.encoder)))
 
 
 if __name__ == "__main__":
-    define_flags(Settings)
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, lambda: define_flags(Settings))

@@ -1,44 +1,38 @@
 """Trains an encoder without labels: python train.py --flagfile=rgbd.flags --data_dir=data/washington --workdir=runs/rgbd"""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import contextlib
+import os
 import signal
 import sys
 
-from absl import app
 from tqdm import tqdm
 
 from keras_simsiam.core import settings
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
-from keras_simsiam.training import devices, run
+from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.devices import Devices
 from keras_simsiam.training.signals import Stopped
 from tfrecords import Dataset
 
-settings.define_flags(RunConfig)
 
-
-@exit_on_user_error
-def main(argv):
-    if argv[1:]:
-        raise UserError(f"{argv[1]}: not a flag; flags begin with --")
+def main():
+    """The command."""
     config = settings.from_flags(RunConfig)
-    devices.strategy(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
+    devices = Devices(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
     dataset = Dataset(config.data_dir)
     knn_dataset = Dataset(config.knn_data_dir) if config.knn_data_dir else None
     try:
         with _closing_bars():
-            last = run.train_on(config, dataset, knn_dataset=knn_dataset)
+            last = run.train_on(config, dataset, knn_dataset=knn_dataset, devices=devices)
     except Stopped as stopped:
         print(f"{stopped}; the same command goes on from there", file=sys.stderr)
         sys.exit(stopped.status)
     except KeyboardInterrupt:
         print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    if devices.is_chief(config.distribution):
+    if devices.is_chief:
         print_summary(config, last)
 
 
@@ -53,6 +47,7 @@ def _closing_bars():
 
 
 def print_summary(config, last):
+    """Prints where the run's files are, and what to do next."""
     if last:
         print(", ".join(f"{name} {value:.4g}" for name, value in last.items()))
     print(
@@ -68,4 +63,4 @@ next:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, lambda: settings.define_flags(RunConfig))

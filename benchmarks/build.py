@@ -9,6 +9,8 @@ the disk. Neither counts the seconds in which TensorFlow is imported and the fil
 folder's. Compare only the ratios of one run; on a shared machine, the milliseconds of processor time a frame.
 """
 
+import keras_simsiam.core.command  # noqa: F401
+
 import argparse
 import multiprocessing
 import os
@@ -19,7 +21,6 @@ import tempfile
 import time
 from functools import partial
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import cv2

@@ -5,9 +5,7 @@
 `--input` is a folder into which rgbd_frames.tar.xz, osd.tar.xz and uw-rgbd-mini.tar.xz of shared/data are unpacked.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import keras_simsiam.core.command  # noqa: F401
 
 import argparse
 import json

@@ -7,17 +7,16 @@ Extraction: a pass with both, written to disk as evaluate.py keeps it. The three
 the sum of the others.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras_simsiam.core.command import run_command
 
 import collections
 import itertools
+import os
 import statistics
 import tempfile
 
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
 from benchmarks import machine
 from keras_simsiam.evaluation import feature_store
@@ -35,8 +34,7 @@ flags.DEFINE_integer("batch_size", 64, "Images embedded at a time.")
 HELD = 8  # batches in memory, embedded again and again
 
 
-def main(argv):
-    del argv
+def main():
     settings = flags.FLAGS
     print(machine.describe())
     subject, dataset = resolve.subject(settings.encoder), Dataset(settings.data_dir)
@@ -67,4 +65,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_command(main)

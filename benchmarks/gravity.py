@@ -8,10 +8,9 @@ and steps of the first Kinect (`tfrecords.sources.synthetic_sensor`) and no dept
 angle, in the projector's shadow, and in patches, until 30 % of the pixels are missing.
 """
 
-import os
-import sys
+import keras_simsiam.core.command  # noqa: F401
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import sys
 
 import cv2
 import numpy as np

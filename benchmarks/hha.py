@@ -6,9 +6,7 @@ A real frame is encoded where the golden images are at hand, else a synthetic ro
 repeated calls; machines differ, and so does one machine from minute to minute: compare only the ratios of one run.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import keras_simsiam.core.command  # noqa: F401
 
 import time
 

@@ -6,9 +6,7 @@
 nothing, in which holes copied from windows of the other scenes are punched; errors are of the punched pixels alone.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import keras_simsiam.core.command  # noqa: F401
 
 import argparse
 import itertools

@@ -9,9 +9,7 @@ Memory (with --memory): peak resident memory of a fresh process that classifies 
 file of 8.2 GB, mapped into memory.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras_simsiam.core.command import run_command
 
 import statistics
 import subprocess
@@ -19,7 +17,7 @@ import sys
 import tempfile
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import machine
 from keras_simsiam.probes import knn
@@ -35,8 +33,7 @@ BANK, SIZE, CLASSES = 50_000, 2048, 10
 LARGE_BANK, FEW_QUERIES = 1_000_000, 1_000
 
 
-def main(argv):
-    del argv
+def main():
     settings = flags.FLAGS
     if settings.memory_of:
         return print(_megabytes(settings.memory_of))
@@ -82,4 +79,4 @@ def _megabytes(path):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_command(main)

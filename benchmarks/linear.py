@@ -7,15 +7,13 @@ negative, as pooled features are, of 10 classes, as many as CIFAR-10 has. On a m
 cores together are an upper bound for those that it would take alone.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras_simsiam.core.command import run_command
 
 import tempfile
 import time
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from benchmarks import machine
 from keras_simsiam.probes import linear, linear_sgd
@@ -25,8 +23,7 @@ flags.DEFINE_list("solvers", ["lars", "sgd"], "Of lars, sgd, lbfgs.")
 SAMPLES, SIZE, CLASSES, TESTED = 55_000, 2048, 10, 5_000
 
 
-def main(argv):
-    del argv
+def main():
     print(machine.describe())
     random = np.random.default_rng(0)
     means, labels = random.standard_normal((CLASSES, SIZE), np.float32) / 8, random.integers(0, CLASSES, SAMPLES)
@@ -54,4 +51,4 @@ def _predict(solver, train, labels, queries):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_command(main)

@@ -9,10 +9,9 @@ Throughput (with --data_dir): images a second of `Dataset.samples` and of the ba
 held in memory and decoded in parallel alike; the two take turns, and the medians are compared.
 """
 
+from keras_simsiam.core.command import run_command
+
 import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import pathlib
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
 from benchmarks import machine
 from keras_simsiam.views.batches import records_held
@@ -40,8 +39,7 @@ SIZE = 16
 LEAST_FRAMES = 2_000  # of a pass that is timed
 
 
-def main(argv):
-    del argv
+def main():
     settings = flags.FLAGS
     if settings.memory_of:
         return print(_megabytes(settings.memory_of, settings.shuffle_mb))
@@ -130,4 +128,4 @@ def _read_all(stream):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_command(main)

@@ -7,9 +7,7 @@ The model runs in this process behind TensorFlow Serving's gRPC services (tests/
 itself. The ratio is the target: at most 1.15, all of it measured in one run, in turns.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras_simsiam.core.command import run_command
 
 import concurrent.futures
 import pathlib
@@ -17,7 +15,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
 from benchmarks import machine
 from export import client, transport
@@ -41,8 +39,7 @@ flags.DEFINE_integer("bad_requests", 1000, "Bad requests, each beside a good one
 CLIENTS = (1, 4, 16)
 
 
-def main(argv):
-    del argv
+def main():
     frame = _frame()
     print(machine.describe())
     print(f"artifact: {_size(pathlib.Path(flags.FLAGS.model)) / 1e6:.1f} MB")
@@ -190,4 +187,4 @@ def _resident():
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_command(main)

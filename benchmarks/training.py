@@ -6,14 +6,12 @@ The three are measured in one run, since machines differ and so does one machine
 target: the time per image of both together over the sum of the two alone (1.0: nothing lost; below: they overlap).
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from keras_simsiam.core.command import run_command
 
 import time
 
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 from tensorflow import keras
 
 from benchmarks import machine
@@ -32,8 +30,7 @@ BATCH = 64
 WARM_UP = 4
 
 
-def main(argv):
-    del argv
+def main():
     settings = flags.FLAGS
     print(
         f"{machine.describe()}; {settings.image_size} px, width {settings.width}, batch {BATCH}, {settings.precision}"
@@ -89,4 +86,4 @@ def _seconds_per_image(batches, step):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_command(main)

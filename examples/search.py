@@ -4,21 +4,21 @@ python -m examples.search --model=serving/rgb/1 --input=rgbd-dataset --rgb='*/*/
   --query=apple/apple_1/apple_1_2_1 --output=neighbours.png
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import fnmatch
+import os
 import typing
 import zipfile
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from tfrecords.sources import folder
 
 
@@ -136,9 +136,9 @@ def opened(path, model, plan):
     if not os.path.exists(path):
         print(f"embedding {len(names)} frames", flush=True)
         index = build(model, plan)
-        partial = path.removesuffix(".npz") + ".partial.npz"
-        np.savez_compressed(partial, model=os.path.abspath(model), **index._asdict())
-        os.replace(partial, path)
+        refused = files.writing(f"--index={path}", "make room or name another file")
+        with refused, files.replacing(path) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, model=os.path.abspath(model), **index._asdict())
         return index
     try:
         with np.load(path) as arrays:
@@ -165,11 +165,8 @@ def define_flags():
     flags.DEFINE_string("output", None, "Picture to write, .png.", required=True)
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if len(argv) > 1:
-        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     values = flags.FLAGS
     for name, ending in (("index", ".npz"), ("output", ".png")):
         if not values[name].value.endswith(ending):
@@ -188,5 +185,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, define_flags)

@@ -1,8 +1,6 @@
 """The tables and figures of the papers, a file each."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+import keras_simsiam.core.command  # noqa: F401
 
 # in the order of the report
 NAMES = (

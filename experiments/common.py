@@ -4,6 +4,8 @@ A run lies in <workdir>/runs/<name>, made by `python train.py` in a process of i
 the same run share it, and a run made by hand is taken up as it is.
 """
 
+from keras_simsiam.core.command import run_command
+
 import contextlib
 import dataclasses
 import os
@@ -14,11 +16,9 @@ import subprocess
 import sys
 import tempfile
 
-from absl import app
-
 from experiments import measure
 from keras_simsiam.core import settings
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.evaluation import corruptions
 from keras_simsiam.training.config import RunConfig, load_config, open_workdir
@@ -125,7 +125,10 @@ class Runs:
         if self.settings.train == "print":
             print("\n".join(self.commands[run_name(variant, seed)] for variant, seed, _ in runs))
             return
-        self._require_folder()
+        # that nothing can be written there must not wait hours to show
+        with measure.writing(f"--workdir={self.settings.workdir}"):
+            os.makedirs(self._folder(""), exist_ok=True)
+            tempfile.TemporaryFile(dir=self.settings.workdir).close()
         for variant, seed, config in runs:
             with self.listing(run_name(variant, seed)):
                 self._train(run_name(variant, seed), config)
@@ -168,12 +171,6 @@ class Runs:
 
     def _folder(self, name):
         return os.path.join(os.path.abspath(self.settings.workdir), "runs", name)
-
-    def _require_folder(self):
-        """Tries to write into the workdir: that it cannot be done must not wait hours to show."""
-        with measure.writing(f"--workdir={self.settings.workdir}"):
-            os.makedirs(self._folder(""), exist_ok=True)
-            tempfile.TemporaryFile(dir=self.settings.workdir).close()
 
     def _configure(self, variant, seed, flags_given):
         """The run's configuration, checked before anything is trained: a mistake must not wait hours to show."""
@@ -259,11 +256,8 @@ def command(experiment):
     """
     settings.define_flags(Settings)
 
-    @exit_on_user_error
-    def main(argv):
+    def main():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the run that is training ends too
-        if argv[1:]:
-            raise UserError(f"{argv[1]}: not a flag; flags begin with --")
         experiment(settings.from_flags(Settings))
 
-    app.run(main, flags_parser=parse_flags)
+    run_command(main)

@@ -1,8 +1,6 @@
 """What is measured of a run: kNN and a linear probe of its encoder, and of the same untrained; kept beside it."""
 
-import contextlib
 import functools
-import hashlib
 import json
 import os
 
@@ -11,13 +9,12 @@ import tensorflow as tf
 from tensorflow import keras
 
 import evaluate
-from keras_simsiam.core import frame_names
+from keras_simsiam.core import files, frame_names
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import corruptions
 from keras_simsiam.probes import classifiers, features, knn, scores
 from keras_simsiam.training import run
 from keras_simsiam.views.batches import clean_batches
-from tfrecords import dataset_json, shard
 
 K, TEMPERATURE = 20, 0.1
 BATCH = 64
@@ -72,22 +69,9 @@ def measure(workdir, dataset, conditions=("clean",), validate=False):
         return found | {"history": [json.loads(line) for line in file]}
 
 
-@contextlib.contextmanager
 def writing(what):
-    """A context for what an experiment writes.
-
-    Args:
-        what: the flag or the file, for the message.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        yield
-    except (OSError, shard.WriteError) as error:
-        # a WriteError's remedy is that of building data sets; the error under it says what was wrong
-        reason = error.__context__ if isinstance(error, shard.WriteError) else error
-        raise UserError(f"{what}: cannot be written ({reason}): make room, or choose another --workdir") from error
+    """`files.writing` for what an experiment writes: the flag or the file, for the message."""
+    return files.writing(what, "make room, or choose another --workdir")
 
 
 def write(path, found):
@@ -98,7 +82,7 @@ def write(path, found):
     """
     with writing(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        dataset_json.write(path, json.dumps(found))
+        files.write_text(path, json.dumps(found))
 
 
 def read(path):
@@ -117,10 +101,8 @@ def identity(workdir, dataset):
         workdir: the run's folder.
         dataset: the `tfrecords.Dataset`.
     """
-    with open(os.path.join(workdir, "encoder.keras"), "rb") as file:
-        encoder = hashlib.sha256(file.read()).hexdigest()
     return {
-        "encoder": encoder,
+        "encoder": files.sha256(os.path.join(workdir, "encoder.keras")),
         "data": dataset.checksum,
         "k": K,
         "temperature": TEMPERATURE,

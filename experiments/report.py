@@ -3,17 +3,20 @@
 python -m experiments.report --workdir=runs/washington
 """
 
+from keras_simsiam.core.command import run_command
+
 import functools
 import json
 import os
 import sys
-from html import escape
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
+from markupsafe import Markup
 
 from experiments import NAMES, page
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 
 
 def _of_this_version(section):
@@ -54,12 +57,8 @@ def write(workdir, output):
     sections = [*experiments, *([_table_of_runs(workdir, runs)] if runs else []), *evaluated]
     about = f"{len(experiments)} experiments, {len(runs)} runs, {len(evaluated)} evaluations."
     html = page.page(f"Report of {workdir.resolve().name}", about, sections)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(output)
-    except OSError as error:
-        raise UserError(f"--output={output} cannot be written ({error.strerror}): choose another") from error
+    with files.writing(f"--output={output}", "choose another"):
+        files.write_text(output, html)
 
 
 def _experiments(workdir):
@@ -84,7 +83,7 @@ def _experiment(workdir, path):
         "versions": _versions(raw),
         **{label: f"SHA-256 {digest}" for label, digest in encoders.items()},
     }
-    html = page.from_markdown(text, workdir, name) + "\n" + page.facts("Command, data, versions, encoders", pairs)
+    html = page.from_markdown(text, workdir, name) + page.facts("Command, data, versions, encoders", pairs)
     return name, title, html
 
 
@@ -98,7 +97,7 @@ def _runs(workdir):
 def _table_of_runs(workdir, runs):
     header = ["run", "epochs", "last loss", "std · √d", "kNN while training, %", "encoder"]
     shown = {run.name: "".join(sorted(_text(run / "flags.txt").splitlines(True))).rstrip() for run in runs}
-    html = "<h2>The runs</h2>\n" + page.table(header, [_run_row(run) for run in runs])
+    html = Markup("<h2>The runs</h2>") + page.table(header, [_run_row(run) for run in runs])
     return "runs", "The runs", html + page.facts("Their flags", shown)
 
 
@@ -125,7 +124,7 @@ def _evaluation(workdir, path):
     """The section of a results.json of evaluate.py."""
     found, folder = _json(path), path.parent
     name = " ".join(folder.relative_to(workdir).parts).removeprefix("runs ") if folder != workdir else workdir.name
-    parts = [f"<h2>evaluate.py: {escape(name)}</h2>"]
+    parts = [Markup("<h2>evaluate.py: {}</h2>").format(name)]
     for task, result in found.items():
         if isinstance(result, dict) and "protocol" in result and "files" in result:
             parts += _task(task, result, folder)
@@ -136,21 +135,19 @@ def _evaluation(workdir, path):
         "versions": _versions(found),
     }
     parts.append(page.facts("Settings, data, versions", pairs))
-    return "evaluation-" + name.replace(" ", "-"), f"evaluate.py: {name}", "\n".join(parts)
+    return "evaluation-" + name.replace(" ", "-"), f"evaluate.py: {name}", Markup("\n").join(parts)
 
 
 def _task(task, result, folder):
     """A task's HTML: its accuracies or its table, its figures, and how they were measured."""
-    parts = [f"<h3>{escape(result.get('title', task))}</h3>"]
+    parts = [Markup("<h3>{}</h3>").format(result.get("title", task))]
     if "accuracy" in result:
         rows = [[encoder, *_accuracy(summary)] for encoder, summary in result["accuracy"].items()]
         parts.append(page.table(["", "top-1 accuracy, %", "95 % interval"], rows))
     if "table" in result:
         parts.append(page.table(result["table"][0], result["table"][1:]))
-    parts += [
-        page.picture(folder / file, escape(f"{task}: {file}")) for file in result["files"] if file.endswith(".png")
-    ]
-    return [*parts, f"<p>{escape(result['protocol'])}</p>"]
+    parts += [page.picture(folder / file, f"{task}: {file}") for file in result["files"] if file.endswith(".png")]
+    return [*parts, Markup("<p>{}</p>").format(result["protocol"])]
 
 
 def _accuracy(summary):
@@ -198,11 +195,8 @@ def _line(path, number, line):
         ) from error
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if argv[1:]:
-        raise UserError(f"{argv[1]}: not a flag; flags begin with --")
     values = flags.FLAGS
     output = values.output or os.path.join(values.workdir, "report.html")
     write(values.workdir, output)
@@ -212,4 +206,4 @@ def main(argv):
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "Folder of experiments, or a run's.", required=True)
     flags.DEFINE_string("output", None, "The HTML file, by default report.html in the workdir.")
-    app.run(main, flags_parser=parse_flags)
+    run_command(main)

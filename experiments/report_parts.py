@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 import evaluate
 from experiments import measure
+from keras_simsiam.core import files
 from keras_simsiam.evaluation import figures
-from tfrecords import dataset_json
 
 TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = figures.COLOURS
 CURVES = {  # of metrics.jsonl, by what they are called
@@ -68,7 +68,7 @@ def _save(settings, dataset, name, title, text, pictures, raw, tail):
         _picture(picture, os.path.join(settings.workdir, file))
         shown.append(f"![{caption}]({file})")
     blocks = [f"# {title}", *text, *shown, *tail]
-    dataset_json.write(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
+    files.write_text(base + ".md", "\n\n".join(block for block in blocks if block) + "\n")
     head = {
         "experiment": name,
         "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
@@ -76,7 +76,7 @@ def _save(settings, dataset, name, title, text, pictures, raw, tail):
         "data": {"folder": dataset.path, "sha256": dataset.checksum},
         "versions": evaluate.versions(),
     }
-    dataset_json.write(base + ".json", json.dumps(head | raw, indent=1) + "\n")
+    files.write_text(base + ".json", json.dumps(head | raw, indent=1) + "\n")
 
 
 def table(header, rows):
@@ -229,8 +229,8 @@ def _raw(runs):
 
 
 def _picture(picture, path):
-    if isinstance(picture, Figure):
-        picture.savefig(path + ".partial.png", bbox_inches="tight")
-    else:
-        shutil.copyfile(picture, path + ".partial.png")
-    os.replace(path + ".partial.png", path)
+    with files.replacing(path) as partial:
+        if isinstance(picture, Figure):
+            picture.savefig(partial, format="png", bbox_inches="tight")
+        else:
+            shutil.copyfile(picture, partial)

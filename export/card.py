@@ -1,7 +1,6 @@
 """The model card inside an exported version: what it was trained on and how, its scores, versions and checksums."""
 
 import datetime
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_simsiam
+from keras_simsiam.core import files
 from keras_simsiam.training import run
 
 PLACES = Path("assets.extra") / "model_card.json", Path("assets.extra") / "model_card.md"
@@ -30,7 +30,7 @@ def of_run(encoder_flag):
         file, by folder, and how; not those of each class).
     """
     workdir, path = run.encoder_file(encoder_flag)
-    checksum = _sha256(Path(path))
+    checksum = files.sha256(path)
     return {
         "encoder": {"file": os.path.basename(path), "sha256": checksum},
         "data": _data(Path(run.load_config(workdir).data_dir)),
@@ -51,7 +51,7 @@ def of_depth_network(path):
         `protocol`, and `pooled`, the metrics of this network on the test split.
     """
     path = Path(path)
-    known = {"file": path.name, "sha256": _sha256(path)}
+    known = {"file": path.name, "sha256": files.sha256(path)}
     results = path.parent / "results.json"
     task = json.loads(results.read_text()).get("monodepth", {}) if results.exists() else {}
     for configuration, file in task.get("networks", {}).items():
@@ -71,14 +71,14 @@ def write(version, name, content, inputs):
         content: a dict as `of_run` returns it; empty where nothing is known of the encoder.
         inputs: of its signatures (`signatures.inputs`).
     """
-    files = sorted(path for path in version.rglob("*") if path.is_file())
+    written = sorted(path for path in version.rglob("*") if path.is_file())
     card = {
         "name": name,
         "exported": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "signatures": {signature: [row.name for row in rows] for signature, rows in inputs.items()},
         **content,
         "versions": {module.__name__: module.__version__ for module in (keras_simsiam, tf, np)},
-        "sha256": {str(path.relative_to(version)): _sha256(path) for path in files},
+        "sha256": {str(path.relative_to(version)): files.sha256(path) for path in written},
     }
     for place, text in zip(PLACES, (json.dumps(card, indent=2) + "\n", markdown(card)), strict=True):
         (version / place).write_text(text)
@@ -127,10 +127,6 @@ def _text(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _recipe(workdir):
     """The flags of flags.txt, dict of strings; of an imported encoder imported.json, as most flags say nothing of it."""
     imported = workdir / "imported.json"
@@ -146,7 +142,7 @@ def _data(folder):
     info = folder / "dataset.json"
     if info.exists():
         splits = json.loads(info.read_text())["splits"]
-        data |= {"frames": {split: values["count"] for split, values in splits.items()}, "sha256": _sha256(info)}
+        data |= {"frames": {split: values["count"] for split, values in splits.items()}, "sha256": files.sha256(info)}
     return data
 
 

@@ -3,19 +3,18 @@
 python -m export.client --server=localhost:8500 rgb.png depth.png --camera=570.3,570.3,319,239 --units_per_metre=1000
 """
 
+from keras_simsiam.core.command import run_command
+
 import dataclasses
 import json
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
-
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 
 from export import transport
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file
 
 # The files of a frame, in the order in which the command line has them.
@@ -134,14 +133,13 @@ def define_flags():
     flags.DEFINE_string("output", None, "File of the embeddings, .npy; by default they are printed, a line a frame.")
 
 
-@exit_on_user_error
-def main(argv):
+def main(paths):
     """The command."""
     logging.set_verbosity(logging.ERROR)  # each attempt at a server that is not there would warn
     values = flags.FLAGS
     camera = camera_file.given(values.camera, values.camera_file)
     gravity = camera_file.parse_gravity(values.gravity, "estimate")
-    frames = read_frames(argv[1:], values.modality, camera, values.units_per_metre, gravity)
+    frames = read_frames(paths, values.modality, camera, values.units_per_metre, gravity)
     connection = transport.connect(values.server, values.model, values.timeout)
     embeddings = embed(connection, frames, values.batch_size)
     connection.close()
@@ -149,18 +147,10 @@ def main(argv):
         for frame, embedding in zip(frames, embeddings, strict=True):
             print(json.dumps({"frame": frame.name, "embedding": embedding.tolist()}))
         return
-    _write(values.output, embeddings)
+    with files.writing(f"--output={values.output}", "choose another"), open(values.output, "wb") as file:
+        np.save(file, embeddings)  # given a path, it would add a suffix of its own
     print(f"{values.output}: float32 {list(embeddings.shape)}")
 
 
-def _write(path, embeddings):
-    try:
-        with open(path, "wb") as file:  # np.save would add a suffix of its own to another
-            np.save(file, embeddings)
-    except OSError as error:
-        raise UserError(f"--output={path} cannot be written ({error.strerror}): choose another") from error
-
-
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, define_flags, takes_arguments=True)

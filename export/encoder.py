@@ -5,18 +5,16 @@ python -m export.encoder --workdir=runs/rgbd --output=serving/rgbd_encoder \\
     --depth_network=runs/rgbd/evaluation/depth_network_probe.keras
 """
 
-import os
+from keras_simsiam.core.command import run_command
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
-
-import shutil
 from pathlib import Path
 
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags, logging
 
 from export import card, graph, signatures, warmup
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth import network
 from keras_simsiam.training import run
 
@@ -41,20 +39,14 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
     """
     output = Path(output)
     version = output / str(next_version(output))
-    try:
+    with files.writing(f"--output={output}", "choose another"):
         output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output={output} cannot be made ({error.strerror}): choose another") from error
     module, functions = graph.servable(encoder, preprocessing, batching, depth_network)
     inputs = signatures.inputs(preprocessing.modality, depth_network is not None)
-    partial = output / f".{version.name}-{os.getpid()}"  # a server looks at whole numbers only
-    try:
+    with files.appearing(version) as partial:  # under a hidden name: a server looks at whole numbers only
         tf.saved_model.save(module, str(partial), functions)
         warmup.write(partial, inputs)
         card.write(partial, output.name, origin or {}, inputs)
-        partial.rename(version)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return version
 
 
@@ -124,11 +116,8 @@ def define_flags():
     flags.DEFINE_integer("batch_threads", defaults.threads, "Runs of the network at a time.", lower_bound=1)
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if len(argv) > 1:
-        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     logging.set_verbosity(logging.WARNING)
     tf.get_logger().setLevel("WARNING")  # the saver's notes on its temporary folder
     workdir, output, depth_file = flags.FLAGS.workdir, flags.FLAGS.output, flags.FLAGS.depth_network
@@ -144,5 +133,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, define_flags)

@@ -3,23 +3,21 @@
 python -m export.import_torch --checkpoint=resnet50.pth --workdir=runs/torchvision
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import dataclasses
-import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from tensorflow import keras
 
 from export import safetensors_file, torch_names, torch_pickle
-from keras_simsiam.core import disk
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.training.config import RunConfig, open_workdir
 
@@ -71,7 +69,7 @@ def import_encoder(settings):
     fill(encoder, weights, architecture, settings.mean, settings.std)
     facts = {
         "checkpoint": os.path.basename(path),
-        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "sha256": files.sha256(path),
         "architecture": architecture._asdict(),
         "prefix": prefix,
         "left_out": sorted({name.split(".")[0] for name in heads}),
@@ -147,7 +145,7 @@ def _write(config, encoder, facts):
     folder = Path(config.workdir)
     try:
         open_workdir(config)
-        with disk.writing(folder):
+        with files.writing(folder):
             flagfile = folder / "flags.txt"
             flagfile.write_text(_COMMENT + flagfile.read_text())
             (folder / "imported.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -176,11 +174,8 @@ def define_flags():
     flags.DEFINE_list("std", ["0.229", "0.224", "0.225"], "Standard deviation, the same; 1,1,1 for none.")
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if len(argv) > 1:
-        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Settings)}
     values |= {name: _numbers(name, values[name]) for name in ("mean", "std")}
     settings = Settings(**values)
@@ -193,5 +188,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, define_flags)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_simsiam.models.encoder import MODALITIES
+from keras_simsiam.core.modalities import MODALITIES
 
 
 class Input(NamedTuple):

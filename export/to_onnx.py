@@ -3,9 +3,7 @@
 python -m export.onnx --workdir=runs/rgb --output=serving/rgb.onnx    (pip install -r requirements-onnx.txt)
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up lines bury ours
+from keras_simsiam.core.command import run_command
 
 import importlib
 import logging
@@ -13,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.training import run
 
 TOLERANCE = 1e-4  # of the largest embedding, or of 1 where all are smaller
@@ -63,15 +62,10 @@ def export(encoder, preprocessing, output):
     onnx.helper.set_model_props(model, facts | {"inputs": _PREPARATION, "output": "pooled features, not normalised"})
     content = model.SerializeToString()
     difference = _difference(content, embed, specs)
-    partial = output.with_name(f".{output.name}-{os.getpid()}")
-    try:
+    with files.writing(f"--output={output}", "choose another"):
         output.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.rename(output)
-    except OSError as error:
-        raise UserError(f"--output={output}: cannot be written ({error.strerror}): choose another") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        with files.replacing(output) as partial:
+            partial.write_bytes(content)
     return difference
 
 
@@ -119,11 +113,8 @@ def define_flags():
     flags.DEFINE_string("output", None, "ONNX file to write.", required=True)
 
 
-@exit_on_user_error
-def main(argv):
+def main():
     """The command."""
-    if len(argv) > 1:
-        raise UserError(f"unexpected argument {argv[1]}: every setting is a flag, --name=value")
     workdir, output = flags.FLAGS.workdir, checked_output(flags.FLAGS.output)
     config = run.load_config(run.encoder_file(workdir)[0])
     difference = export(run.load_encoder(workdir), config.preprocessing, output)
@@ -134,5 +125,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, define_flags)

@@ -77,8 +77,8 @@ def test_the_picture_shows_the_imports():
 def test_keras_is_tensorflows_and_the_flags_are_read_by_commands():
     for path, modules in imported("keras_simsiam").items():
         assert not any(_is_of(name, ("keras",)) for name in modules), f"{path}: from tensorflow import keras"
-        # errors.py turns a mistake in the flags into one line, for every command; settings.py makes flags of fields
-        of_flags = path.relative_to(ROOT / "keras_simsiam").as_posix() in ("core/errors.py", "core/settings.py")
+        # command.py parses the flags for every command; settings.py makes flags of fields
+        of_flags = path.relative_to(ROOT / "keras_simsiam").as_posix() in ("core/command.py", "core/settings.py")
         assert of_flags or "absl.flags" not in modules, f"{path} reads flags"
 
 

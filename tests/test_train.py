@@ -85,7 +85,7 @@ def test_from_frames_to_a_savedmodel(data_dir, tmp_path):
         (["--precision=mixed_float16"], "error: --precision=mixed_float16: there is no GPU here"),
         (["--jit_compile", "--distribution=mirrored"], "error: --jit_compile is for one device"),
         (["--no_such_flag=1"], "Unknown command line flag 'no_such_flag'"),
-        (["stray"], "error: stray: not a flag"),
+        (["stray"], "error: 'stray' is not a flag"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(data_dir, tmp_path, monkeypatch, changes, message):

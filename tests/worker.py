@@ -3,15 +3,16 @@
 SIGNAL_AT="<step> <signal>" sends the process a signal before that step, the first since it started being 1.
 """
 
+from keras_simsiam.core.command import run_command
+
 import functools
 import os
 
-from absl import app
 from tensorflow import keras
 
 import train
 from keras_simsiam.methods import build
-from keras_simsiam.training import run
+from keras_simsiam.training import run, untrained
 
 
 class SignalAt(keras.callbacks.Callback):
@@ -35,7 +36,7 @@ def tiny_encoder(_modality, _backbone, size, synchronized=False, **_settings):
 
 
 if __name__ == "__main__":
-    run.build_encoder, build.PROJECTION, build.CONTRASTED = tiny_encoder, 8, 8
+    untrained.build_encoder, build.PROJECTION, build.CONTRASTED = tiny_encoder, 8, 8
     if "SIGNAL_AT" in os.environ:
         run.train = functools.partial(run.train, callbacks=[SignalAt(*map(int, os.environ["SIGNAL_AT"].split()))])
-    app.run(train.main)
+    run_command(train.main)

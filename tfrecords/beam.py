@@ -3,18 +3,19 @@
 It takes the flags of tfrecords.build but --workers; all others go to Beam as they are.
 """
 
+from keras_simsiam.core.command import run_command
+
 from functools import partial
 
-from absl import app, flags
+from absl import flags
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error
+from keras_simsiam.core.errors import UserError
 from tfrecords import build
 
 flags.adopt_module_key_flags(build)
 
 
-@exit_on_user_error
-def main(argv):
+def main(beam_flags):
     if flags.FLAGS["workers"].present:
         raise UserError("--workers has no meaning on a cluster: its runner has a flag of its own")
     try:
@@ -24,9 +25,9 @@ def main(argv):
             raise
         raise UserError("Apache Beam is not installed: pip install -r requirements-beam.txt") from None
     # Beam drops those it does not know, a misspelt one of ours too.
-    print("for Beam:", *argv[1:], flush=True)
-    build.build(1, partial(Cluster, argv[1:]))
+    print("for Beam:", *beam_flags, flush=True)
+    build.build(1, partial(Cluster, beam_flags))
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=lambda argv: flags.FLAGS(argv, known_only=True))
+    run_command(main, takes_arguments=True, passes_on_flags=True)

@@ -1,19 +1,19 @@
 """The command that builds a data set: python -m tfrecords.build --source=... --output=..."""
 
+from keras_simsiam.core.command import run_command
+
 import inspect
 import os
 import signal
 from collections.abc import Callable
 from typing import Any
 
-# At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # an unreadable image is reported by our own line
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it is the frames that are dealt out to the cores
 
-from absl import app, flags
+from absl import flags
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError
 from tfrecords import build_summary, builder
 from tfrecords.processes import Pool
 from tfrecords.sources import cifar10, folder, nyu, open3d, sunrgbd, synthetic, tfds, tum, washington
@@ -125,10 +125,7 @@ flags.DEFINE_bool(
 )
 
 
-@exit_on_user_error
-def main(argv):
-    if argv[1:]:
-        raise UserError(f"'{argv[1]}' is not a flag: write it as --name=value")
+def main():
     build(FLAGS.workers or len(os.sched_getaffinity(0)))
 
 
@@ -172,4 +169,4 @@ def _arguments(source):
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    run_command(main)

@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_simsiam.core import files
 from tfrecords import example, frame_statistics
-from tfrecords.shard import hidden, writing
+from tfrecords.shard import writing
 
 DATASET_JSON = "dataset.json"
 SKIPPED_JSONL = "skipped.jsonl"
@@ -65,9 +66,9 @@ def publish(folder: str, output: str, content: Mapping[str, Any], skipped: Seque
         for name in names:
             if os.path.exists(os.path.join(folder, name)):
                 os.replace(os.path.join(folder, name), os.path.join(output, name))
-        _sync(output)
+        files.flush(output)
         os.replace(os.path.join(folder, DATASET_JSON), os.path.join(output, DATASET_JSON))
-        _sync(output)
+        files.flush(output)
 
 
 def write(path: str, text: str) -> None:
@@ -76,13 +77,8 @@ def write(path: str, text: str) -> None:
     Raises:
       WriteError: it cannot be written.
     """
-    partial = hidden(path)
     with writing(path):
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        files.write_text(path, text)
 
 
 def _split(shards):
@@ -131,12 +127,3 @@ def _median(centimetres, total):
         seen += centimetres[value]
         if 2 * seen >= total:
             return int(value) / 100
-
-
-def _sync(folder):
-    """A rename is on the disk only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

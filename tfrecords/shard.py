@@ -3,11 +3,10 @@
 import contextlib
 import hashlib
 import os
-import uuid
-from collections.abc import Iterator
 
 import tensorflow as tf
 
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from tfrecords import example
 from tfrecords.frame_statistics import Statistics
@@ -31,7 +30,8 @@ class Shard:
         path: of the shard; until it is finished, a hidden file lies beside it.
         """
         self._path = path
-        self._hidden = hidden(path)
+        # another at each call: on a cluster a task may be tried again while it still runs
+        self._hidden = str(files.hidden(path))
         self._statistics = Statistics()
         self.count = 0
         self.bytes = 0
@@ -82,29 +82,11 @@ class Shard:
         return {"name": name, "count": self.count, "bytes": size, "sha256": digest} | self._statistics.facts()
 
 
-def hidden(path: str) -> str:
-    """A path beside `path` for what is to become it, another at each call.
-
-    Two processes, on a cluster of two machines, can be at the same file: where a build follows on one that was killed, or
-    where a task is tried again.
-    """
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
-
-
-@contextlib.contextmanager
-def writing(path: str) -> Iterator[None]:
-    """Turns what goes wrong with writing a file into one line.
+def writing(path: str) -> contextlib.AbstractContextManager[None]:
+    """`files.writing` for what a build writes.
 
     Raises:
-      WriteError: with the path, the reason and what to do.
+      WriteError: on leaving the context.
     """
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        # TensorFlow's message begins with its own path.
-        reason = error.strerror if isinstance(error, OSError) else error.message.rpartition("; ")[2]
-        raise WriteError(
-            f"{path} cannot be written ({reason}): make room or choose another --output; the same command goes on from "
-            "the finished shards"
-        ) from None
+    remedy = "make room or choose another --output; the same command goes on from the finished shards"
+    return files.writing(path, remedy, WriteError)

@@ -1,15 +1,15 @@
 """What a data set holds, and whether it is whole: python -m tfrecords.inspect DIR [--verify] [--sheet=FILE.png]"""
 
-import json
-import os
+from keras_simsiam.core.command import run_command
 
-# At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import json
+from pathlib import Path
 
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from tfrecords.dataset import Dataset
 from tfrecords.dataset_json import DATASET_JSON
 
@@ -21,11 +21,10 @@ _LISTED = 12  # names
 _INDENT = 11
 
 
-@exit_on_user_error
-def main(argv):
-    if len(argv) != 2:
+def main(arguments):
+    if len(arguments) != 1:
         raise UserError("name one data set's folder: python -m tfrecords.inspect DIR")
-    data = Dataset(argv[1])
+    data = Dataset(arguments[0])
     content = _content(data.path)
     print(describe(data.path, content))
     if FLAGS.verify:
@@ -114,13 +113,11 @@ def _write_sheet(data, path):
         raise UserError(f"a record of {data.path} is damaged: --verify says which, build the data set again") from None
     if not samples:
         raise UserError(f"{data.path} has no frames: there is nothing to draw for --sheet")
-    try:
-        with open(path, "wb") as file:
-            file.write(contact_sheet.draw(samples, data.classes))
-    except OSError as error:
-        raise UserError(f"--sheet={path} cannot be written ({error.strerror}): name another file") from None
+    picture = contact_sheet.draw(samples, data.classes)
+    with files.writing(f"--sheet={path}", "name another file"):
+        Path(path).write_bytes(picture)
     print(f"{'sheet':{_INDENT}}{path}")
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, takes_arguments=True)

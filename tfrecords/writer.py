@@ -2,9 +2,8 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from tfrecords import dataset_json, example
 from tfrecords.shard import Shard, writing
@@ -46,13 +45,11 @@ class Writer:
     def __enter__(self):
         self._made_output = not os.path.isdir(self._output)
         with writing(f"--output={self._output}"):
-            os.makedirs(self._output, exist_ok=True)
-            self._partial = tempfile.mkdtemp(prefix=".partial-", dir=self._output)
+            self._partial = self._stack.enter_context(files.hidden_folder(self._output))
         return self
 
     def __exit__(self, *exception):
         self._stack.close()
-        shutil.rmtree(self._partial)
         if self._made_output and not os.listdir(self._output):
             os.rmdir(self._output)
 

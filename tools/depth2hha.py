@@ -1,5 +1,7 @@
 """Depth images to HHA images: python -m tools.depth2hha --input='depth/*.png' --output=hha/ --units_per_metre=1000"""
 
+from keras_simsiam.core.command import run_command
+
 import json
 import os
 import signal
@@ -7,10 +9,10 @@ import sys
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 
-from absl import app, flags
+from absl import flags
 from tqdm import tqdm
 
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file, depth_files
 
 FLAGS = flags.FLAGS
@@ -45,10 +47,7 @@ class _Job:
     units_per_metre: float
 
 
-@exit_on_user_error
-def main(argv):
-    if argv[1:]:
-        raise UserError(f"'{argv[1]}' is not a flag: write --name=value, and patterns in quotes")
+def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     gravity = camera_file.parse_gravity(FLAGS.gravity, "estimate")
     jobs = _jobs(FLAGS.input, FLAGS.output)
@@ -153,4 +152,4 @@ def _print_summary(jobs, waiting, skipped):
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    run_command(main)

@@ -1,14 +1,15 @@
 """What experts check by eye before they trust RGB-D data: python -m tools.doctor data/kitchen --output=report.html"""
 
+from keras_simsiam.core.command import run_command
+
 import os
 import sys
+from pathlib import Path
 
-# At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from absl import flags
 
-from absl import app, flags
-
-from keras_simsiam.core.errors import UserError, exit_on_user_error, parse_flags
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
 from tfrecords import Dataset
 from tools import doctor_report, doctor_samples
 from tools.doctor_checks import (
@@ -41,11 +42,10 @@ DEPTH_CHECKS = (
 )
 
 
-@exit_on_user_error
-def main(argv):
-    if len(argv) != 2:
+def main(arguments):
+    if len(arguments) != 1:
         raise UserError("name one data set's folder: python -m tools.doctor DIR")
-    data = Dataset(argv[1])
+    data = Dataset(arguments[0])
     splits = sorted(data.splits) if FLAGS.split is None else [FLAGS.split]
     if not set(splits) <= set(data.splits):
         raise UserError(f"--split={FLAGS.split}: {data.path} has {', '.join(sorted(data.splits))}")
@@ -57,7 +57,8 @@ def main(argv):
         f"{len(prints)} of them with each other."
     )
     name = os.path.basename(os.path.normpath(data.path))
-    _write(FLAGS.output, doctor_report.html(findings, name, about))
+    with files.writing(f"--output={FLAGS.output}", "name another file"):
+        Path(FLAGS.output).write_text(doctor_report.html(findings, name, about), encoding="utf-8")
     _print_summary(findings, about)
     sys.exit(1 if doctor_report.worst(findings) == WRONG else 0)
 
@@ -66,14 +67,6 @@ def examine(samples: list[dict], prints: list[copies.Print], has_depth: bool) ->
     """All findings (tools.doctor_checks.Finding) on a sample of a data set; those on depth where it has depth."""
     findings = [check(samples) for check in DEPTH_CHECKS] if has_depth else []
     return [*findings, copies.duplicates(prints), copies.leakage(prints)]
-
-
-def _write(path, text):
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UserError(f"--output={path} cannot be written ({error.strerror}): name another file") from None
 
 
 def _print_summary(findings, about):
@@ -86,4 +79,4 @@ def _print_summary(findings, about):
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    run_command(main, takes_arguments=True)

@@ -1,17 +1,13 @@
 """Makes HHA images of depth images and writes them as PNG files."""
 
-import contextlib
 import os
 from collections.abc import Callable
-
-# At 2, TensorFlow still reports CUDA libraries that register twice, on every machine.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core import files
 from keras_simsiam.depth import holes
 
 
@@ -55,15 +51,7 @@ def write_png(path: str, image: np.ndarray) -> None:
     """
     order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
     encoded = cv2.imencode(".png", cv2.cvtColor(image, order))[1]
-    # A dot and another suffix, so that no pattern for images finds what a killed run leaves.
-    folder, name = os.path.split(path)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(partial, "wb") as file:
-            file.write(encoded)
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
-        raise UserError(f"{path} cannot be written ({error.strerror}): mend that, or give another --output") from None
+    with files.writing(path, "mend that, or give another --output"):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with files.replacing(path) as partial:  # no pattern for images matches this name, which a killed run leaves
+            partial.write_bytes(encoded)

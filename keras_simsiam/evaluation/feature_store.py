@@ -10,22 +10,25 @@ import os
 import pathlib
 import re
 import shutil
-import tempfile
 import time
 
 import numpy as np
 import tensorflow as tf
 
 import keras_simsiam
-from keras_simsiam.core import disk
+from keras_simsiam.core import files, fingerprint
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.probes.features import FACTS, Features, finite
 from keras_simsiam.views import cache
 
 _EMBEDDINGS, _FACTS = "embeddings.npy", "facts.npz"
 _KEY = re.compile("[0-9a-f]{32}")
-_PARTIAL = ".partial-"
 _ABANDONED = 86400  # seconds without a batch after which a partial entry is that of a process that was killed
+# The modules between a sample and its embedding; all that these import counts too.
+_CODE = tuple(
+    f"keras_simsiam.evaluation.{name}"
+    for name in ("corruptions", "encoders.compared", "encoders.imagenet", "encoders.saved_model", "feature_store")
+)
 
 
 def default_folder():
@@ -48,7 +51,7 @@ class Store:
             limit_gb: the most that all entries may take, in units of 10⁹ bytes; what was used least recently makes room. What
                 this object has given out stays, whatever it takes.
         """
-        self.folder, self.limit, self._given = pathlib.Path(folder), limit_gb * cache.GB, set()
+        self.folder, self.limit, self._given = pathlib.Path(folder), limit_gb * files.GB, set()
 
     def features(self, keys, count, embed):
         """Features from disk, those of an encoder that are not there extracted.
@@ -73,22 +76,17 @@ class Store:
         return {name: _read(entry) for name, entry in entries.items()}
 
     def _extract(self, entries, count, chunks):
-        partial = []
-        try:
-            with _writable(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                partial = [tempfile.mkdtemp(prefix=_PARTIAL, dir=self.folder) for _ in entries]
+        with contextlib.ExitStack() as stack:
+            with _writing(self.folder):
+                partial = [stack.enter_context(files.hidden_folder(self.folder)) for _ in entries]
             _write(partial, count, chunks)
-            with _writable(self.folder):
+            with _writing(self.folder):
                 for folder, entry in zip(partial, entries.values(), strict=True):
                     _publish(folder, entry)
-        finally:
-            for folder in partial:
-                shutil.rmtree(folder, ignore_errors=True)
 
     def _make_room(self):
         """Deletes the least recently used entries beyond the limit, and what killed processes left; nothing else."""
-        for left in filter(_is_abandoned, self.folder.glob(_PARTIAL + "*")):
+        for left in filter(_is_abandoned, self.folder.glob(files.PARTIAL + "*")):
             shutil.rmtree(left, ignore_errors=True)
         entries = filter(_is_entry, self.folder.iterdir())
         sizes = {entry: sum(file.stat().st_size for file in entry.iterdir()) for entry in entries}
@@ -111,16 +109,16 @@ def key(encoder, preprocessing, samples, condition):
     Returns:
         A text that changes with these, with the code between the sample and the embedding, and with the versions.
     """
-    facts = [encoder, preprocessing, samples, condition, _code(), keras_simsiam.__version__, tf.__version__]
+    facts = [
+        encoder,
+        preprocessing,
+        samples,
+        condition,
+        fingerprint.of(*_CODE),
+        keras_simsiam.__version__,
+        tf.__version__,
+    ]
     return json.dumps(facts)
-
-
-def _code():
-    package = pathlib.Path(keras_simsiam.__file__).parent
-    own = [package / "probes" / "features.py", *sorted(package.glob("depth/*.py")), *sorted(package.glob("views/*.py"))]
-    own += [package / "evaluation" / f"{name}.py" for name in ("corruptions", "feature_store")]
-    own += sorted(package.glob("evaluation/encoders/*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in own)).hexdigest()
 
 
 def _is_entry(path):
@@ -139,18 +137,18 @@ def _write(folders, count, chunks):
     """Writes each encoder's embeddings as they come: a large split is never in memory as a whole."""
     facts = []
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(open(os.path.join(folder, _EMBEDDINGS), "wb")) for folder in folders]
+        opened = [stack.enter_context(open(folder / _EMBEDDINGS, "wb")) for folder in folders]
         for embeddings, known in chunks:
-            for file, part in zip(files, embeddings, strict=True):
-                with _writable(file.name):
+            for file, part in zip(opened, embeddings, strict=True):
+                with _writing(file.name):
                     _append(file, finite(part), count)
             facts.append(known)
     if not facts:
         raise UserError("there are no samples to evaluate: check the split and its shards")
     joined = {name: np.concatenate([part[name] for part in facts]) for name in FACTS}
     for folder in folders:
-        with _writable(folder):
-            np.savez(os.path.join(folder, _FACTS), **joined)
+        with _writing(folder):
+            np.savez(folder / _FACTS, **joined)
 
 
 def _append(file, embeddings, count):
@@ -161,14 +159,8 @@ def _append(file, embeddings, count):
     file.write(np.ascontiguousarray(embeddings, "<f4"))
 
 
-@contextlib.contextmanager
-def _writable(path):
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({disk.reason(error)}): make room or name another folder by --feature_cache"
-        ) from error
+def _writing(path):
+    return files.writing(path, "make room or name another folder by --feature_cache")
 
 
 def _publish(partial, entry):

@@ -5,10 +5,9 @@ import dataclasses
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.models.resnet import BACKBONES, STEMS, resnet
-
-MODALITIES = {"rgb": ("rgb",), "hha": ("hha",), "rgbd": ("rgb", "hha")}
 
 # Mean and standard deviation of an input in 0..1. RGB: ImageNet's, as published. HHA: mid-range, so that a view whose HHA
 # was dropped (augment.py sets it to 128) is zero to the network; HHA has no published constants. The fourth channel, where

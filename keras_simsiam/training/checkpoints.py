@@ -13,7 +13,7 @@ import sys
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_simsiam.core.disk import reason
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 
 CHECKPOINTS_KEPT = 2
@@ -88,7 +88,7 @@ class Store:
             try:
                 self._state.read(path).assert_existing_objects_matched()
             except Exception as error:  # of many kinds, by what of a file is damaged
-                unreadable.append(f"{path} ({reason(error)})")
+                unreadable.append(f"{path} ({files.reason(error)})")
                 continue
             self.last_good = path
             if unreadable:
@@ -112,22 +112,28 @@ class Store:
             UserError: it cannot be written; those that were there are as they were.
         """
         number = self.position.epoch * self._steps_per_epoch + self.position.step
-        partial = os.path.join(self._written, "partial")
-        try:
-            shutil.rmtree(partial, ignore_errors=True)
-            os.makedirs(partial)
-            self._state.write(os.path.join(partial, os.path.basename(self._path(number))))
-            _publish(partial, self._written)
-        except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise UserError(
-                f"{self._written}: cannot be written to ({reason(error)}): make room, and the same command goes on from "
-                f"the last good checkpoint, {self.last_good or 'which would have been the first'}"
-            ) from error
+        last_good = self.last_good or "which would have been the first"
+        remedy = f"make room, and the same command goes on from the last good checkpoint, {last_good}"
+        with files.writing(self._written, remedy):
+            self._write(os.path.basename(self._path(number)))
         self.last_good = self._path(number)
         _delete_all_but(
             self._written, [other for other in _numbers(self._written) if other <= number][-CHECKPOINTS_KEPT:]
         )
+
+    def _write(self, name):
+        """Writes the state in a folder of its own, and moves it, once it is on the disk, to where it is found."""
+        partial = os.path.join(self._written, "partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        os.makedirs(partial)
+        try:
+            self._state.write(os.path.join(partial, name))
+            for file in sorted(os.listdir(partial)):  # so the data come before the index
+                files.flush(os.path.join(partial, file))
+                os.replace(os.path.join(partial, file), os.path.join(self._written, file))
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        files.flush(self._written)
 
     def _path(self, number):
         return os.path.join(self.folder, f"ckpt-{number}")
@@ -144,21 +150,3 @@ def _delete_all_but(folder, kept):
         match = re.fullmatch(r"ckpt-(\d+)\..*", name)
         if match and int(match[1]) not in kept:
             os.remove(os.path.join(folder, name))
-
-
-def _publish(partial, folder):
-    """Moves a checkpoint's files, once they are on disk, to where they are found: by name, so data before index."""
-    for name in sorted(os.listdir(partial)):
-        path = os.path.join(partial, name)
-        _flush(path)
-        os.replace(path, os.path.join(folder, name))
-    os.rmdir(partial)
-    _flush(folder)
-
-
-def _flush(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

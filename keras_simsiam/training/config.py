@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from keras_simsiam.core import settings
+from keras_simsiam.core import files, settings
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.methods.settings import MethodSettings
@@ -156,14 +156,6 @@ def open_workdir(config):
         return
     if os.path.isdir(config.workdir) and os.listdir(config.workdir):
         raise UserError(f"--workdir={config.workdir} holds other files and no run; give a new or an empty folder")
-    try:
+    with files.writing(f"--workdir={config.workdir}", "choose another"):
         os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
-        _write_flags(config, path)
-    except OSError as error:
-        raise UserError(f"--workdir={config.workdir}: cannot be made ({error.strerror}): choose another") from error
-
-
-def _write_flags(config, path):
-    with open(path + ".partial", "w") as file:
-        file.writelines(line + "\n" for line in settings.to_lines(config))
-    os.replace(path + ".partial", path)
+        files.write_text(path, "".join(line + "\n" for line in settings.to_lines(config)))

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.training import devices
 from keras_simsiam.training.config import RunConfig
+from keras_simsiam.training.devices import Devices
 from keras_simsiam.views import cache
 
 BANK_FRAMES = 2000  # of each split that the kNN monitor reads: enough to see a trend, and quick
@@ -51,13 +51,16 @@ class Data:
     naming_corrupt_shards: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
 
 
-def load_data(config: RunConfig, dataset: Dataset, knn_dataset: Dataset | None = None) -> Data:
+def load_data(
+    config: RunConfig, dataset: Dataset, *, knn_dataset: Dataset | None = None, devices: Devices | None = None
+) -> Data:
     """The data of a run: the split train of a data set, or this worker's part of it, and what the kNN monitor reads.
 
     Args:
         config: the run's configuration.
         dataset: the data set to train on.
         knn_dataset: another, labelled data set for kNN, with the splits train, and val or test; None: the same.
+        devices: the `Devices` of the configuration, where they are made already.
 
     Raises:
         UserError: a data set does not do for the configuration or for kNN; a shard that is read is corrupt beyond use.
@@ -68,7 +71,7 @@ def load_data(config: RunConfig, dataset: Dataset, knn_dataset: Dataset | None =
     else:
         _check_for_knn(config, knn_dataset)
         dataset, knn_dataset = _readable(config, dataset), _readable(config, knn_dataset)
-    place = devices.worker(config.distribution)
+    place = (devices or Devices(config.distribution)).worker
     share = dataset.share("train", place)
     data = Data(
         share.records("train"),

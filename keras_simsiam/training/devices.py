@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from tensorflow import keras
@@ -37,22 +38,114 @@ class DeviceSettings(Checked):
 _EXAMPLE = '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"type": "worker", "index": 0}}'
 
 
-def strategy(distribution):
-    """The tf.distribute strategy of a run.
+class Devices:
+    """The devices of a run, and which of its workers this process is.
 
-    Args:
-        distribution: `one` device; all devices of this machine (`mirrored`), GPUs, or where there are none, logical CPUs;
-            or those of all machines that the environment variable TF_CONFIG names (`multiworker`). The last must be asked
-            for before anything else of TensorFlow runs, and waits for the other workers.
+    Several workers meet where this is made, before anything else of TensorFlow runs.
 
-    Returns:
-        A tf.distribute.Strategy; but for `one` always the same in a process.
-
-    Raises:
-        UserError: TF_CONFIG does not say which workers there are, or names several without `multiworker`.
+    Attributes:
+        strategy: the tf.distribute.Strategy; but for `one` always the same in a process.
+        worker: a tf.distribute.InputContext: which worker this process is, of how many. Worker 0 of 1 but for `multiworker`.
     """
-    worker(distribution)  # refuses a TF_CONFIG that does not fit
-    return tf.distribute.get_strategy() if distribution == "one" else _strategy(distribution)
+
+    def __init__(self, distribution: str):
+        """
+        Args:
+            distribution: `one` device; all devices of this machine (`mirrored`), GPUs, or where there are none, logical CPUs;
+                or those of all machines that the environment variable TF_CONFIG names (`multiworker`).
+
+        Raises:
+            UserError: TF_CONFIG does not say which workers there are, or names several without `multiworker`.
+        """
+        self._distribution = distribution
+        self.worker = _worker(distribution)  # refuses a TF_CONFIG that does not fit
+        self.strategy = tf.distribute.get_strategy() if distribution == "one" else _strategy(distribution)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the worker whose files count."""
+        return self.worker.input_pipeline_id == 0
+
+    @property
+    def several_workers(self) -> bool:
+        """Whether there are other workers than this process."""
+        return self.worker.num_input_pipelines > 1
+
+    @contextlib.contextmanager
+    def own_folder(self, workdir: str) -> Iterator[str]:
+        """A context with the folder that this process writes to: `workdir` for the chief, for others one that then vanishes.
+
+        Saving takes operations of all workers together, so those whose files do not count save too.
+
+        Reference: TensorFlow's guide, Multi-worker training with Keras, "Model saving and loading".
+        """
+        if self.is_chief:
+            yield workdir
+            return
+        with tempfile.TemporaryDirectory(prefix="keras_simsiam_worker_") as folder:
+            yield folder
+
+    def chief_first(self, act: Callable[[], None]) -> None:
+        """Calls a function on the chief, then on the other workers; a UserError of one ends all.
+
+        Raises:
+            UserError: this worker's own, or that another had one.
+        """
+        error = None
+        for turn in (True, False):
+            if self.is_chief == turn:
+                try:
+                    act()
+                except UserError as mine:
+                    error = mine
+            if self.any_worker(error is not None):
+                raise error or UserError("another worker has refused to start: its own line says why")
+
+    def wait_for_all(self) -> None:
+        """Returns when all workers have come here: one that left while others still compute would end them."""
+        self.any_worker(False)
+
+    def any_worker(self, mine: bool) -> bool:
+        """Whether `mine` is true on any worker; all of them must ask together, and get the same answer."""
+        if not self.several_workers:
+            return mine
+
+        @tf.function
+        def total():
+            return self.strategy.reduce("SUM", self.strategy.run(lambda: tf.constant(float(mine))), axis=None)
+
+        return bool(total() > 0)
+
+    def check_batch(self, size: int) -> None:
+        """Refuses a global batch that the replicas cannot share equally.
+
+        Raises:
+            UserError: their number does not divide it.
+        """
+        replicas = self.strategy.num_replicas_in_sync
+        if size % replicas:
+            near = [count for count in (size // replicas * replicas, -(-size // replicas) * replicas) if count]
+            raise UserError(
+                f"--batch_size={size}: {replicas} devices of --distribution={self._distribution} cannot share it equally; "
+                f"give {' or '.join(map(str, near))}"
+            )
+
+    def distribute(self, batches: tf.data.Dataset):
+        """What `fit` takes for batches of this worker's share of the global batch.
+
+        Args:
+            batches: batches, each of the global batch over the number of workers.
+
+        Returns:
+            The dataset, which `fit` itself divides over the devices of one machine; for `multiworker`, a distributed one.
+        """
+        if self._distribution != "multiworker":
+            return batches
+        devices = self.strategy.num_replicas_in_sync // self.worker.num_input_pipelines
+        if devices > 1:
+            batch = tf.nest.flatten(batches.element_spec)[0].shape[0]
+            batches = batches.rebatch(batch // devices, drop_remainder=True)
+        return self.strategy.distribute_datasets_from_function(lambda _: batches)
 
 
 # a second one in a process would give its collective operations the numbers of the first's
@@ -65,18 +158,7 @@ def _strategy(distribution):
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def worker(distribution):
-    """Which worker this process is, of how many.
-
-    Args:
-        distribution: as for `strategy`.
-
-    Returns:
-        A tf.distribute.InputContext; worker 0 of 1 but for `multiworker`.
-
-    Raises:
-        UserError: as for `strategy`.
-    """
+def _worker(distribution):
     text = os.environ.get("TF_CONFIG", "")
     tasks, own = _tasks(text)
     if distribution != "multiworker":
@@ -103,100 +185,6 @@ def _tasks(text):
         return tasks, (config["task"]["type"], config["task"]["index"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return (), None
-
-
-def is_chief(distribution):
-    """Whether this process is the worker whose files count."""
-    return worker(distribution).input_pipeline_id == 0
-
-
-@contextlib.contextmanager
-def own_folder(distribution, workdir):
-    """A context with the folder that this process writes to: `workdir` for the chief, for others one that then vanishes.
-
-    Saving takes operations of all workers together, so those whose files do not count save too.
-
-    Reference: TensorFlow's guide, Multi-worker training with Keras, "Model saving and loading".
-    """
-    if is_chief(distribution):
-        yield workdir
-        return
-    with tempfile.TemporaryDirectory(prefix="keras_simsiam_worker_") as folder:
-        yield folder
-
-
-def chief_first(distribution, act):
-    """Calls a function on the chief, then on the other workers; a UserError of one ends all.
-
-    Args:
-        distribution: as for `strategy`.
-        act: function without arguments.
-
-    Raises:
-        UserError: this worker's own, or that another had one.
-    """
-    error = None
-    for turn in (True, False):
-        if is_chief(distribution) == turn:
-            try:
-                act()
-            except UserError as mine:
-                error = mine
-        if any_worker(distribution, error is not None):
-            raise error or UserError("another worker has refused to start: its own line says why")
-
-
-def wait_for_all(distribution):
-    """Returns when all workers have come here: one that left while others still compute would end them."""
-    any_worker(distribution, False)
-
-
-def any_worker(distribution, mine):
-    """Whether `mine` is true on any worker; all of them must ask together, and get the same answer."""
-    if worker(distribution).num_input_pipelines == 1:
-        return mine
-    workers = strategy(distribution)
-
-    @tf.function
-    def total():
-        return workers.reduce("SUM", workers.run(lambda: tf.constant(float(mine))), axis=None)
-
-    return bool(total() > 0)
-
-
-def check_batch(distribution, batch_size):
-    """Refuses a global batch that the replicas of a run cannot share equally.
-
-    Raises:
-        UserError: their number does not divide it.
-    """
-    replicas = strategy(distribution).num_replicas_in_sync
-    if batch_size % replicas:
-        near = [count for count in (batch_size // replicas * replicas, -(-batch_size // replicas) * replicas) if count]
-        raise UserError(
-            f"--batch_size={batch_size}: {replicas} devices of --distribution={distribution} cannot share it equally; "
-            f"give {' or '.join(map(str, near))}"
-        )
-
-
-def distribute(distribution, batches):
-    """What `fit` takes for batches of this worker's share of the global batch.
-
-    Args:
-        distribution: as for `strategy`.
-        batches: tf.data.Dataset of batches, each of the global batch over the number of workers.
-
-    Returns:
-        The dataset, which `fit` itself divides over the devices of one machine; for `multiworker`, a distributed one.
-    """
-    if distribution != "multiworker":
-        return batches
-    workers = strategy(distribution)
-    devices = workers.num_replicas_in_sync // worker(distribution).num_input_pipelines
-    if devices > 1:
-        batch = tf.nest.flatten(batches.element_spec)[0].shape[0]
-        batches = batches.rebatch(batch // devices, drop_remainder=True)
-    return workers.distribute_datasets_from_function(lambda _: batches)
 
 
 def check_precision(policy):

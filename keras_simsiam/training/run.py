@@ -18,17 +18,17 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import disk, settings
+from keras_simsiam.core import files
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
-from keras_simsiam.models.encoder import EncoderSettings, build_encoder
 from keras_simsiam.optimization import schedules
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
-from keras_simsiam.training import checkpoints, devices, monitors, saving, signals
+from keras_simsiam.training import checkpoints, monitors, saving, signals
 from keras_simsiam.training.config import RunConfig, load_config, open_workdir
 from keras_simsiam.training.data import load_data
-from keras_simsiam.training.devices import precision
+from keras_simsiam.training.devices import Devices, check_precision, precision
+from keras_simsiam.training.untrained import encoder_of, untrained_encoder
 from keras_simsiam.views import next_frame
 from keras_simsiam.views.batches import records_held, view_batches
 
@@ -41,6 +41,7 @@ def train_on(
     *,
     knn_dataset: Dataset | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    devices: Devices | None = None,
 ) -> dict[str, float]:
     """Trains a run on a data set to its last epoch, from its newest checkpoint where there is one.
 
@@ -52,6 +53,7 @@ def train_on(
         dataset: the data set of `config.data_dir`; a `tfrecords.Dataset` is one.
         knn_dataset: another, labelled data set for the kNN monitor, of `config.knn_data_dir`; None: the same.
         callbacks: more Keras callbacks, called after the run's own.
+        devices: the `Devices` of the configuration, where they are made already.
 
     Returns:
         The epoch's last numbers; empty where the run was already complete.
@@ -67,18 +69,20 @@ def train_on(
             f"the configuration has data_dir={config.data_dir!r}, knn_data_dir={config.knn_data_dir!r}, "
             f"the data sets are of {given[0]!r}, {given[1]!r}: give the same"
         )
-    data = load_data(config, dataset, knn_dataset)
+    devices = devices or Devices(config.distribution)
+    data = load_data(config, dataset, knn_dataset=knn_dataset, devices=devices)
     with data.naming_corrupt_shards():
-        return train(config, data, callbacks)
+        return train(config, data, callbacks, devices=devices)
 
 
-def train(config, data, callbacks=()):
+def train(config, data, callbacks=(), *, devices=None):
     """Trains a run to its last epoch, from its newest checkpoint where there is one.
 
     Args:
         config: a `RunConfig`.
         data: a `data.Data`.
         callbacks: more Keras callbacks, called after the run's own.
+        devices: the `Devices` of the configuration, where they are made already.
 
     Returns:
         The epoch's last numbers, a dict; empty where the run was already complete.
@@ -89,48 +93,51 @@ def train(config, data, callbacks=()):
             hold more than --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
         signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
-    _check_data(config, data)
+    devices = devices or Devices(config.distribution)
+    _check_data(config, data, devices)
     data = _paired(config, data)
-    devices.chief_first(config.distribution, lambda: _open(config))
+    devices.chief_first(lambda: _open(config, devices))
     if os.path.exists(_encoder_path(config.workdir)):
         return {}
-    with devices.own_folder(config.distribution, config.workdir) as folder:
-        last = _fit(dataclasses.replace(config, workdir=folder), data, callbacks, config.workdir)
-        devices.wait_for_all(config.distribution)
+    with devices.own_folder(config.workdir) as folder:
+        last = _fit(dataclasses.replace(config, workdir=folder), data, devices, callbacks, config.workdir)
+        devices.wait_for_all()
     return last
 
 
-def _open(config):
-    if not devices.is_chief(config.distribution) and not os.path.exists(os.path.join(config.workdir, "flags.txt")):
+def _open(config, devices):
+    if not devices.is_chief and not os.path.exists(os.path.join(config.workdir, "flags.txt")):
         raise UserError(
             f"--workdir={config.workdir}: not the chief's; all workers must see one folder, on a shared disk"
         )
     open_workdir(config)
 
 
-def _fit(config, data, callbacks, workdir):
+def _fit(config, data, devices, callbacks, workdir):
     """Trains in the folder that is this process's own, from the newest checkpoint of `workdir`."""
     open_workdir(config)
     steps_per_epoch = data.count // config.batch_size
     keras.backend.clear_session()
-    with precision(config.precision), devices.strategy(config.distribution).scope():
+    with precision(config.precision), devices.strategy.scope():
         method = build_method(config, steps_per_epoch, num_classes=data.num_classes, samples=data.count)
         store = checkpoints.Store(method, steps_per_epoch, workdir)
         position = store.restore()
         store.save_in(config.workdir)
-        batches = _view_batches(config, data, first_epoch=position.epoch, first_step=position.step)
+        batches = _view_batches(config, data, devices, first_epoch=position.epoch, first_step=position.step)
         _forget_epochs_after(config.workdir, position.epoch)
         writer = _events(os.path.join(config.workdir, "tensorboard"))
         with signals.noted() as received:
             history = method.fit(
-                devices.distribute(config.distribution, batches),
+                devices.distribute(batches),
                 epochs=config.epochs,
                 steps_per_epoch=steps_per_epoch,
                 verbose=0,
                 callbacks=[
-                    *monitors.run_callbacks(config, data, steps_per_epoch, position, _drawing(config, data), writer),
+                    *monitors.run_callbacks(
+                        config, data, steps_per_epoch, position, _drawing(config, data, devices), writer
+                    ),
                     *_best_encoder(config, data, position),
-                    _checkpoints(config, store, steps_per_epoch, received),
+                    saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received, devices),
                     *callbacks,
                 ],
             ).history
@@ -139,16 +146,10 @@ def _fit(config, data, callbacks, workdir):
     return {name: values[-1] for name, values in history.items()}
 
 
-def _checkpoints(config, store, steps_per_epoch, received):
-    several = devices.worker(config.distribution).num_input_pipelines > 1
-    any_worker = functools.partial(devices.any_worker, config.distribution) if several else None
-    return saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received, any_worker)
-
-
-def _check_data(config, data):
+def _check_data(config, data, devices):
     """Refuses data, and a machine, that the configuration cannot train on."""
-    devices.check_precision(config.precision)
-    devices.check_batch(config.distribution, config.batch_size)
+    check_precision(config.precision)
+    devices.check_batch(config.batch_size)
     if data.count < config.batch_size:
         raise UserError(
             f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
@@ -166,9 +167,9 @@ def _paired(config, data):
     return dataclasses.replace(data, records=records, decode=decode, partner=partner)
 
 
-def _view_batches(config, data, *, first_epoch, first_step=0, samples=None):
+def _view_batches(config, data, devices, *, first_epoch, first_step=0, samples=None):
     """Batches of this worker's share of the global one, or of so many samples."""
-    workers = devices.worker(config.distribution).num_input_pipelines
+    workers = devices.worker.num_input_pipelines
     return view_batches(
         *data.cache(data.records, data.decode),
         count=data.count // workers,
@@ -198,25 +199,11 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     """
     keras.utils.set_random_seed(config.seed)
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    encoder = _encoder(config, synchronized)
+    encoder = encoder_of(config, synchronized)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes=sizes, synchronized=synchronized)
     method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
     return method
-
-
-def untrained_encoder(config):
-    """The encoder of a configuration with the very weights its run started from, float32.
-
-    Args:
-        config: a `RunConfig`.
-
-    Returns:
-        A functional Keras model (keras_simsiam.models.encoder).
-    """
-    keras.utils.set_random_seed(config.seed)
-    with precision("float32"):
-        return _encoder(config)
 
 
 def encoder_file(encoder):
@@ -277,26 +264,12 @@ def _encoder_path(workdir):
     return os.path.join(workdir, "encoder.keras")
 
 
-def _encoder(config, synchronized=False):
-    given = dataclasses.asdict(settings.part(config, EncoderSettings))
-    return build_encoder(
-        config.modality,
-        given.pop("backbone"),
-        config.image_size,
-        hha_channels=config.preprocessing.channels.get("hha", 3),
-        synchronized=synchronized,
-        **given,
-    )
-
-
 def _save_encoder(config, path, encoder):
     """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
-    partial = os.path.join(config.workdir, "encoder.partial.keras")
-    with disk.writing(path):
+    with files.writing(path), files.replacing(path, os.path.join(config.workdir, "encoder.partial.keras")) as partial:
         saved.save(partial)
-        os.replace(partial, path)
 
 
 def _best_encoder(config, data, position):
@@ -330,16 +303,17 @@ def _predictor_rate(predictor_lr, schedule):
 
 
 def _events(folder):
-    with disk.writing(folder):
+    with files.writing(folder):
         return tf.summary.create_file_writer(folder)
 
 
-def _drawing(config, data):
+def _drawing(config, data, devices):
     """A function from an epoch, from 0, to the first few pairs of views that it trains on."""
     uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
 
     def draw(epoch):
-        return next(iter(_view_batches(config, uncached, first_epoch=epoch, samples=monitors.views.SAMPLES)))["views"]
+        batches = _view_batches(config, uncached, devices, first_epoch=epoch, samples=monitors.views.SAMPLES)
+        return next(iter(batches))["views"]
 
     return draw
 
@@ -351,7 +325,5 @@ def _forget_epochs_after(workdir, epoch):
         return
     with open(path) as file:
         lines = [line for line in file if line.endswith("\n") and json.loads(line)["epoch"] <= epoch]
-    with disk.writing(path):
-        with open(path + ".partial", "w") as file:
-            file.writelines(lines)
-        os.replace(path + ".partial", path)
+    with files.writing(path):
+        files.write_text(path, "".join(lines))

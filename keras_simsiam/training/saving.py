@@ -22,14 +22,14 @@ class Checkpoints(keras.callbacks.Callback):
     Several workers must act alike: they look at losses and signals before and after each checkpoint alone, all at one step.
     """
 
-    def __init__(self, store, steps_per_epoch, every, received, any_worker=None):
+    def __init__(self, store, steps_per_epoch, every, received, devices):
         """
         Args:
             store: a `checkpoints.Store`, restored.
             steps_per_epoch: optimizer steps of one epoch.
             every: steps of an epoch between two checkpoints; 0: only at its end.
             received: the list of signals that `signals.noted` yields.
-            any_worker: where there are several, function from a bool to whether it is true on any of them.
+            devices: the run's `Devices`.
         """
         super().__init__()
         self._supports_tf_logs = True  # as Keras's own callbacks say that a step's numbers may stay on the device
@@ -39,7 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
         self.every = every
         self.received = received
-        self.any_worker = any_worker
+        self.devices = devices
         # of the begun epoch; `fit` resets them before it begins
         self.means = [mean.get_weights() for mean in store.method.metrics] if self.position.step else None
 
@@ -64,7 +64,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         epoch, step = self.position.epoch, batch + 1
         self.losses.append((step, logs["loss"]))  # the epoch's mean, which one such step is enough to spoil
-        alone = self.any_worker is None
+        alone = not self.devices.several_workers
         if alone and time.monotonic() - self.checked > CHECKED_EVERY:
             self._check_losses()
         ends = step == self.steps_per_epoch  # whose monitors would choke on what is not finite, and not say on what
@@ -79,7 +79,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _check_all(self, epoch, step):
         self._check_losses()
-        if not all(_finite(variable) for variable in [*self.model.variables, *self.model.optimizer.variables]):
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        if not all(tf.reduce_all(tf.math.is_finite(each)) for each in variables if each.dtype.is_floating):
             raise self._diverged("a weight is not finite", epoch, step)
 
     def _check_losses(self):
@@ -91,7 +92,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _save(self, epoch, step):
         self.position.epoch, self.position.step = epoch, step
         self.store.save()
-        if self.any_worker(bool(self.received)) if self.any_worker else self.received:
+        if self.devices.any_worker(bool(self.received)):
             raise Stopped(self.received[0] if self.received else signal.SIGTERM, self.store.last_good)
 
     def _diverged(self, what, epoch, step):
@@ -121,7 +122,3 @@ class BestEncoder(keras.callbacks.Callback):
         if logs.get("knn", 0.0) > self.position.best_knn:
             self.save(self.model.encoder)
             self.position.best_knn = logs["knn"]
-
-
-def _finite(variable):
-    return not variable.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(variable)))

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.views.blur import random_blur
+from keras_simsiam.views.resample import resample
 
 # Chen & He, Appendix A, and FAIR's code: brightness, contrast, saturation, hue; the probabilities of each transform
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.4, 0.1
@@ -155,29 +156,6 @@ def random_box(size, seed, min_area):
     crop = tf.stack([tf.minimum(height, width / ratio), tf.minimum(width, height * ratio)])
     centred = tf.concat([(tf.stack([height, width]) - crop) / 2, crop], 0)
     return tf.where(tf.reduce_any(fits), drawn, centred)
-
-
-def resample(image, box, size):
-    """Cuts a box out of an image and resizes it in one step, bilinear and antialiased.
-
-    Args:
-        image: float32 [H,W,C].
-        box: float32 [4]: top, left, height, width in pixels.
-        size: the side of the square result in pixels.
-
-    Returns:
-        float32 [size,size,C].
-    """
-    scale = size / box[2:]
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=[size, size],
-        scale=scale,
-        translation=-box[:2] * scale,
-        kernel_type="triangle",
-        antialias=True,
-    )
-    return tf.ensure_shape(resized[0], [size, size, image.shape[-1]])
 
 
 def color_transforms(image, seed):

@@ -22,10 +22,10 @@ import numpy as np
 import tensorflow as tf
 
 import keras_simsiam
+from keras_simsiam.core import files, fingerprint
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.views.preprocessing import encoded_images, label_of
 
-GB = 10**9
 _FACTS = np.dtype([("size", np.int32, 2), ("label", np.int64)])  # of a frame: height and width, label; at a file's end
 
 
@@ -80,7 +80,7 @@ def on_disk(records, decode, *, count, preprocessing, limit_gb, folder, identity
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written or read ({error.strerror}): use --cache=memory or set XDG_CACHE_HOME"
+            f"{path} cannot be written or read ({files.reason(error)}): use --cache=memory or set XDG_CACHE_HOME"
         ) from None
     return _reading(buffer, np.frombuffer(buffer[-_FACTS.itemsize * count :], _FACTS), preprocessing)
 
@@ -92,14 +92,9 @@ def default_folder():
 
 def _key(identity, preprocessing):
     """Changes with the records, with all settings before the crop, and with the code that decodes and encodes."""
-    code = hashlib.sha256()
-    package = pathlib.Path(__file__).parents[1]
-    views = package / "views"
-    for source in [views / "cache.py", views / "preprocessing.py", *sorted(package.glob("depth/*.py"))]:
-        code.update(source.read_bytes())
     settings = dataclasses.asdict(preprocessing)
     del settings["image_size"]
-    facts = [identity, settings, code.hexdigest(), keras_simsiam.__version__, tf.__version__]
+    facts = [identity, settings, fingerprint.of(__name__), keras_simsiam.__version__, tf.__version__]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
@@ -118,36 +113,30 @@ def _build(path, records, decode, preprocessing, limit_gb):
     partial.unlink(missing_ok=True)  # of a process that was killed
     _check_limit(needed, limit_gb, path.parent)
     _announce(len(facts), needed, path)
-    try:
+    with files.replacing(path, partial):
         with open(partial, "wb") as file:
             _write_frames(file, records, decode, preprocessing)
             file.write(facts.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        files.flush(partial)
 
 
 def _check_limit(needed, limit_gb, folder=None):
     others = sum(file.stat().st_size for file in folder.glob("*.frames")) if folder else 0
-    if needed + others > limit_gb * GB:
-        beside = f" beside {_gb(others)} of other caches in {folder}" if others else ""
+    if needed + others > limit_gb * files.GB:
+        beside = f" beside {files.in_gb(others)} of other caches in {folder}" if others else ""
         delete = " or delete some of those" if others else " or use --cache=none"
-        raise UserError(f"--cache_gb={limit_gb:g}: this data set needs {_gb(needed)}{beside}: allow more{delete}")
+        raise UserError(
+            f"--cache_gb={limit_gb:g}: this data set needs {files.in_gb(needed)}{beside}: allow more{delete}"
+        )
     if folder and needed > shutil.disk_usage(folder).free:
         raise UserError(
-            f"{folder}: the cache needs {_gb(needed)}, {_gb(shutil.disk_usage(folder).free)} are free: "
+            f"{folder}: the cache needs {files.in_gb(needed)}, {files.in_gb(shutil.disk_usage(folder).free)} are free: "
             "set XDG_CACHE_HOME to a larger disk or use --cache=none"
         )
 
 
-def _gb(size):
-    return f"{-(-size // 10**4) / 10**5:.5g} GB"
-
-
 def _announce(count, needed, place):
-    print(f"caching {count} frames, {_gb(needed)}, in {place}", file=sys.stderr, flush=True)
+    print(f"caching {count} frames, {files.in_gb(needed)}, in {place}", file=sys.stderr, flush=True)
 
 
 def _kinds(preprocessing):

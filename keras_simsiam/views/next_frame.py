@@ -9,10 +9,8 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.core import frame_names
+from keras_simsiam.core import files, frame_names
 from keras_simsiam.core.errors import UserError
-
-GB = 10**9
 
 
 def in_memory(records, decode, *, limit_gb):
@@ -31,9 +29,9 @@ def in_memory(records, decode, *, limit_gb):
         UserError: more memory is needed than that; or no frame has a next one.
     """
     sizes, instances, names = _survey(records, decode)
-    if sum(sizes) > limit_gb * GB:
+    if sum(sizes) > limit_gb * files.GB:
         raise UserError(
-            f"--cache_gb={limit_gb:g}: --positives=next_frame holds the undecoded training records, {_gb(sum(sizes))}: "
+            f"--cache_gb={limit_gb:g}: --positives=next_frame holds the undecoded training records, {files.in_gb(sum(sizes))}: "
             "allow more or use --positives=augment"
         )
     places = partners(instances, names)
@@ -99,8 +97,5 @@ def _survey(records, decode):
 def _announce(places, size):
     single = np.count_nonzero(places == np.arange(len(places)))
     without = f"; {single} have no next frame and are paired with themselves" if single else ""
-    print(f"holding {len(places)} frames to pair with the next, {_gb(size)}{without}", file=sys.stderr, flush=True)
-
-
-def _gb(size):
-    return f"{-(-size // 10**4) / 10**5:.5g} GB"
+    held = f"{len(places)} frames to pair with the next, {files.in_gb(size)}"
+    print(f"holding {held}{without}", file=sys.stderr, flush=True)

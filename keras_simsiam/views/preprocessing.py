@@ -4,11 +4,11 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
-from keras_simsiam.models.encoder import MODALITIES
-from keras_simsiam.views.augmentation import resample
+from keras_simsiam.views.resample import resample
 
 # Graph operations throughout: autograph has nothing to convert in them, and looking takes as long as tracing them.
 without_autograph = tf.autograph.experimental.do_not_convert

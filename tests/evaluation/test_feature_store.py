@@ -1,11 +1,13 @@
 import dataclasses
 import os
+import pathlib
 import time
 
 import numpy as np
 import pytest
 
 import keras_simsiam
+from keras_simsiam.core import fingerprint
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import feature_store
 from keras_simsiam.views.preprocessing import Preprocessing
@@ -119,6 +121,20 @@ def test_the_key_changes_with_all_that_the_features_depend_on(monkeypatch):
     assert set(changes) == {field.name for field in dataclasses.fields(Preprocessing)}
     others += [("sha", dataclasses.replace(base[1], **{name: value}), *base[2:]) for name, value in changes.items()]
     keys = {feature_store.key(one, repr(two), *rest) for one, two, *rest in [base, *others]}
-    monkeypatch.setattr(keras_simsiam, "__version__", "another")
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_simsiam, "__version__", "another")
+        keys.add(feature_store.key(base[0], repr(base[1]), *base[2:]))
+    monkeypatch.setattr(fingerprint, "of", lambda *modules: f"changed {modules}")
     keys.add(feature_store.key(base[0], repr(base[1]), *base[2:]))
-    assert len(keys) == len(others) + 2
+    assert len(keys) == len(others) + 3
+
+
+def test_the_key_covers_the_code_between_a_sample_and_its_embedding():
+    """Of the encoders all but what finds them by name: that reaches the whole of training, and decides no number."""
+    found = {pathlib.Path(*name.split(".")[1:]) for name in fingerprint._reached(feature_store._CODE)}
+    package = pathlib.Path(keras_simsiam.__file__).parent
+    paths = [*package.glob("depth/*.py"), package / "views" / "batches.py", package / "probes" / "features.py"]
+    paths += [path for path in package.glob("evaluation/encoders/*.py") if path.stem != "resolve"]
+    wanted = {path.relative_to(package).with_suffix("") for path in paths if path.stem != "__init__"}
+    assert len(wanted) > 8 and wanted <= found
+    assert not any(path.parts[0] in ("methods", "training", "optimization", "dense") for path in found)

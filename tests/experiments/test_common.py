@@ -100,7 +100,7 @@ def test_a_workdir_that_cannot_be_written_is_refused_before_anything_is_trained(
 ):
     (tmp_path / "file").write_text("")
     for workdir in (tmp_path / "file", tmp_path / "file" / "work"):
-        message = rf"^--workdir={workdir}: cannot be written \(.*\): make room, or choose another --workdir$"
+        message = rf"^--workdir={workdir} cannot be written \(.*\): make room, or choose another --workdir$"
         with pytest.raises(UserError, match=message):
             common.Runs(common.Settings(data_dir, str(workdir))).ask(WANTED, (0,), lambda runs: None)
 
@@ -108,7 +108,7 @@ def test_a_workdir_that_cannot_be_written_is_refused_before_anything_is_trained(
         raise PermissionError(13, "Permission denied", dir)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # as for any user but root
-    with pytest.raises(UserError, match=r"work: cannot be written \(.*Permission denied.*\): make room"):
+    with pytest.raises(UserError, match=r"work cannot be written \(.*Permission denied.*\): make room"):
         common.Runs(settings).ask(WANTED, (0,), lambda runs: None)
     assert not stubbed
 

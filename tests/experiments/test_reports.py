@@ -69,15 +69,14 @@ def test_a_report_that_cannot_be_written(data_dir, tmp_path, monkeypatch):
     method_table.EXPERIMENT.report(runs)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(
-            UserError, match=r"work: cannot be written \(\[Errno 28\] No space left on device\): make room"
-        ):
+        with pytest.raises(UserError, match=r"work cannot be written \(No space left on device\): make room"):
             method_table.EXPERIMENT.report(runs)
-    (tmp_path / "work" / "method_table.png.partial.png").mkdir()
-    with pytest.raises(UserError, match=r"^--workdir=.*work: cannot be written \(.*Is a directory: .*png"):
+    (tmp_path / "work" / "method_table.png").unlink()
+    (tmp_path / "work" / "method_table.png").mkdir()
+    with pytest.raises(UserError, match=r"^--workdir=.*work cannot be written \(Is a directory\)"):
         method_table.EXPERIMENT.report(runs)
     runs.settings = dataclasses.replace(runs.settings, workdir=str(tmp_path / "work" / "method_table.md"))
-    with pytest.raises(UserError, match=r"method_table.md: cannot be written \(.*File exists"):
+    with pytest.raises(UserError, match=r"method_table.md cannot be written \(File exists"):
         method_table.EXPERIMENT.report(runs)
 
 

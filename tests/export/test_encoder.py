@@ -50,7 +50,7 @@ def test_versions_count_up_and_load(tiny_encoder, tmp_path):
 
 def test_a_failed_export_leaves_nothing(tiny_encoder, tmp_path, monkeypatch):
     def fail(module, path, signatures):
-        Path(path).mkdir(parents=True)
+        Path(path, "saved_model.pb").write_text("half")
         raise OSError("disk full")
 
     monkeypatch.setattr(tf.saved_model, "save", fail)

@@ -87,7 +87,7 @@ def test_refusals_leave_nothing(tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("keras_simsiam.training.config._write_flags", fail)
+    monkeypatch.setattr("keras_simsiam.core.files.write_text", fail)
     with pytest.raises(UserError, match="No space left"):
         import_torch.import_encoder(settings(GOLDEN / CHECKPOINTS["cifar"], workdir))
     assert not workdir.exists()

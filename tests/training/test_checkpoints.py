@@ -169,9 +169,7 @@ def no_room():
 def test_no_room_is_one_line_and_leaves_the_last_good_one(workdir, no_room):
     before, store = _files(workdir), _store(workdir)
     store.restore()
-    with pytest.raises(
-        UserError, match=r"cannot be written to \(.*make room.*last good checkpoint, .*ckpt-15$"
-    ) as error:
+    with pytest.raises(UserError, match=r"cannot be written \(.*make room.*last good checkpoint, .*ckpt-15$") as error:
         _save(store, 1, 6)
     assert "\n" not in str(error.value)
     assert _files(workdir) == before

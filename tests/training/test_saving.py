@@ -12,7 +12,7 @@ from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
-from keras_simsiam.training import run, signals
+from keras_simsiam.training import run, signals, untrained
 from keras_simsiam.training.checkpoints import Position
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.saving import BestEncoder
@@ -55,7 +55,7 @@ def _tiny(_modality, _backbone, size, **_settings):
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(run, "build_encoder", _tiny)
+    monkeypatch.setattr(untrained, "build_encoder", _tiny)
     monkeypatch.setattr(build, "PROJECTION", 8)
 
 

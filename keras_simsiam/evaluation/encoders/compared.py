@@ -81,6 +81,12 @@ class Subject:
         return features.embed_each([self.encoders[name] for name in names], batches)
 
 
+def newly_initialised(encoder, seed=0):
+    """The same network with other weights, those that a seed draws."""
+    keras.utils.set_random_seed(seed)
+    return keras.models.clone_model(encoder)
+
+
 def _digest(encoder):
     """A SHA-256 of all weights, moving statistics included."""
     return hashlib.sha256(b"".join(weight.tobytes() for weight in encoder.get_weights())).hexdigest()

@@ -1,11 +1,11 @@
 """keras.applications' ResNet-50, trained on ImageNet's labels, as an encoder, where its weights are on disk."""
 
-import hashlib
 import os
 import pathlib
 
 from tensorflow import keras
 
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
 from keras_simsiam.views.preprocessing import Preprocessing
@@ -40,7 +40,7 @@ def subject(image_size, seed):
             f"--encoder=imagenet: {path} is not there; on a machine with a network "
             "keras.applications.ResNet50(include_top=False) fetches it"
         )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = files.sha256(path)
     facts = f"keras.applications.ResNet50, {image_size} pixels"
 
     def load():

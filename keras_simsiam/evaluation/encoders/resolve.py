@@ -1,21 +1,18 @@
 """Where an encoder can come from: what --encoder may name."""
 
 import dataclasses
-import hashlib
 import json
 import os
-import pathlib
 
 import tensorflow as tf
-from tensorflow import keras
 
-import keras_simsiam
+from keras_simsiam.core import files, fingerprint
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation.encoders import imagenet, saved_model
-from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject, newly_initialised
 from keras_simsiam.evaluation.tasks import Seed
-from keras_simsiam.models.encoder import MODALITIES
 from keras_simsiam.models.resnet import BACKBONES
 from keras_simsiam.training import config, run
 from keras_simsiam.views.preprocessing import Preprocessing
@@ -58,7 +55,7 @@ def subject(source, network=Network()):
 
 
 def _run(source):
-    sha256 = _sha256(run.require_encoder(source))
+    sha256 = files.sha256(run.require_encoder(source))
     made = config.load_config(run.encoder_file(source)[0])
     return Subject(
         source,
@@ -86,7 +83,7 @@ def _file(path):
     """A Keras file without a run directory: of colour alone, as it cannot tell how HHA was encoded."""
     if not os.path.exists(path):
         raise UserError(f"{path}: not there")
-    sha256, encoder = _sha256(path), run.load_encoder(path)
+    sha256, encoder = files.sha256(path), run.load_encoder(path)
     inputs, outputs = (tensors if isinstance(tensors, dict) else {} for tensors in (encoder.input, encoder.output))
     if "hha" in inputs:
         raise UserError(
@@ -98,25 +95,12 @@ def _file(path):
         path,
         Preprocessing("rgb", inputs["rgb"].shape[1]),
         {TRAINED: sha256, UNTRAINED: f"{sha256}, newly initialised by {tf.__version__}"},
-        lambda: {TRAINED: encoder, UNTRAINED: _newly_initialised(encoder)},
+        lambda: {TRAINED: encoder, UNTRAINED: newly_initialised(encoder)},
         sha256,
     )
 
 
-def _newly_initialised(encoder, seed=0):
-    keras.utils.set_random_seed(seed)
-    return keras.models.clone_model(encoder)
-
-
 def _untrained_key(made):
     """Changes with all that decides the weights a run starts from."""
-    code = hashlib.sha256()
-    package = pathlib.Path(keras_simsiam.__file__).parent
-    for file in [package / "training" / "run.py", *sorted(package.glob("models/*.py"))]:
-        code.update(file.read_bytes())
     facts = {name: value for name, value in dataclasses.asdict(made).items() if name not in config.MOVABLE}
-    return json.dumps([facts, code.hexdigest(), tf.__version__])
-
-
-def _sha256(path):
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    return json.dumps([facts, fingerprint.of("keras_simsiam.training.untrained"), tf.__version__])

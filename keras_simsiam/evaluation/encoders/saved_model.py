@@ -1,13 +1,12 @@
 """An exported encoder (export.encoder) as it is served: samples in, embeddings out, its preprocessing inside."""
 
 import dataclasses
-import hashlib
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.core import disk
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation.encoders.compared import TRAINED, Subject
 from keras_simsiam.probes.features import FACTS
@@ -55,14 +54,11 @@ def subject(source):
         raise UserError(f"{folder} has no signature {_SIGNATURE}: it is not what `python -m export.encoder` writes")
     inputs = set(signature.structured_input_signature[1])
     modality = "rgbd" if {"rgb", "depth"} <= inputs else "hha" if "depth" in inputs else "rgb"
-    sha256 = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        sha256.update(file.read_bytes())
 
     def refuse():
         raise UserError(f"{source} {_NETWORK}")
 
-    digest = sha256.hexdigest()
+    digest = files.sha256(folder)
     return Served(str(folder), Preprocessing(modality, None), {TRAINED: digest}, refuse, digest)
 
 
@@ -72,7 +68,7 @@ def _load(folder):
         return tf.saved_model.load(str(folder))
     except Exception as error:  # of many kinds, by what of its files is damaged
         raise UserError(
-            f"{folder} is damaged or incomplete ({disk.reason(error)}): copy it or export it again"
+            f"{folder} is damaged or incomplete ({files.reason(error)}): copy it or export it again"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 from tensorflow import keras
 
-from keras_simsiam.core import disk
+from keras_simsiam.core import files
 from keras_simsiam.probes import features
 from keras_simsiam.training.monitors import embedding_projector
 
@@ -29,5 +29,5 @@ class Embeddings(keras.callbacks.Callback):
             return
         thumbnails = []
         found = features.extract(self.model.encoder, embedding_projector.with_thumbnails(self.queries, thumbnails))
-        with disk.writing(self.folder):
+        with files.writing(self.folder):
             embedding_projector.write(self.folder, found, self.classes, thumbnails, "kNN queries")

@@ -4,7 +4,7 @@ import os
 
 from tensorboard.plugins.hparams import api
 
-from keras_simsiam.core import disk
+from keras_simsiam.core import files
 
 # what the page's columns show of each run, at its last measurement
 METRICS = ("knn", "loss", "effective_rank", "std_projection", "images_per_second")
@@ -28,11 +28,11 @@ class HParams(api.KerasCallback):
         self.columns = [api.HParam(name) for name in settings]
 
     def on_train_begin(self, logs=None):
-        with disk.writing("TensorBoard's events"):
+        with files.writing("TensorBoard's events"):
             with self._get_writer().as_default():
                 api.hparams_config(self.columns, [api.Metric(name) for name in METRICS])
             super().on_train_begin(logs)
 
     def on_train_end(self, logs=None):
-        with disk.writing("TensorBoard's events"):
+        with files.writing("TensorBoard's events"):
             super().on_train_end(logs)

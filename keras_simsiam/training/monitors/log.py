@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import disk
+from keras_simsiam.core import files
 
 FIRST = "first_"  # what the names of the untrained network's numbers, in the first epoch's logs, begin with
 
@@ -43,13 +43,13 @@ class Log(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(self.rates)
-        with disk.writing("TensorBoard's events"), self.writer.as_default():
+        with files.writing("TensorBoard's events"), self.writer.as_default():
             # those of step 0 first: TensorBoard's curves are in the order of writing
             for name, value in sorted(logs.items(), key=lambda item: not item[0].startswith(FIRST)):
                 tf.summary.scalar(name.removeprefix(FIRST), value, 0 if name.startswith(FIRST) else epoch + 1)
             self.writer.flush()
         numbers = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
-        with disk.writing(self.jsonl), open(self.jsonl, "a") as file:
+        with files.writing(self.jsonl), open(self.jsonl, "a") as file:
             file.write(json.dumps(numbers) + "\n")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import disk
+from keras_simsiam.core import files
 
 SAMPLES = 8
 _NAMES = {"rgb": "RGB", "hha": "HHA"}
@@ -33,9 +33,9 @@ class Views(keras.callbacks.Callback):
         if epoch % self.every:
             return
         grid = view_grid(self.draw(epoch))
-        with disk.writing(self.path):
+        with files.writing(self.path):
             write_png(self.path, grid)
-        with disk.writing("TensorBoard's events"), self.writer.as_default(step=epoch + 1):
+        with files.writing("TensorBoard's events"), self.writer.as_default(step=epoch + 1):
             tf.summary.image("views", grid[None])
             self.writer.flush()
 

@@ -1,0 +1,55 @@
+"""What every command does first and last. To be imported before TensorFlow, which it quiets; ruff sorts it to the top."""
+
+import os
+
+# Before TensorFlow loads: its start-up lines bury ours. At 2, it still reports CUDA libraries that register twice.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from keras_simsiam.core.errors import UserError
+
+
+def run_command(
+    main: Callable,
+    define_flags: Callable[[], None] | None = None,
+    *,
+    takes_arguments: bool = False,
+    passes_on_flags: bool = False,
+) -> None:
+    """Runs a command and ends the process: `if __name__ == "__main__": run_command(main)`.
+
+    A UserError, an interrupt, or a flag that does not parse ends it with one line and status 1, no traceback.
+
+    Args:
+        main: function without arguments; of the list of what on the command line is no flag, with `takes_arguments`.
+        define_flags: function that defines the flags, where another module is to be able to import the command's.
+        takes_arguments: whether it takes anything but flags; if not, that is refused.
+        passes_on_flags: whether it takes flags that it does not define, as arguments.
+    """
+    if define_flags:
+        define_flags()
+
+    def ended_in_a_line(argv):
+        try:
+            if takes_arguments:
+                main(argv[1:])
+            elif argv[1:]:
+                raise UserError(f"'{argv[1]}' is not a flag: write --name=value, and patterns in quotes")
+            else:
+                main()
+        except UserError as error:
+            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
+
+    def parse(argv):
+        try:
+            return flags.FLAGS(argv, known_only=passes_on_flags)
+        except flags.Error as error:
+            sys.exit("error: " + str(error).replace("\n", "; "))
+
+    app.run(ended_in_a_line, flags_parser=parse)

@@ -1,0 +1,44 @@
+"""The encoder of a configuration, newly initialised: where a run starts, and what its trained encoder is compared with."""
+
+import dataclasses
+
+from tensorflow import keras
+
+from keras_simsiam.core import settings
+from keras_simsiam.models.encoder import EncoderSettings, build_encoder
+from keras_simsiam.training.devices import precision
+
+
+def untrained_encoder(config):
+    """The encoder of a configuration with the very weights its run started from, float32.
+
+    Args:
+        config: a `RunConfig`.
+
+    Returns:
+        A functional Keras model (keras_simsiam.models.encoder).
+    """
+    keras.utils.set_random_seed(config.seed)
+    with precision("float32"):
+        return encoder_of(config)
+
+
+def encoder_of(config, synchronized=False):
+    """The encoder of a configuration, drawn from the seed that is set, in the precision that is set.
+
+    Args:
+        config: a `RunConfig`.
+        synchronized: whether its BatchNorm takes the statistics of all devices together.
+
+    Returns:
+        A functional Keras model (keras_simsiam.models.encoder).
+    """
+    given = dataclasses.asdict(settings.part(config, EncoderSettings))
+    return build_encoder(
+        config.modality,
+        given.pop("backbone"),
+        config.image_size,
+        hha_channels=config.preprocessing.channels.get("hha", 3),
+        synchronized=synchronized,
+        **given,
+    )
