@@ -38,5 +38,5 @@ def tiny_encoder(_modality, _backbone, size, synchronized=False, **_settings):
 if __name__ == "__main__":
     untrained.build_encoder, build.PROJECTION, build.CONTRASTED = tiny_encoder, 8, 8
     if "SIGNAL_AT" in os.environ:
-        run.train = functools.partial(run.train, callbacks=[SignalAt(*map(int, os.environ["SIGNAL_AT"].split()))])
+        run.train_on = functools.partial(run.train_on, callbacks=[SignalAt(*map(int, os.environ["SIGNAL_AT"].split()))])
     run_command(train.main)

@@ -25,9 +25,11 @@ SMALL_BYTES = 64 * 2**20
 class Dataset:
     """A data set of RGB-D frames: TFRecord shards and their dataset.json.
 
-        dataset = Dataset("data/washington")
-        for sample in dataset.samples("test").take(3):
-            print(sample["frame"].numpy(), dataset.classes[sample["label"]], sample["depth"].shape)
+    Example:
+        >>> dataset = ks.Dataset(data_dir)
+        >>> for sample in dataset.samples("test").take(1):
+        ...     print(dataset.classes[sample["label"]], sample["rgb"].shape, sample["depth"].shape)
+        box (24, 32, 3) (24, 32)
 
     It holds no records, so copies are cheap. `only`, `share` and `without_corrupt_records` give a copy of which less is read.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from absl import app, flags
 
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.errors import UserError, speak_of_flags
 
 
 def run_command(
@@ -52,4 +52,5 @@ def run_command(
         except flags.Error as error:
             sys.exit("error: " + str(error).replace("\n", "; "))
 
+    speak_of_flags(flags.FLAGS)
     app.run(ended_in_a_line, flags_parser=parse)

@@ -1,5 +1,50 @@
-"""Errors that a user can mend."""
+"""Errors that a user can mend, worded for who reads them: a program's author by arguments, a command's user by flags."""
+
+import re
+
+_ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)(=[^`]*)?`")
+_flags: frozenset[str] | None = None  # the names of the running command's flags; None: no command runs
 
 
 class UserError(Exception):
-    """A mistake in a file, a flag or a folder: one line that names it and says what to do."""
+    """A mistake in a file, an argument or a folder: one line that names it and says what to do.
+
+    Example:
+        >>> try:
+        ...     ks.Dataset("nowhere")
+        ... except ks.UserError as error:
+        ...     print(str(error).partition(":")[0])
+        no data set in nowhere (dataset.json is missing)
+    """
+
+    def __str__(self):
+        return worded(super().__str__())
+
+
+def speak_of_flags(names) -> None:
+    """From now on messages name flags, `--name=value`: the process runs a command that has these.
+
+    Args:
+        names: of all its flags.
+    """
+    global _flags
+    _flags = frozenset(names)
+
+
+def worded(text: str) -> str:
+    """A message as its reader knows things: in a command its flags, elsewhere arguments.
+
+    Args:
+        text: the message, in which arguments stand in backticks: `name` or `name=value`.
+
+    Returns:
+        In a command the same with --name=value, and --name of those that are flags of it; elsewhere the text as it is.
+    """
+    if _flags is None:
+        return text
+
+    def flag(match):
+        name, value = match[1], match[2] or ""
+        return f"--{name}{value}" if value or name in _flags else match[0]
+
+    return _ARGUMENT.sub(flag, text)

@@ -21,6 +21,7 @@ from keras_simsiam.core.errors import UserError
 
 T = typing.TypeVar("T")
 REQUIRED = dataclasses.MISSING
+_FIELDS = "__dataclass_fields__"
 _FORMER = "former names"  # the heading of --helpfull under which they stand
 
 
@@ -70,7 +71,16 @@ def setting(
 
 
 class Checked:
-    """The base of dataclasses of settings: refuses a value that cannot be as soon as an object is made."""
+    """The base of dataclasses of settings: refuses a value that cannot be as soon as an object is made.
+
+    The docstring of a subclass ends with its settings, as their help describes them.
+    """
+
+    def __init_subclass__(cls):
+        own = {name: field for name, field in vars(cls).items() if isinstance(field, dataclasses.Field)}
+        inherited = {name: field for base in cls.__mro__[1:] for name, field in getattr(base, _FIELDS, {}).items()}
+        rows = [f"        {name}: {field.metadata['help']}" for name, field in (own | inherited).items()]
+        cls.__doc__ = "\n".join([f"{inspect.cleandoc(cls.__doc__)}\n\nAttributes:", *rows]).replace("        ", "    ")
 
     def __post_init__(self):
         check(self)

@@ -36,6 +36,12 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground
     31000/Z, height above the lowest point in centimetres, angle in degrees + 38. `paper` is that of Zhu, section 3.2:
     1/Z, relative height and angle of gradient normals, each stretched to 0..255 per image over its valid pixels.
 
+    Example:
+        >>> wall = tf.fill([48, 64], 2.0)  # 2 m in front of a camera that is held level
+        >>> image = ks.hha(wall, intrinsics=[60.0, 60.0, 32.0, 24.0], gravity=[0.0, 1.0, 0.0])
+        >>> image.shape, np.round(image[24, 32, ::2]).tolist()  # disparity 31000 / 200, angle 90 + 38
+        (TensorShape([48, 64, 3]), [155.0, 128.0])
+
     Args:
       depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
       intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.

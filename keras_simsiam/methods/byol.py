@@ -13,9 +13,9 @@ class BYOL(Method):
     """Predicts, from one view, what a slowly moving copy of the network makes of the other: its Eq. 2.
 
     Example:
-        >>> encoder = build_encoder("rgb", "resnet18", 224)
-        >>> head = projector(512, hidden=4096, outputs=256, layers=2, last_batch_norm=False)
-        >>> method = BYOL(encoder, head, predictor(256, hidden=4096), steps=10000)
+        >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
+        >>> head = ks.projector(32, hidden=4096, outputs=256, layers=2, last_batch_norm=False)
+        >>> method = ks.BYOL(encoder, head, ks.predictor(256, hidden=4096), steps=10000)
     """
 
     def __init__(self, encoder, projector, predictor, *, steps, momentum=0.996, name="byol"):

@@ -13,8 +13,8 @@ class MoCoV2(Method):
     BatchNorm is synchronised over the replicas instead, as in later work.
 
     Example:
-        >>> encoder = build_encoder("rgb", "resnet18", 224)
-        >>> method = MoCoV2(encoder, projector(512, outputs=128, layers=2, batch_norms=False))
+        >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
+        >>> method = ks.MoCoV2(encoder, ks.projector(32, outputs=128, layers=2, batch_norms=False), queue_size=1024)
     """
 
     def __init__(self, encoder, projector, *, queue_size=65536, temperature=0.2, momentum=0.999, name="mocov2"):

@@ -10,8 +10,8 @@ class SimCLR(Method):
     """Two views of a sample are to be found among the views of all samples of the global batch.
 
     Example:
-        >>> encoder = build_encoder("rgb", "resnet18", 224)
-        >>> method = SimCLR(encoder, projector(512, outputs=128, layers=2))
+        >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
+        >>> method = ks.SimCLR(encoder, ks.projector(32, outputs=128, layers=2))
     """
 
     def __init__(self, encoder, projector, *, temperature=0.5, name="simclr"):

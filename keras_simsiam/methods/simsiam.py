@@ -9,8 +9,9 @@ class SimSiam(Method):
     """SimSiam on any encoder: RGB, HHA, or both together (Zhu, Simple Siamese Representation Learning with RGB-D Images).
 
     Example:
-        >>> encoder = build_encoder("rgbd", "resnet18", 224)
-        >>> method = SimSiam(encoder, projector(1024), predictor())
+        >>> encoder = ks.build_encoder("rgbd", "resnet18", 32, width=4)
+        >>> method = ks.SimSiam(encoder, ks.projector(64), ks.predictor())
+        >>> method.compile(ks.TorchSGD(0.0125, weight_decay=1e-4))
     """
 
     def __init__(self, encoder, projector, predictor, *, stop_gradient=True, symmetric=True, name="simsiam"):

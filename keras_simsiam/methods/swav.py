@@ -13,8 +13,8 @@ class SwAV(Method):
     brings them back, as in the published code: the loss does not normalise them, so a step turns them as far as there.
 
     Example:
-        >>> encoder = build_encoder("rgb", "resnet18", 224)
-        >>> method = SwAV(encoder, projector(512, outputs=128, layers=2, last_batch_norm=False))
+        >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
+        >>> method = ks.SwAV(encoder, ks.projector(32, outputs=128, layers=2, last_batch_norm=False))
     """
 
     def __init__(self, encoder, projector, *, prototypes=3000, temperature=0.1, frozen_steps=0, name="swav"):

@@ -19,14 +19,27 @@ NORMALISATION = {
 
 
 def build_encoder(
-    modality, backbone, image_size, hha_channels=3, fusion="two_tower", depth_gate=False, **resnet_options
-):
+    modality: str,
+    backbone: str,
+    image_size: int,
+    *,
+    hha_channels: int = 3,
+    fusion: str = "two_tower",
+    depth_gate: bool = False,
+    **resnet_options,
+) -> keras.Model:
     """The encoder of a modality.
 
     `rgbd` by default lays two backbones side by side (Zhu, section 3 and Figure 2): one learns from RGB, the other from HHA;
     pooled features and feature maps are concatenated. A tower alone is `encoder.get_layer("rgb_tower")` or `"hha_tower"`.
     The other fusions: `early`, one backbone on the channels of both; `shared`, one backbone on the images of both, its
     features of the two concatenated. docs/fusion.md draws them.
+
+    Example:
+        >>> encoder = ks.build_encoder("rgbd", "resnet18", 32, width=8, stem="cifar")
+        >>> view = {"rgb": tf.zeros([2, 32, 32, 3]), "hha": tf.zeros([2, 32, 32, 3])}
+        >>> encoder(view)["embedding"].shape  # 8 * width per tower
+        TensorShape([2, 128])
 
     Args:
         modality: `rgb`, `hha` or `rgbd`.

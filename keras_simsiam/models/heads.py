@@ -22,6 +22,10 @@ def projector(
     As published by Chen & He each layer has BatchNorm, the last one without scale and offset; Zhu's has ReLU and dropout
     (`batch_norms=False, dropout=rate`).
 
+    Example:
+        >>> ks.projector(512)(tf.zeros([4, 512])).shape
+        TensorShape([4, 2048])
+
     Args:
         features: D, the size of the encoder's embedding.
         hidden: size of the hidden layers.
@@ -47,6 +51,10 @@ def projector(
 
 def predictor(features=2048, hidden=512, batch_norms=True, dropout=0.0, synchronized=False):
     """The prediction MLP h (Chen & He, section 3): a bottleneck whose output layer has a bias and no BatchNorm.
+
+    Example:
+        >>> ks.predictor()(tf.zeros([4, 2048])).shape
+        TensorShape([4, 2048])
 
     Args:
         features: size of the projection z and of the prediction p.

@@ -19,8 +19,11 @@ class TorchSGD(keras.optimizers.Optimizer):
     Reference: Sutskever et al., ICML 2013, section 2, in the variant of torch.optim.SGD's documentation.
 
     Example:
-        >>> optimizer = TorchSGD(0.05, momentum=0.9, weight_decay=1e-4)
-        >>> optimizer.apply_gradients(zip(gradients, variables))
+        >>> weight = tf.Variable([[1.0]])
+        >>> optimizer = ks.TorchSGD(0.1, momentum=0.9, weight_decay=0.5)
+        >>> _ = optimizer.apply_gradients([(tf.constant([[1.0]]), weight)])
+        >>> float(weight)  # 1 - 0.1 * (1 + 0.5 * 1)
+        0.85
     """
 
     def __init__(self, learning_rate, momentum=0.9, weight_decay=0.0, decay="all", overrides=(), name="TorchSGD"):

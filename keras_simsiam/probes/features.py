@@ -5,8 +5,11 @@ import functools
 
 import numpy as np
 import tensorflow as tf
+from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.views.batches import clean_batches
+from keras_simsiam.views.preprocessing import Preprocessing
 
 FACTS = ("label", "frame", "instance")  # what is known of a sample, in the order of Features
 
@@ -19,6 +22,33 @@ class Features:
     labels: np.ndarray  # int64 [N], −1 = unlabelled
     frames: np.ndarray  # str [N], unique names
     instances: np.ndarray  # int64 [N], −1 = unknown
+
+
+def features(
+    encoder: keras.Model, samples: tf.data.Dataset, preprocessing: Preprocessing, *, batch_size: int = 64
+) -> Features:
+    """Embeds the clean view of every sample with an encoder.
+
+    Example:
+        >>> dataset = ks.Dataset(data_dir)
+        >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
+        >>> bank = ks.features(encoder, dataset.samples("train"), ks.Preprocessing("rgb", 32))
+        >>> bank.embeddings.shape == (dataset.splits["train"].count, 32)
+        True
+
+    Args:
+        encoder: a functional model from a view to a dict with `embedding` [B,D].
+        samples: a finite tf.data.Dataset of Samples, in a fixed order; labels, names and instances may be missing.
+        preprocessing: the `Preprocessing` that the encoder was trained with.
+        batch_size: images embedded at a time; changes speed and memory, not the result.
+
+    Returns:
+        `Features`: `embeddings` float32 [N,D], `labels` int64 [N], `frames` str [N], `instances` int64 [N].
+
+    Raises:
+        UserError: there are no samples, or an embedding is not finite.
+    """
+    return extract(encoder, clean_batches(samples, preprocessing, batch_size=batch_size))
 
 
 def extract(encoder, batches):

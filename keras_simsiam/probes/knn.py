@@ -16,12 +16,17 @@ PROTOCOL = (
 )
 
 
-def classify(bank, bank_labels, queries, k, temperature, num_classes):
+def classify(bank, bank_labels, queries, k=20, temperature=0.1, num_classes=None):
     """Predicts a class for each query from its k nearest rows of the bank.
 
     Features are compared by cosine similarity s; each of the k nearest votes for its class with weight exp(s / T)
     (Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4).
     Of equally similar bank rows the earlier one counts as nearer; of equal votes the lowest class wins.
+
+    Example:
+        >>> bank, labels = np.float32([[1, 0], [0.9, 0.1], [0, 1]]), np.array([0, 0, 1])
+        >>> ks.knn(bank, labels, np.float32([[2, 0.1], [0, 3]]), k=1)
+        array([0, 1])
 
     Args:
         bank: float [N,D], features of the labelled samples; any scale.
@@ -29,7 +34,7 @@ def classify(bank, bank_labels, queries, k, temperature, num_classes):
         queries: float [M,D].
         k: the number of neighbours, ≥ 1; capped at N.
         temperature: T > 0, in units of cosine similarity.
-        num_classes: the number of classes.
+        num_classes: the number of classes; None: one more than the highest label of the bank.
 
     Returns:
         int64 [M], the predicted classes.
@@ -42,6 +47,7 @@ def classify(bank, bank_labels, queries, k, temperature, num_classes):
         raise ValueError(f"k must be at least 1 and the temperature positive: got k={k}, T={temperature}")
     bank_labels = np.asarray(bank_labels, np.int64)
     require_labels(bank_labels, "the kNN bank")
+    num_classes = int(bank_labels.max()) + 1 if num_classes is None else num_classes
     if bank_labels.max() >= num_classes:
         raise ValueError(f"label {bank_labels.max()} is outside the {num_classes} classes")
     similarities, rows = nearest(bank, queries, k)

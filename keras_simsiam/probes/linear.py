@@ -26,6 +26,11 @@ def classify(train, train_labels, queries):
     the same numbers. Published linear accuracies train a layer by SGD on augmented crops instead (Chen & He 2021,
     appendix A), so compare with them only loosely. A class that the training labels lack is never predicted.
 
+    Example:
+        >>> train, labels = np.float32([[0.0], [0.1], [0.9], [1.0]]), np.array([0, 0, 1, 1])
+        >>> ks.linear_probe(train, labels, np.float32([[0.2], [0.8]]))
+        array([0, 1])
+
     Args:
         train: float [N,D], frozen features.
         train_labels: int [N], ≥ 0.

@@ -47,7 +47,13 @@ class RunConfig(
     Preprocessing,
     Folders,
 ):
-    """Everything that decides a run: the settings of all rooms and its own, each a flag of train.py."""
+    """Everything that decides a run: the settings of all rooms and its own, each a flag of train.py.
+
+    Example:
+        >>> config = ks.RunConfig("data/washington", "runs/rgbd", image_size=64, epochs=20)
+        >>> config.modality, config.preprocessing.image_size, config.augmentation.min_crop
+        ('rgbd', 64, 0.2)
+    """
 
     positives: str = setting(
         "augment",
@@ -107,8 +113,12 @@ def _canonical_pairs(positives, compare):
     raise UserError(f"--positives={positives} means --compare={implied}: leave it out with --compare={compare}")
 
 
-def load_config(workdir):
-    """The configuration of a run directory, read from its flags.txt.
+def load_config(workdir: str) -> RunConfig:
+    """Reads the configuration of a run directory from its flags.txt.
+
+    Example:
+        >>> ks.load_config(trained).preprocessing
+        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none')
 
     Args:
         workdir: the run's folder.

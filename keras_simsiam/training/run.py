@@ -45,8 +45,12 @@ def train_on(
 ) -> dict[str, float]:
     """Trains a run on a data set to its last epoch, from its newest checkpoint where there is one.
 
-        dataset = tfrecords.Dataset("data/washington")
-        train_on(RunConfig(dataset.path, "runs/rgbd", epochs=20), dataset)
+    Example:
+        >>> dataset = ks.Dataset(data_dir)
+        >>> config = ks.RunConfig(dataset.path, workdir, image_size=32, width=4, batch_size=8, epochs=1)
+        >>> last = ks.train(config, dataset)
+        >>> -1 <= last["loss"] <= 1
+        True
 
     Args:
         config: the run's configuration.
@@ -240,8 +244,13 @@ def require_encoder(encoder):
     return path
 
 
-def load_encoder(encoder):
-    """A trained encoder.
+def load_encoder(encoder: str) -> keras.Model:
+    """Loads a trained encoder.
+
+    Example:
+        >>> encoder = ks.load_encoder(trained)  # such as runs/rgbd
+        >>> sorted(encoder.output)
+        ['c2', 'c3', 'c4', 'c5', 'embedding', 'map']
 
     Args:
         encoder: as for `encoder_file`.

@@ -26,7 +26,15 @@ _HHA_OFFSET = 60 / 255
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation(Checked):
-    """What is drawn for a view."""
+    """What is drawn for a view.
+
+    Example:
+        >>> ks.Augmentation(hha_jitter=True, blur=0.5).min_crop
+        0.2
+        >>> ks.Augmentation(min_crop=2.0)
+        Traceback (most recent call last):
+        keras_simsiam.core.errors.UserError: `min_crop=2.0`: must be above 0 and at most 1
+    """
 
     # 0.2 published, 0.08 in solo-learn
     min_crop: float = setting(0.2, "Smallest area of a random crop, as a share of the frame.", above=0, high=1)

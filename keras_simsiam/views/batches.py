@@ -11,6 +11,8 @@ from keras_simsiam.views.preprocessing import Preprocessing, clean_view, label_o
 # What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
 _ELEMENT_BYTES = 1024
 
+_DEFAULTS = Augmentation()
+
 
 def perturbed(sample, seed, augmentation):
     """A sample as another sensor, held a little otherwise, might have recorded it: what is drawn before HHA.
@@ -81,13 +83,13 @@ def records_held(shuffle_mb, record_bytes):
 
 def view_batches(
     records: tf.data.Dataset,
-    decode: Callable,
+    decode: Callable | None = None,
     *,
-    count: int,
     preprocessing: Preprocessing,
-    augmentation: Augmentation,
     batch_size: int,
-    seed: int,
+    augmentation: Augmentation = _DEFAULTS,
+    count: int | None = None,
+    seed: int = 0,
     first_epoch: int = 0,
     first_step: int = 0,
     shuffle_records: int | None = None,
@@ -100,13 +102,24 @@ def view_batches(
     `first_step` of `first_epoch` sees what an uninterrupted one would have seen: the records before it are read and passed
     over, undecoded. An epoch leaves its last incomplete batch out.
 
+    Example:
+        >>> dataset = ks.Dataset(data_dir)
+        >>> batches = ks.view_batches(
+        ...     dataset.records("train"), dataset.decode, preprocessing=ks.Preprocessing("rgbd", 32), batch_size=4
+        ... )
+        >>> batch = next(iter(batches))
+        >>> len(batch["views"]), batch["views"][0]["hha"].shape, batch["label"].shape
+        (2, TensorShape([4, 32, 32, 3]), TensorShape([4]))
+
     Args:
-        records: a tf.data.Dataset of undecoded records, in the same order at every pass.
-        decode: graph function from a record to a Sample.
-        count: number of records in an epoch; `records` may hold a few more, as one of several workers' share does.
+        records: a tf.data.Dataset of undecoded records, in the same order at every pass; or of Samples: dicts of your own
+            arrays, `rgb` uint8 [H,W,3] and, with depth, `depth` float32 [H,W] in metres and `intrinsics` float32 [4].
+        decode: graph function from a record to a Sample; None: the records are Samples.
         preprocessing: a `Preprocessing`.
-        augmentation: an `augmentation.Augmentation`.
         batch_size: B, at most `count`.
+        augmentation: an `Augmentation`.
+        count: number of records in an epoch; `records` may hold a few more, as one of several workers' share does. None: the
+            dataset's cardinality.
         seed: int, the run's.
         first_epoch: the epoch to begin with, from 0.
         first_step: the batch of that epoch to begin with, from 0.
@@ -117,7 +130,15 @@ def view_batches(
     Returns:
         A tf.data.Dataset of dicts: `views`, a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1; `label` int64 [B]
         of the first view's sample, -1 where it is unlabelled; `index` int64 [B], that sample's place in the data set.
+
+    Raises:
+        ValueError: there are fewer records than a batch holds, or their number is unknown and not given.
     """
+    count = int(records.cardinality()) if count is None else count
+    if count < batch_size:
+        known = f"the data set has {count} records" if count >= 0 else "give count, the number of records in an epoch"
+        raise ValueError(f"batch_size={batch_size}: {known}")
+    decode = decode or (lambda sample: sample)
 
     def prepare(epoch, index, record):
         sample = decode(record)

@@ -16,7 +16,12 @@ without_autograph = tf.autograph.experimental.do_not_convert
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing(Checked):
-    """What turns a sample into an encoder's input, in training, evaluation and serving alike."""
+    """What turns a sample into an encoder's input, in training, evaluation and serving alike.
+
+    Example:
+        >>> ks.Preprocessing("rgbd", 64, holes="mask").channels
+        {'rgb': 3, 'hha': 4}
+    """
 
     modality: str = setting("rgbd", "What the encoder sees: colour, depth as HHA, or both.", choices=MODALITIES)
     image_size: int = setting(224, "Side of a view in pixels.", low=1)
