@@ -1,4 +1,4 @@
-"""What depth augmentation and neighbour positives do to real frames: the pictures of docs/depth_augmentation.md.
+"""What depth augmentation and next-frame positives do to real frames: the pictures of docs/depth_augmentation.md.
 
     python -m benchmarks.depth_augmentation --input=DIR --output=docs/images
 
@@ -37,7 +37,7 @@ def main():
     scenes["Washington apple_1"] = scene_of(frames["apple_1"][0])
     draw_faults(scenes, arguments.output / "depth_faults.png")
     draw_jitter(scenes, arguments.output / "gravity_jitter.png")
-    draw_neighbours(frames, arguments.output / "neighbours.png")
+    draw_next_frames(frames, arguments.output / "neighbours.png")
 
 
 def load_scene(folder, path):
@@ -100,7 +100,7 @@ def draw_jitter(scenes, path):
     save(figure, path)
 
 
-def draw_neighbours(videos, path):
+def draw_next_frames(videos, path):
     """Frames of a turntable in order: each is paired with the one to its right, the last with the one before."""
     figure, axes = plt.subplots(2 * len(videos), 4, figsize=(8, 4 * len(videos)))
     for row, samples in enumerate(videos.values()):

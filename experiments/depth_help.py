@@ -41,11 +41,11 @@ CHANGES = {
     "holes_inpaint": (*_JITTER, "--holes=inpaint"),
     "faults": (*_JITTER, "--sensor_noise=0.5"),
     "gravity_jitter": (*_JITTER, "--gravity_jitter=5"),
-    "cross_modal": ("--hha_jitter=true", "--positives=cross_modal"),
-    "intra_modal": ("--positives=intra_modal",),
-    "intra_modal_jitter": ("--hha_jitter=true", "--positives=intra_modal"),
-    "neighbour": (*_JITTER, "--positives=neighbour"),
-    "rgb_neighbour": ("--modality=rgb", "--positives=neighbour"),
+    "cross_modal": ("--hha_jitter=true", "--compare=cross_modal"),
+    "intra_modal": ("--compare=intra_modal",),
+    "intra_modal_jitter": ("--hha_jitter=true", "--compare=intra_modal"),
+    "neighbour": (*_JITTER, "--positives=next_frame"),
+    "rgb_neighbour": ("--modality=rgb", "--positives=next_frame"),
 }
 AT_PAPER_SIZE = {"rgb_wide": ("--modality=rgb", "--width=90")}
 PUBLISHED = {"rgb": "70.62", "rgbd": "67.12", "all_transforms": "66.38"}  # Zhu, Table 1: linear, 51 categories

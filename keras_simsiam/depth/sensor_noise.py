@@ -1,6 +1,6 @@
-"""Faults of a structured-light depth camera, drawn: shadows beside near things, disparity in steps, holes.
+"""The noise of a structured-light depth camera, drawn: shadows next to near things, disparity in steps, holes.
 
-Depth `[H, W]` is float32 metres; anything not positive or not finite is missing, and 0 in what is returned. No fault gives
+Depth `[H, W]` is float32 metres; anything not positive or not finite is missing, and 0 in what is returned. Nothing gives
 a missing pixel a depth. Every draw is stateless.
 """
 

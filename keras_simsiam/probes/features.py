@@ -56,7 +56,7 @@ def extract(encoder, batches):
 
     Args:
         encoder: a functional model from a view to a dict with `embedding` [B,D].
-        batches: a finite dataset of (view, {"label": [B], "frame": [B], ...}), as `pipeline.clean_batches` gives it.
+        batches: a finite dataset of (view, {"label": [B], "frame": [B], ...}), as `views.batches.clean_batches` gives it.
 
     Returns:
         Features, in the dataset's order.

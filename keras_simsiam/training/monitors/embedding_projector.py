@@ -42,7 +42,7 @@ def with_thumbnails(batches, thumbnails):
     """The batches as they are; on their way a small picture of each sample is added to the list.
 
     Args:
-        batches: of (view, facts), as `pipeline.clean_batches` makes them.
+        batches: of (view, facts), as `views.batches.clean_batches` makes them.
         thumbnails: a list that is added to.
     """
     for view, facts in batches:

@@ -13,7 +13,7 @@ class Embeddings(keras.callbacks.Callback):
     def __init__(self, queries, classes, folder, epochs):
         """
         Args:
-            queries: batches as `pipeline.clean_batches` makes them, labelled.
+            queries: batches as `views.batches.clean_batches` makes them, labelled.
             classes: the name of each label.
             folder: where TensorBoard's events of the run are.
             epochs: number of epochs of the run.

@@ -19,7 +19,7 @@ class KNN(keras.callbacks.Callback):
     def __init__(self, bank, queries, num_classes, every, k, temperature, epochs, position):
         """
         Args:
-            bank: batches as `pipeline.clean_batches` makes them, labelled.
+            bank: batches as `views.batches.clean_batches` makes them, labelled.
             queries: the same, of samples that training does not see.
             num_classes: number of labels.
             every: epochs between two measurements; the last epoch is always measured.
