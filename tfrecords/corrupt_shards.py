@@ -96,7 +96,7 @@ def counts(split: Split) -> list[int]:
         if reading.fault:
             raise UserError(
                 f"{shard} is damaged, {reading.fault}: copy or build the data set again, or read on without the rest of "
-                "this shard by --on_corrupt=skip"
+                "this shard by `on_corrupt=skip`"
             )
     return [reading.count for reading in readings]
 

@@ -40,11 +40,22 @@ def worded(text: str) -> str:
     Returns:
         In a command the same with --name=value, and --name of those that are flags of it; elsewhere the text as it is.
     """
-    if _flags is None:
-        return text
+    return text if _flags is None else as_flags(text, _flags)
+
+
+def as_flags(text: str, names: frozenset[str] | None = None) -> str:
+    """A text whose arguments in backticks become flags.
+
+    Args:
+        text: with `name` or `name=value`.
+        names: of the flags; None: every name is one. With a value it becomes a flag in any case: it may be another command's.
+
+    Returns:
+        The text with --name or --name=value in their place.
+    """
 
     def flag(match):
         name, value = match[1], match[2] or ""
-        return f"--{name}{value}" if value or name in _flags else match[0]
+        return f"--{name}{value}" if value or names is None or name in names else match[0]
 
     return _ARGUMENT.sub(flag, text)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from absl import flags
 
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.errors import UserError, as_flags
 
 T = typing.TypeVar("T")
 REQUIRED = dataclasses.MISSING
@@ -53,7 +53,7 @@ def setting(
 
     Args:
         default: the value where none is given; REQUIRED: one must be given.
-        help: what --help says of it.
+        help: what --help says of it; it names other settings in backticks, as messages do.
         choices: the strings that it may be, or that each of its values may be; none: any.
         low: the least that each number may be.
         high: the most that each may be.
@@ -98,7 +98,7 @@ def check(instance: typing.Any) -> None:
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if value is not None and (demand := _broken(field, value)):
-            raise UserError(f"--{field.name}={text(value)}: {demand}")
+            raise UserError(f"`{field.name}={text(value)}`: {demand}")
 
 
 def _broken(field, value):
@@ -174,7 +174,7 @@ def _room(cls, name):
 def _flag(field):
     kind, several = _kind(field)
     default = None if field.default is REQUIRED else field.default
-    given = field.name, default, field.metadata["help"]
+    given = field.name, default, as_flags(field.metadata["help"])
     if several:
         return flags.Flag(_Several(kind), _Joined(), *given)
     if kind is bool:

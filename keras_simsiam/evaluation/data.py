@@ -70,13 +70,13 @@ class Data:
             UserError: there are no classes, or a sample of one of the splits has no label.
         """
         if not self.dataset.classes:
-            raise UserError(f"{self.dataset.path} has no classes: --task={task} needs a labelled data set")
+            raise UserError(f"{self.dataset.path} has no classes: `task={task}` needs a labelled data set")
         for name in (self.train, self.test, *others):
             split = self.dataset.splits[name]
             if split.unlabelled:
                 raise UserError(
                     f"{self.dataset.path}: split {name} has {split.unlabelled} of {split.count} samples without a label: "
-                    f"--task={task} needs labels"
+                    f"`task={task}` needs labels"
                 )
 
     def require_depth(self, task):
@@ -86,4 +86,4 @@ class Data:
             UserError: the frames have no depth.
         """
         if not self.dataset.has_depth:
-            raise UserError(f"{self.dataset.path} has no depth: --task={task} needs RGB-D frames")
+            raise UserError(f"{self.dataset.path} has no depth: `task={task}` needs RGB-D frames")

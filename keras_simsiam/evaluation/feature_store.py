@@ -160,7 +160,7 @@ def _append(file, embeddings, count):
 
 
 def _writing(path):
-    return files.writing(path, "make room or name another folder by --feature_cache")
+    return files.writing(path, "make room or name another folder by `feature_cache`")
 
 
 def _publish(partial, entry):

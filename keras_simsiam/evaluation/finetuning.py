@@ -97,8 +97,8 @@ def keep(samples, places, labels, *, preprocessing, limit_gb):
         )
     except UserError as error:
         raise UserError(
-            f"--cache_gb={limit_gb:g}: {len(places)} frames to learn from and validate by do not fit into memory; "
-            "allow more, or lower --finetune_fractions or --draws"
+            f"`cache_gb={limit_gb:g}`: {len(places)} frames to learn from and validate by do not fit into memory; "
+            "allow more, or lower `finetune_fractions` or `draws`"
         ) from error
     return Frames(decode, labels[places], preprocessing)
 
@@ -162,7 +162,7 @@ class _Best(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not np.isfinite(logs["loss"]):
-            raise UserError("fine-tuning diverges: its loss is not finite; lower --finetune_lr")
+            raise UserError("fine-tuning diverges: its loss is not finite; lower `finetune_lr`")
         predicted = np.concatenate([self._predict(view).numpy() for view in self.views])
         self.accuracies.append(top1(self.labels, predicted))
         if self.accuracies[-1] >= max(self.accuracies):

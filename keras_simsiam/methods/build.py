@@ -73,7 +73,7 @@ def check_memory(config, samples):
     """
     if config.method == "simsiam_average" and _averages_gb(samples) > config.cache_gb:
         raise UserError(
-            f"--cache_gb={config.cache_gb:g}: the averages of --method=simsiam_average, {PROJECTION} numbers for each of "
+            f"`cache_gb={config.cache_gb:g}`: the averages of `method=simsiam_average`, {PROJECTION} numbers for each of "
             f"{samples} frames, need {_averages_gb(samples):.3g} GB on each device: allow more, or train on fewer frames"
         )
 

@@ -32,9 +32,9 @@ def resnet(name, image_size, stem="imagenet", width=64, channels=3, zero_init_la
         UserError: an unknown name or stem.
     """
     if name not in BACKBONES:
-        raise UserError(f"--backbone={name}: choose one of {', '.join(BACKBONES)}")
+        raise UserError(f"`backbone={name}`: choose one of {', '.join(BACKBONES)}")
     if stem not in STEMS:
-        raise UserError(f"--stem={stem}: choose one of {', '.join(STEMS)}")
+        raise UserError(f"`stem={stem}`: choose one of {', '.join(STEMS)}")
     blocks, bottleneck = BACKBONES[name]
 
     images = keras.Input((image_size, image_size, channels), name="image")

@@ -47,18 +47,18 @@ def check(fractions, per_class, data, flag):
         fractions: of all labels, each in (0, 1].
         per_class: numbers of labels of each class, each ≥ 1.
         data: a `Data`.
-        flag: the name of the fractions' flag, for the error line.
+        flag: the name of the fractions' setting, for the error line.
 
     Raises:
         UserError: a fraction gives fewer labels than there are classes; there is nothing to do.
     """
     if not fractions and not per_class:
-        raise UserError(f"{flag} is empty: give at least one fraction")
+        raise UserError(f"`{flag}` is empty: give at least one fraction")
     total, classes = data.dataset.splits[data.train].count, len(data.dataset.classes)
     for fraction in fractions:
         if round(fraction * total) < classes:
             raise UserError(
-                f"{flag}={fraction:g}: {round(fraction * total)} of {total} labels are fewer than the {classes} classes; "
+                f"`{flag}={fraction:g}`: {round(fraction * total)} of {total} labels are fewer than the {classes} classes; "
                 f"give at least {np.ceil(1000 * classes / total) / 1000:g}"
             )
 
@@ -81,7 +81,7 @@ def counts(labels, fractions, per_class=()):
     sizes = sizes[sizes > 0]
     if max(per_class, default=0) > sizes.min():
         raise UserError(
-            f"--labels_per_class={max(per_class)}: a class has {sizes.min()} training frames; give at most {sizes.min()}"
+            f"`labels_per_class={max(per_class)}`: a class has {sizes.min()} training frames; give at most {sizes.min()}"
         )
     found = {f"{number} a class": int(number * len(sizes)) for number in per_class}
     found |= {f"{100 * fraction:g} %": max(round(fraction * len(labels)), len(sizes)) for fraction in fractions}

@@ -58,14 +58,14 @@ class RunConfig(
     positives: str = setting(
         "augment",
         "What is paired: two views of a frame, or of it and the next frame of its recording. Earlier values: neighbour is "
-        "next_frame; for cross_modal and intra_modal see --compare.",
+        "next_frame; for cross_modal and intra_modal see `compare`.",
         choices=("augment", "next_frame"),
         earlier=tuple(EARLIER_POSITIVES),
     )
     knn_every: int = setting(5, "Epochs between two kNN measurements, and view grids, while training.", low=1)
     knn_data_dir: str = setting(
         "",
-        "Another, labelled data set for kNN: bank of its train split, queries of its val or test; default: --data_dir.",
+        "Another, labelled data set for kNN: bank of its train split, queries of its val or test; default: `data_dir`.",
     )
     knn_k: int = setting(20, "Neighbours of the kNN measurement while training.", low=1)
     checkpoint_steps: int = setting(500, "Steps of an epoch between two checkpoints; 0: only at its end.", low=0)
@@ -77,7 +77,7 @@ class RunConfig(
     )
     cache_gb: float = setting(
         8.0,
-        "The most that caches, or what simsiam_average or --positives=next_frame keep, may take, in GB; more is refused.",
+        "The most that caches, or what simsiam_average or `positives=next_frame` keep, may take, in GB; more is refused.",
         low=0,
     )
     on_corrupt: str = setting(
@@ -110,7 +110,7 @@ def _canonical_pairs(positives, compare):
     now, implied = EARLIER_POSITIVES.get(positives, (positives, compare))
     if implied == "joint" or compare in ("joint", implied):
         return now, compare if implied == "joint" else implied
-    raise UserError(f"--positives={positives} means --compare={implied}: leave it out with --compare={compare}")
+    raise UserError(f"`positives={positives}` means `compare={implied}`: leave it out with `compare={compare}`")
 
 
 def load_config(workdir: str) -> RunConfig:
@@ -138,7 +138,7 @@ def load_config(workdir: str) -> RunConfig:
     try:
         return settings.parse(RunConfig, lines)
     except settings.FlagError as error:
-        raise UserError(f"{path}: not a configuration of this version ({error}); train into a new --workdir") from error
+        raise UserError(f"{path}: not a configuration of this version ({error}); train into a new `workdir`") from error
 
 
 def open_workdir(config):
@@ -154,18 +154,18 @@ def open_workdir(config):
     if os.path.exists(path):
         there, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
         differing = [
-            f"--{name}={settings.text(there[name])} there, {settings.text(now[name])} now"
+            f"`{name}={settings.text(there[name])}` there, {settings.text(now[name])} now"
             for name in now
             if there[name] != now[name] and name not in MOVABLE
         ]
         if differing:
             raise UserError(
-                f"--workdir={config.workdir} holds another configuration ({'; '.join(differing)}): "
-                "give those flags as they are there, or another --workdir"
+                f"`workdir={config.workdir}` holds another configuration ({'; '.join(differing)}): "
+                "give those as they are there, or another `workdir`"
             )
         return
     if os.path.isdir(config.workdir) and os.listdir(config.workdir):
-        raise UserError(f"--workdir={config.workdir} holds other files and no run; give a new or an empty folder")
-    with files.writing(f"--workdir={config.workdir}", "choose another"):
+        raise UserError(f"`workdir={config.workdir}` holds other files and no run; give a new or an empty folder")
+    with files.writing(f"`workdir={config.workdir}`", "choose another"):
         os.makedirs(os.path.join(config.workdir, "figures"), exist_ok=True)
         files.write_text(path, "".join(line + "\n" for line in settings.to_lines(config)))

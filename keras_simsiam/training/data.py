@@ -101,19 +101,19 @@ def load_data(
 def _check(config, dataset):
     """Refuses a data set that the configuration cannot train on."""
     if not dataset.has_depth and config.modality != "rgb":
-        raise UserError(f"--modality={config.modality}: {dataset.path} has no depth; use --modality=rgb")
+        raise UserError(f"`modality={config.modality}`: {dataset.path} has no depth; use `modality=rgb`")
     unlabelled = dataset.splits["train"].unlabelled if "train" in dataset.splits else 0
     if unlabelled and config.method == "supervised":
         raise UserError(
-            f"--method=supervised: {unlabelled} training frames of {dataset.path} have no label; leave them out"
+            f"`method=supervised`: {unlabelled} training frames of {dataset.path} have no label; leave them out"
         )
 
 
 def _check_for_knn(config, dataset):
     """Refuses a data set of its own for kNN that kNN has no use for."""
-    flag = f"--knn_data_dir={dataset.path}"
+    flag = f"`knn_data_dir={dataset.path}`"
     if not dataset.has_depth and config.modality != "rgb":
-        raise UserError(f"{flag} has no depth, which --modality={config.modality} looks at: give a data set with depth")
+        raise UserError(f"{flag} has no depth, which `modality={config.modality}` looks at: give a data set with depth")
     if not dataset.classes:
         raise UserError(f"{flag} has no labels, by which kNN judges: give a labelled data set")
     if not set(_read(dataset)) <= set(dataset.splits):

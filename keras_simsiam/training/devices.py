@@ -126,7 +126,7 @@ class Devices:
         if size % replicas:
             near = [count for count in (size // replicas * replicas, -(-size // replicas) * replicas) if count]
             raise UserError(
-                f"--batch_size={size}: {replicas} devices of --distribution={self._distribution} cannot share it equally; "
+                f"`batch_size={size}`: {replicas} devices of `distribution={self._distribution}` cannot share it equally; "
                 f"give {' or '.join(map(str, near))}"
             )
 
@@ -164,14 +164,14 @@ def _worker(distribution):
     if distribution != "multiworker":
         if len(tasks) > 1:
             raise UserError(
-                f"TF_CONFIG names {len(tasks)} workers, and each would train alone by --distribution={distribution}: "
-                "use --distribution=multiworker, or unset TF_CONFIG"
+                f"TF_CONFIG names {len(tasks)} workers, and each would train alone by `distribution={distribution}`: "
+                "use `distribution=multiworker`, or unset TF_CONFIG"
             )
         return tf.distribute.InputContext()
     if own not in tasks:
         given = " ".join(text.split()) or "(not set)"
         raise UserError(
-            f"--distribution=multiworker: TF_CONFIG={given} does not say who the workers are and which of "
+            f"`distribution=multiworker`: TF_CONFIG={given} does not say who the workers are and which of "
             f"them this is; set it, say, to {_EXAMPLE}"
         )
     return tf.distribute.InputContext(len(tasks), tasks.index(own))
@@ -194,7 +194,7 @@ def check_precision(policy):
         UserError: there is none.
     """
     if policy == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
-        raise UserError("--precision=mixed_float16: there is no GPU here; use mixed_bfloat16 or float32")
+        raise UserError("`precision=mixed_float16`: there is no GPU here; use mixed_bfloat16 or float32")
 
 
 @contextlib.contextmanager

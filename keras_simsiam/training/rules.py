@@ -53,42 +53,42 @@ def check(config):
 def _check_fusion(config):
     """Refuses a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
     if config.fusion != "two_tower" and config.modality != "rgbd":
-        raise UserError(f"--fusion={config.fusion} has no meaning for --modality={config.modality}: leave it out")
+        raise UserError(f"`fusion={config.fusion}` has no meaning for `modality={config.modality}`: leave it out")
     if not config.depth_gate:
         return
     if config.modality != "rgbd":
-        raise UserError(f"--depth_gate has no meaning for --modality={config.modality}: leave it out")
+        raise UserError(f"`depth_gate` has no meaning for `modality={config.modality}`: leave it out")
     if config.fusion == "early":
-        raise UserError("--depth_gate weighs features of depth, --fusion=early has none: use another --fusion")
+        raise UserError("`depth_gate` weighs features of depth, `fusion=early` has none: use another `fusion`")
     if config.holes != "mask":
-        raise UserError(f"--depth_gate needs to know what was measured: use --holes=mask, not {config.holes}")
+        raise UserError(f"`depth_gate` needs to know what was measured: use `holes=mask`, not {config.holes}")
 
 
 def _check_depth_augmentation(config):
     """Refuses what would not reach the views, or leave nothing of them."""
     if config.modality == "hha" and config.hha_dropout:
-        raise UserError("--hha_dropout with --modality=hha would leave nothing of a view; use it with --modality=rgbd")
+        raise UserError("`hha_dropout` with `modality=hha` would leave nothing of a view; use it with `modality=rgbd`")
     for name in ("sensor_noise", "gravity_jitter"):
         if getattr(config, name) and config.modality == "rgb":
-            raise UserError(f"--{name} has no meaning for --modality=rgb, which sees no depth: leave it out")
+            raise UserError(f"`{name}` has no meaning for `modality=rgb`, which sees no depth: leave it out")
         if getattr(config, name) and config.cache != "none":
-            raise UserError(f"--cache={config.cache} keeps one HHA for all views: use --cache=none with --{name}")
+            raise UserError(f"`cache={config.cache}` keeps one HHA for all views: use `cache=none` with `{name}`")
 
 
 def _check_positives(config):
     """Refuses next frames that a cache does not keep, and pairs of modalities where one is missing."""
     if config.positives == "next_frame" and config.cache != "none":
-        raise UserError(f"--cache={config.cache} keeps no recordings: use --cache=none with --positives=next_frame")
+        raise UserError(f"`cache={config.cache}` keeps no recordings: use `cache=none` with `positives=next_frame`")
     if config.compare == "joint":
         return
-    given = f"--compare={config.compare}"
+    given = f"`compare={config.compare}`"
     for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
         if getattr(config, name) != needed:
-            raise UserError(f"{given}: needs --{name}={needed}, not {getattr(config, name)}")
+            raise UserError(f"{given}: needs `{name}={needed}`, not {getattr(config, name)}")
     if config.fusion == "early":
-        raise UserError(f"{given} needs features of colour and of depth: use it without --fusion=early")
+        raise UserError(f"{given} needs features of colour and of depth: use it without `fusion=early`")
     if config.hha_dropout:
-        raise UserError(f"--hha_dropout would leave no depth of a view to {given}: leave it out")
+        raise UserError(f"`hha_dropout` would leave no depth of a view to {given}: leave it out")
 
 
 def _check_method(config):
@@ -96,30 +96,30 @@ def _check_method(config):
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name, methods in OF_SOME_METHODS.items():
         if config.method not in methods and getattr(config, name) != defaults[name]:
-            raise UserError(f"--{name} has no meaning for --method={config.method}: leave it out")
+            raise UserError(f"`{name}` has no meaning for `method={config.method}`: leave it out")
     if config.alternation > 1 and not config.stop_gradient:
         raise UserError(
-            f"--alternation={config.alternation}: what a block of steps predicts is fixed; leave out --stop_gradient=false"
+            f"`alternation={config.alternation}`: what a block of steps predicts is fixed; leave out `stop_gradient=false`"
         )
     if config.method == "simsiam_average" and config.on_corrupt == "skip":
         raise UserError(
-            "--on_corrupt=skip changes the places by which --method=simsiam_average knows frames: use --on_corrupt=fail"
+            "`on_corrupt=skip` changes the places by which `method=simsiam_average` knows frames: use `on_corrupt=fail`"
         )
     if config.method == "mocov2" and config.queue_size < config.batch_size:
-        raise UserError(f"--queue_size={config.queue_size}: must hold a batch, {config.batch_size} keys")
+        raise UserError(f"`queue_size={config.queue_size}`: must hold a batch, {config.batch_size} keys")
 
 
 def _check_optimization(config):
     """Refuses what the flags of the optimizer would promise and not do."""
     if config.predictor_lr not in ("cosine", "fixed") and not _is_factor(config.predictor_lr):
-        raise UserError(f"--predictor_lr={config.predictor_lr}: give cosine, fixed, or a factor such as 10")
+        raise UserError(f"`predictor_lr={config.predictor_lr}`: give cosine, fixed, or a factor such as 10")
     if config.optimizer == "lars" and config.decay != "weights":
-        raise UserError("--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it")
+        raise UserError("`optimizer=lars` has no L2 on BatchNorm and biases: give `decay=weights` with it")
     if config.optimizer == "sgd" and config.decay == "weights" and not config.weight_decay:
-        raise UserError("--decay=weights has no meaning with --weight_decay=0: nothing decays; leave it out")
+        raise UserError("`decay=weights` has no meaning with `weight_decay=0`: nothing decays; leave it out")
     if config.warmup_epochs >= config.epochs:
         raise UserError(
-            f"--warmup_epochs={config.warmup_epochs:g}: must be below --epochs={config.epochs}, or the rate never falls"
+            f"`warmup_epochs={config.warmup_epochs:g}`: must be below `epochs={config.epochs}`, or the rate never falls"
         )
 
 
@@ -133,7 +133,7 @@ def _is_factor(text):
 def _check_devices(config):
     """Refuses what does not go with several devices; whether the machine has what they need, a run finds out."""
     if config.jit_compile and config.distribution != "one":
-        raise UserError(f"--jit_compile is for one device: leave it out with --distribution={config.distribution}")
+        raise UserError(f"`jit_compile` is for one device: leave it out with `distribution={config.distribution}`")
     if config.distribution != "multiworker":
         return
     untried = ["method"] if config.method == "simsiam_average" else []
@@ -141,17 +141,17 @@ def _check_devices(config):
     if untried:
         name = untried[0]
         raise UserError(
-            f"--{name}={getattr(config, name)} was never tried with --distribution=multiworker: leave it out"
+            f"`{name}={getattr(config, name)}` was never tried with `distribution=multiworker`: leave it out"
         )
 
 
 def _check_blur(config):
     if config.blur and config.modality == "hha":
         raise UserError(
-            f"--blur={config.blur} has no meaning with --modality=hha: only colour is blurred; leave it out"
+            f"`blur={config.blur}` has no meaning with `modality=hha`: only colour is blurred; leave it out"
         )
     if config.blur and not blur.radius(config.image_size):
         raise UserError(
-            f"--blur={config.blur}: the kernel, a tenth of --image_size={config.image_size}, would be one pixel; "
+            f"`blur={config.blur}`: the kernel, a tenth of `image_size={config.image_size}`, would be one pixel; "
             "leave it out"
         )

@@ -112,7 +112,7 @@ def train(config, data, callbacks=(), *, devices=None):
 def _open(config, devices):
     if not devices.is_chief and not os.path.exists(os.path.join(config.workdir, "flags.txt")):
         raise UserError(
-            f"--workdir={config.workdir}: not the chief's; all workers must see one folder, on a shared disk"
+            f"`workdir={config.workdir}`: not the chief's; all workers must see one folder, on a shared disk"
         )
     open_workdir(config)
 
@@ -156,10 +156,10 @@ def _check_data(config, data, devices):
     devices.check_batch(config.batch_size)
     if data.count < config.batch_size:
         raise UserError(
-            f"--batch_size={config.batch_size}: the training split has {data.count} frames, give at most that"
+            f"`batch_size={config.batch_size}`: the training split has {data.count} frames, give at most that"
         )
     if config.method == "supervised" and not data.num_classes:
-        raise UserError("--method=supervised: the data set has no labels to learn from and a split to test them on")
+        raise UserError("`method=supervised`: the data set has no labels to learn from and a split to test them on")
     build.check_memory(config, data.count)
 
 

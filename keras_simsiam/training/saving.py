@@ -100,8 +100,8 @@ class Checkpoints(keras.callbacks.Callback):
         number = epoch * self.steps_per_epoch + step
         return UserError(
             f"{what} after step {number} (epoch {(number - 1) // self.steps_per_epoch + 1}); last good checkpoint: "
-            f"{self.store.last_good or 'none yet'}. Likely causes: a --base_lr too large, frames with values that are not "
-            "finite. The same command would get there again: use another --workdir and a smaller --base_lr"
+            f"{self.store.last_good or 'none yet'}. Likely causes: a `base_lr` too large, frames with values that are not "
+            "finite. The same command would get there again: use another `workdir` and a smaller `base_lr`"
         )
 
 

@@ -80,7 +80,7 @@ def on_disk(records, decode, *, count, preprocessing, limit_gb, folder, identity
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written or read ({files.reason(error)}): use --cache=memory or set XDG_CACHE_HOME"
+            f"{path} cannot be written or read ({files.reason(error)}): use `cache=memory` or set XDG_CACHE_HOME"
         ) from None
     return _reading(buffer, np.frombuffer(buffer[-_FACTS.itemsize * count :], _FACTS), preprocessing)
 
@@ -124,14 +124,14 @@ def _check_limit(needed, limit_gb, folder=None):
     others = sum(file.stat().st_size for file in folder.glob("*.frames")) if folder else 0
     if needed + others > limit_gb * files.GB:
         beside = f" beside {files.in_gb(others)} of other caches in {folder}" if others else ""
-        delete = " or delete some of those" if others else " or use --cache=none"
+        delete = " or delete some of those" if others else " or use `cache=none`"
         raise UserError(
-            f"--cache_gb={limit_gb:g}: this data set needs {files.in_gb(needed)}{beside}: allow more{delete}"
+            f"`cache_gb={limit_gb:g}`: this data set needs {files.in_gb(needed)}{beside}: allow more{delete}"
         )
     if folder and needed > shutil.disk_usage(folder).free:
         raise UserError(
             f"{folder}: the cache needs {files.in_gb(needed)}, {files.in_gb(shutil.disk_usage(folder).free)} are free: "
-            "set XDG_CACHE_HOME to a larger disk or use --cache=none"
+            "set XDG_CACHE_HOME to a larger disk or use `cache=none`"
         )
 
 

@@ -31,8 +31,8 @@ def in_memory(records, decode, *, limit_gb):
     sizes, instances, names = _survey(records, decode)
     if sum(sizes) > limit_gb * files.GB:
         raise UserError(
-            f"--cache_gb={limit_gb:g}: --positives=next_frame holds the undecoded training records, {files.in_gb(sum(sizes))}: "
-            "allow more or use --positives=augment"
+            f"`cache_gb={limit_gb:g}`: `positives=next_frame` holds the undecoded training records, {files.in_gb(sum(sizes))}: "
+            "allow more or use `positives=augment`"
         )
     places = partners(instances, names)
     _announce(places, sum(sizes))
@@ -71,13 +71,13 @@ def partners(instances, names):
         partner[places] = [*places[1:], *places[-2:-1]] if len(places) > 1 else places
     if max(instances, default=-1) < 0:
         raise UserError(
-            "--positives=next_frame: the data set does not say which frames show the same instance; "
-            "use --positives=augment"
+            "`positives=next_frame`: the data set does not say which frames show the same instance; "
+            "use `positives=augment`"
         )
     if np.array_equal(partner, np.arange(len(names))):
         raise UserError(
-            "--positives=next_frame: every recording has a single frame (their names, such as "
-            f"{names[0]}, are to differ by a number at the end); use --positives=augment"
+            "`positives=next_frame`: every recording has a single frame (their names, such as "
+            f"{names[0]}, are to differ by a number at the end); use `positives=augment`"
         )
     return partner
 

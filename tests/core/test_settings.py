@@ -111,7 +111,7 @@ def test_a_former_name_is_read_and_the_present_one_written():
     assert config.sensor_noise == 0.5 and "--sensor_noise=0.5" in settings.to_lines(config)
     assert not any("depth_faults" in line for line in settings.to_lines(config))
     assert _parse("--depth_faults=0.5", "--sensor_noise=0.25").sensor_noise == 0.25
-    with pytest.raises(UserError, match=r"^--sensor_noise=2.0: must be a probability, from 0 to 1$"):
+    with pytest.raises(UserError, match=r"^`sensor_noise=2.0`: must be a probability, from 0 to 1$"):
         _parse("--depth_faults=2")
 
 
@@ -157,7 +157,7 @@ def test_what_must_be_given_is_named():
 def test_a_range_in_words(bounds, value, demand):
     field = ("x", type(value), setting(0, "A number.", **bounds))
     cls = dataclasses.make_dataclass("Numbers", [field], frozen=True)
-    with pytest.raises(UserError, match=rf"^--x={value}: must be {demand}$"):
+    with pytest.raises(UserError, match=rf"^`x={value}`: must be {demand}$"):
         settings.check(cls(value))
 
 

@@ -136,7 +136,7 @@ class Fills:
 def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
     monkeypatch.setitem(evaluate.TASKS, "fills", Fills)
     with pytest.raises(
-        UserError, match=r"--output=.*out cannot be written \(No space left on device\): make room [^\n]*$"
+        UserError, match=r"`output=.*out` cannot be written \(No space left on device\): make room [^\n]*$"
     ):
         evaluate.evaluate(dataclasses.replace(settings, task=("fills",), output=str(tmp_path / "out")))
     assert not list((tmp_path / "out").iterdir())
@@ -145,20 +145,20 @@ def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"task": ("knn", "lda")}, "--task=knn,lda: the tasks are knn, linear, linear_sgd"),
+        ({"task": ("knn", "lda")}, "`task=knn,lda`: the tasks are knn, linear, linear_sgd"),
         ({"task": ()}, "the tasks are knn, linear, linear_sgd"),
         ({"split": "val"}, "no split 'val'"),
         ({"train_split": "all"}, "no split 'all'"),
         ({"split": "train"}, "both train"),
-        ({"knn_k": 0}, "--knn_k=0: must be at least 1"),
-        ({"knn_temperature": 0.0}, "--knn_temperature=0.0: must be positive"),
-        ({"batch_size": 0}, "--batch_size=0: must be at least 1"),
-        ({"seed": -1}, r"--seed=-1: must be at least 0 and below 2\*\*32"),
-        ({"seed": 1 << 32}, r"--seed=4294967296: must be at least 0"),
-        ({"encoder": "imagenet", "image_size": 16}, "--image_size=16: --encoder=imagenet takes at least 32 pixels"),
-        ({"encoder": "random", "backbone": "vgg"}, "--backbone=vgg: choose one of"),
-        ({"output": evaluate.__file__}, r"--output=.*evaluate.py cannot be written"),
-        ({"output": "/sys"}, "--output=/sys cannot be written"),
+        ({"knn_k": 0}, "`knn_k=0`: must be at least 1"),
+        ({"knn_temperature": 0.0}, "`knn_temperature=0.0`: must be positive"),
+        ({"batch_size": 0}, "`batch_size=0`: must be at least 1"),
+        ({"seed": -1}, r"`seed=-1`: must be at least 0 and below 2\*\*32"),
+        ({"seed": 1 << 32}, r"`seed=4294967296`: must be at least 0"),
+        ({"encoder": "imagenet", "image_size": 16}, "`image_size=16`: `encoder=imagenet` takes at least 32 pixels"),
+        ({"encoder": "random", "backbone": "vgg"}, "`backbone=vgg`: choose one of"),
+        ({"output": evaluate.__file__}, r"`output=.*evaluate.py` cannot be written"),
+        ({"output": "/sys"}, "`output=/sys` cannot be written"),
         ({"data_dir": "nowhere"}, "nowhere"),
         ({"encoder": "nowhere"}, "nowhere"),
     ],

@@ -69,7 +69,7 @@ def test_what_fails_leaves_nothing(tmp_path):
             feature_store.Store(tmp_path, 1).features({"one": "1"}, 10, embed)
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file cannot be written .*--feature_cache"):
+    with pytest.raises(UserError, match=r"file cannot be written .*`feature_cache`"):
         feature_store.Store(tmp_path / "file", 1).features({"one": "1"}, 10, chunks)
 
 

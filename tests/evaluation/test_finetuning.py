@@ -49,7 +49,7 @@ def test_the_frames_kept_are_those_of_the_places(samples, frames):
         assert image.mean() * 255 == pytest.approx(every[4 + row].mean(), abs=6)
     np.testing.assert_array_equal(frames.labels, LABELS[4:])
     np.testing.assert_array_equal([frames.decode(row)["label"] for row in range(20)], LABELS[4:])
-    with pytest.raises(UserError, match="--cache_gb=1e-09: 3 frames to learn from and validate by do not fit"):
+    with pytest.raises(UserError, match="`cache_gb=1e-09`: 3 frames to learn from and validate by do not fit"):
         finetuning.keep(samples, np.arange(3), LABELS, preprocessing=PREPROCESSING, limit_gb=1e-9)
 
 
@@ -78,7 +78,7 @@ def test_it_learns_and_leaves_the_encoder_as_it_is(encoder, frames):
 
 def test_a_loss_that_is_no_number_is_one_line(encoder, frames):
     encoder.set_weights([weight * np.nan for weight in encoder.get_weights()])
-    with pytest.raises(UserError, match="lower --finetune_lr"):
+    with pytest.raises(UserError, match="lower `finetune_lr`"):
         finetuning.train(
             encoder,
             2,

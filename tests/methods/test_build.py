@@ -71,16 +71,16 @@ def test_a_step_on_each_fusion_moves_every_weight(method, fusion, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "dino"}, "--method=dino: choose one of simsiam, "),
-        ({"method": "simclr", "predictor_lr": "10"}, "--predictor_lr has no meaning for --method=simclr"),
-        ({"method": "byol", "stop_gradient": False}, "--stop_gradient has no meaning for --method=byol"),
-        ({"method": "mocov2", "queue_size": 8}, "--queue_size=8: must hold a batch, 16 keys"),
-        ({"alternation": 0}, "--alternation=0: must be at least 1"),
-        ({"alternation": 10, "stop_gradient": False}, "--alternation=10: what a block of steps predicts is fixed"),
-        ({"method": "simsiam_average", "alternation": 10}, "--alternation has no meaning for --method=simsiam_average"),
-        ({"method": "simsiam_average", "predictor_lr": "fixed"}, "--predictor_lr has no meaning for"),
-        ({"method": "simsiam_average", "symmetric": False}, "--symmetric has no meaning for"),
-        ({"method": "simsiam_average", "on_corrupt": "skip"}, "--on_corrupt=skip changes the places"),
+        ({"method": "dino"}, "`method=dino`: choose one of simsiam, "),
+        ({"method": "simclr", "predictor_lr": "10"}, "`predictor_lr` has no meaning for `method=simclr`"),
+        ({"method": "byol", "stop_gradient": False}, "`stop_gradient` has no meaning for `method=byol`"),
+        ({"method": "mocov2", "queue_size": 8}, "`queue_size=8`: must hold a batch, 16 keys"),
+        ({"alternation": 0}, "`alternation=0`: must be at least 1"),
+        ({"alternation": 10, "stop_gradient": False}, "`alternation=10`: what a block of steps predicts is fixed"),
+        ({"method": "simsiam_average", "alternation": 10}, "`alternation` has no meaning for `method=simsiam_average`"),
+        ({"method": "simsiam_average", "predictor_lr": "fixed"}, "`predictor_lr` has no meaning for"),
+        ({"method": "simsiam_average", "symmetric": False}, "`symmetric` has no meaning for"),
+        ({"method": "simsiam_average", "on_corrupt": "skip"}, "`on_corrupt=skip` changes the places"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes, message):
@@ -100,7 +100,7 @@ def test_supervision_needs_labels(tmp_path):
 def test_averages_of_too_many_samples_are_refused(tmp_path):
     config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="simsiam_average", cache_gb=1.0)
     data = Data(tf.data.Dataset.range(4), lambda record: record, 200_000)
-    with pytest.raises(UserError, match=r"^--cache_gb=1: .* 2048 numbers for each of 200000 frames, need 1\.64 GB"):
+    with pytest.raises(UserError, match=r"^`cache_gb=1`: .* 2048 numbers for each of 200000 frames, need 1\.64 GB"):
         run.train(config, data)
     assert not (tmp_path / "run").exists()
 

@@ -41,25 +41,25 @@ def test_counts_by_hand():
 
 
 def test_a_class_with_fewer_frames_than_asked_is_one_line():
-    with pytest.raises(UserError, match=r"--labels_per_class=11: a class has 10 training frames; give at most 10"):
+    with pytest.raises(UserError, match=r"`labels_per_class=11`: a class has 10 training frames; give at most 10"):
         label_subsets.counts(np.repeat([0, 1], [10, 30]), (), (1, 11))
 
 
 @pytest.mark.parametrize(
     ("fractions", "line"),
     [
-        ((0.01,), "--x=0.01: 7 of 685 labels are fewer than the 8 classes; give at least 0.012"),
-        ((), "--x is empty"),
+        ((0.01,), "`x=0.01`: 7 of 685 labels are fewer than the 8 classes; give at least 0.012"),
+        ((), "`x` is empty"),
     ],
 )
 def test_what_is_refused(fractions, line):
     with pytest.raises(UserError) as error:
-        label_subsets.check(fractions, (), data(685, 8), "--x")
+        label_subsets.check(fractions, (), data(685, 8), "x")
     assert line in str(error.value) and "\n" not in str(error.value)
 
 
 def test_the_fraction_that_the_line_names_is_enough():
-    label_subsets.check((0.012,), (), data(685, 8), "--x")
+    label_subsets.check((0.012,), (), data(685, 8), "x")
 
 
 def test_mean_and_deviation_are_numpys():

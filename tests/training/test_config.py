@@ -34,7 +34,7 @@ def test_the_same_configuration_opens_it_again_also_after_a_move_or_with_a_cache
 def test_another_configuration_is_refused_with_the_flags_that_differ(tmp_path):
     config = _config(tmp_path)
     open_workdir(config)
-    with pytest.raises(UserError, match=r"--base_lr=0.05 there, 0.1 now; --seed=0 there, 3 now"):
+    with pytest.raises(UserError, match=r"`base_lr=0.05` there, 0.1 now; `seed=0` there, 3 now"):
         open_workdir(dataclasses.replace(config, base_lr=0.1, seed=3))
     assert load_config(config.workdir) == config
 
@@ -90,32 +90,32 @@ def test_a_damaged_flags_txt(tmp_path):
     ],
 )
 def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
-    with pytest.raises(UserError, match=f"--{flag}={value}"):
+    with pytest.raises(UserError, match=f"`{flag}={value}`"):
         _config(tmp_path, **{flag: value})
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"optimizer": "lars"}, r"^--optimizer=lars has no L2 on BatchNorm and biases: give --decay=weights with it$"),
-        ({"decay": "weights", "weight_decay": 0.0}, r"^--decay=weights has no meaning with --weight_decay=0"),
-        ({"blur": 0.5, "modality": "hha"}, r"^--blur=0.5 has no meaning with --modality=hha"),
-        ({"blur": 0.5, "image_size": 19}, r"^--blur=0.5: the kernel, a tenth of --image_size=19, would be one pixel"),
+        ({"optimizer": "lars"}, r"^`optimizer=lars` has no L2 on BatchNorm and biases: give `decay=weights` with it$"),
+        ({"decay": "weights", "weight_decay": 0.0}, r"^`decay=weights` has no meaning with `weight_decay=0`"),
+        ({"blur": 0.5, "modality": "hha"}, r"^`blur=0.5` has no meaning with `modality=hha`"),
+        ({"blur": 0.5, "image_size": 19}, r"^`blur=0.5`: the kernel, a tenth of `image_size=19`, would be one pixel"),
         (
             {"jit_compile": True, "distribution": "mirrored"},
-            r"^--jit_compile is for one device: leave it out with --dist",
+            r"^`jit_compile` is for one device: leave it out with `dist",
         ),
         (
             {"positives": "next_frame", "distribution": "multiworker"},
-            r"^--positives=next_frame was never tried with --dist",
+            r"^`positives=next_frame` was never tried with `dist",
         ),
         (
             {"compare": "cross_modal", "distribution": "multiworker"},
-            r"^--compare=cross_modal was never tried with --dist",
+            r"^`compare=cross_modal` was never tried with `dist",
         ),
         (
             {"method": "simsiam_average", "distribution": "multiworker"},
-            r"^--method=simsiam_average was never tried with",
+            r"^`method=simsiam_average` was never tried with",
         ),
     ],
 )
@@ -129,22 +129,22 @@ def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
 
 
 def test_dropping_hha_needs_rgb_beside_it(tmp_path):
-    with pytest.raises(UserError, match="--modality=hha"):
+    with pytest.raises(UserError, match="`modality=hha`"):
         _config(tmp_path, modality="hha", hha_dropout=0.3)
 
 
 @pytest.mark.parametrize("changes", [{"sensor_noise": 0.5}, {"gravity_jitter": 5.0}], ids=str)
 def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
     (name,) = changes
-    with pytest.raises(UserError, match=f"^--{name} has no meaning for --modality=rgb"):
+    with pytest.raises(UserError, match=f"^`{name}` has no meaning for `modality=rgb`"):
         _config(tmp_path, modality="rgb", **changes)
-    with pytest.raises(UserError, match=f"^--cache=memory keeps one HHA .* --{name}$"):
+    with pytest.raises(UserError, match=f"^`cache=memory` keeps one HHA .* `{name}`$"):
         _config(tmp_path, cache="memory", **changes)
     assert _config(tmp_path, **changes).augmentation.before_hha and not _config(tmp_path).augmentation.before_hha
 
 
 def test_next_frames_need_no_cache(tmp_path):
-    with pytest.raises(UserError, match=r"^--cache=disk keeps no recordings: .* --positives=next_frame$"):
+    with pytest.raises(UserError, match=r"^`cache=disk` keeps no recordings: .* `positives=next_frame`$"):
         _config(tmp_path, cache="disk", positives="next_frame")
     assert _config(tmp_path, modality="rgb", positives="next_frame").positives == "next_frame"
 
@@ -179,13 +179,13 @@ def test_a_run_of_an_earlier_spelling_is_that_of_the_present_one(tmp_path, earli
 
 def test_an_earlier_value_and_another_comparison_are_refused(tmp_path):
     with pytest.raises(
-        UserError, match=r"^--positives=cross_modal means --compare=cross_modal: leave it out with --com"
+        UserError, match=r"^`positives=cross_modal` means `compare=cross_modal`: leave it out with `com"
     ):
         _config(tmp_path, positives="cross_modal", compare="intra_modal")
 
 
 def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
-    with pytest.raises(UserError, match=r"^--holes=wish: choose one of none, mask, neutral, nearest, inpaint$"):
+    with pytest.raises(UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint$"):
         _config(tmp_path, holes="wish")
 
 
@@ -224,21 +224,21 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "late"}, r"--fusion=late: choose one of two_tower, early, shared$"),
-        ({"fusion": "early", "modality": "rgb"}, "--fusion=early has no meaning for --modality=rgb: leave it out$"),
-        ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "--depth_gate has no meaning for --modality=hha"),
-        ({"depth_gate": True}, "--depth_gate needs to know what was measured: use --holes=mask, not none$"),
-        ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "--depth_gate .*--fusion=early has none"),
-        ({"positives": "twins"}, "--positives=twins: choose one of augment, next_frame$"),
-        ({"compare": "twins"}, "--compare=twins: choose one of joint, cross_modal, intra_modal$"),
-        ({"compare": "cross_modal", "modality": "rgb"}, "--compare=cross_modal: needs --modality=rgbd, not rgb$"),
-        ({"compare": "cross_modal", "method": "byol"}, "--compare=cross_modal: needs --method=simsiam, not byol$"),
-        ({"compare": "cross_modal", "fusion": "early"}, "--compare=cross_modal .*without --fusion=early$"),
-        ({"compare": "cross_modal", "hha_dropout": 0.3}, "--hha_dropout would leave no depth of a view to --comp"),
-        ({"compare": "intra_modal", "modality": "hha"}, "--compare=intra_modal: needs --modality=rgbd, not hha$"),
-        ({"compare": "intra_modal", "alternation": 2}, "--compare=intra_modal: needs --alternation=1, not 2$"),
-        ({"compare": "intra_modal", "fusion": "early"}, "--compare=intra_modal .*without --fusion=early$"),
-        ({"compare": "intra_modal", "hha_dropout": 0.3}, "--hha_dropout .* to --compare=intra_modal: leave it"),
+        ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, early, shared$"),
+        ({"fusion": "early", "modality": "rgb"}, "`fusion=early` has no meaning for `modality=rgb`: leave it out$"),
+        ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "`depth_gate` has no meaning for `modality=hha`"),
+        ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
+        ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "`depth_gate` .*`fusion=early` has none"),
+        ({"positives": "twins"}, "`positives=twins`: choose one of augment, next_frame$"),
+        ({"compare": "twins"}, "`compare=twins`: choose one of joint, cross_modal, intra_modal$"),
+        ({"compare": "cross_modal", "modality": "rgb"}, "`compare=cross_modal`: needs `modality=rgbd`, not rgb$"),
+        ({"compare": "cross_modal", "method": "byol"}, "`compare=cross_modal`: needs `method=simsiam`, not byol$"),
+        ({"compare": "cross_modal", "fusion": "early"}, "`compare=cross_modal` .*without `fusion=early`$"),
+        ({"compare": "cross_modal", "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `comp`"),
+        ({"compare": "intra_modal", "modality": "hha"}, "`compare=intra_modal`: needs `modality=rgbd`, not hha$"),
+        ({"compare": "intra_modal", "alternation": 2}, "`compare=intra_modal`: needs `alternation=1`, not 2$"),
+        ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*without `fusion=early`$"),
+        ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
     ],
 )
 def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message):

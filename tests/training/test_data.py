@@ -86,12 +86,12 @@ def test_labels_of_another_data_set(write, config):
 
 def test_what_does_not_do_is_refused(write, config):
     dataset = Dataset(write("data", labelled=5))
-    with pytest.raises(UserError, match=r"--modality=rgbd: .*data has no depth; use --modality=rgb$"):
+    with pytest.raises(UserError, match=r"`modality=rgbd`: .*data has no depth; use `modality=rgb`$"):
         load_data(config(dataset, modality="rgbd"), dataset)
-    with pytest.raises(UserError, match=r"--method=supervised: 3 training frames of .*data have no label"):
+    with pytest.raises(UserError, match=r"`method=supervised`: 3 training frames of .*data have no label"):
         load_data(config(dataset, method="supervised"), dataset)
     other = Dataset(write("other", ["val"]))
-    with pytest.raises(UserError, match=r"--knn_data_dir=.*other has the splits val: kNN needs train, and val or test"):
+    with pytest.raises(UserError, match=r"`knn_data_dir=.*other` has the splits val: kNN needs train, and val or test"):
         load_data(config(dataset, knn_data_dir=other.path), dataset, other)
 
 

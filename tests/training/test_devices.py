@@ -43,14 +43,14 @@ def test_tf_config_says_which_worker_of_how_many(monkeypatch, no_meeting, text, 
 )
 def test_a_tf_config_that_names_no_workers_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match=r"^--distribution=multiworker: TF_CONFIG=[^\n]*set it, say, to [^\n]*$"):
+    with pytest.raises(UserError, match=r"^`distribution=multiworker`: TF_CONFIG=[^\n]*set it, say, to [^\n]*$"):
         Devices("multiworker")
 
 
 @pytest.mark.parametrize("kind", ["one", "mirrored"])
 def test_workers_that_would_each_train_alone_are_refused(monkeypatch, kind):
     monkeypatch.setenv("TF_CONFIG", _tf_config(1))
-    with pytest.raises(UserError, match=f"TF_CONFIG names 2 workers.* --distribution={kind}: use"):
+    with pytest.raises(UserError, match=f"TF_CONFIG names 2 workers.* `distribution={kind}`: use"):
         Devices(kind)
     for text in (_tf_config(0, worker=["a:1"]), "{"):  # a cluster's for a job of one machine; nobody's
         monkeypatch.setenv("TF_CONFIG", text)
@@ -79,7 +79,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused():
     found = Devices("mirrored")
     found.strategy = Three()
     found.check_batch(6)
-    with pytest.raises(UserError, match=r"--batch_size=7: 3 devices of --distribution=mirrored .* give 6 or 9$"):
+    with pytest.raises(UserError, match=r"`batch_size=7`: 3 devices of `distribution=mirrored` .* give 6 or 9$"):
         found.check_batch(7)
     with pytest.raises(UserError, match=r"give 3$"):
         found.check_batch(2)
@@ -87,7 +87,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused():
 
 def test_float16_needs_a_gpu(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    with pytest.raises(UserError, match="--precision=mixed_float16: there is no GPU here; use mixed_bfloat16"):
+    with pytest.raises(UserError, match="`precision=mixed_float16`: there is no GPU here; use mixed_bfloat16"):
         devices.check_precision("mixed_float16")
     devices.check_precision("mixed_bfloat16")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])

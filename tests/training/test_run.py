@@ -187,7 +187,7 @@ def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
 
 
 def test_a_batch_larger_than_the_data_is_refused(config, data):
-    with pytest.raises(UserError, match="--batch_size=64: the training split has 9 frames, give at most that"):
+    with pytest.raises(UserError, match="`batch_size=64`: the training split has 9 frames, give at most that"):
         run.train(config("run", batch_size=64), data)
     assert not os.path.exists(config("run").workdir)
 

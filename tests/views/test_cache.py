@@ -170,10 +170,10 @@ def test_over_the_bound_is_refused_with_the_size_needed(records, tmp_path, cheap
     gigabytes = f"{-(-needed // 10**4) / 10**5:.5g} GB"
     just_enough, too_little = needed / 1e9, (needed - 1) / 1e9
     _in_memory(records, Preprocessing("rgbd", 16), just_enough)
-    with pytest.raises(UserError, match=rf"--cache_gb=.*needs {gigabytes}: allow more") as error:
+    with pytest.raises(UserError, match=rf"`cache_gb=.*needs {gigabytes}: allow more") as error:
         _in_memory(records, Preprocessing("rgbd", 16), too_little)
     assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match=r"--cache_gb=.* needs .* GB: allow more"):
+    with pytest.raises(UserError, match=r"`cache_gb=.* needs .* GB: allow more"):
         _on_disk(records, Preprocessing("rgbd", 16), tmp_path, limit_gb=just_enough)  # sizes and labels come on top
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
 

@@ -161,7 +161,7 @@ def _epoch(step, batches):
     totals = np.sum([[float(part) for part in step(rgb, depth)] for rgb, depth in batches], axis=0)
     error = float(totals[0] / max(1.0, totals[1]))
     if not np.isfinite(error):
-        raise UserError("the depth network's error is not finite: lower --depth_lr")
+        raise UserError("the depth network's error is not finite: lower `depth_lr`")
     return error
 
 

@@ -11,7 +11,7 @@ from keras_simsiam.models.resnet import batch_norm
 
 TOWER = "rgb_tower"
 _NAME = "depth_network"
-_REMEDY = "give a depth_network_*.keras that --task=monodepth of evaluate.py has written"
+_REMEDY = "give a depth_network_*.keras that `task=monodepth` of evaluate.py has written"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +46,10 @@ def colour_encoder(encoder):
     else:
         raise UserError(
             f"the encoder takes {' and '.join(encoder.input_names)}, and has no tower of RGB alone: depth would leak the "
-            "answer to --task=monodepth; give an encoder of --modality=rgb, or of two towers"
+            "answer to `task=monodepth`; give an encoder of `modality=rgb`, or of two towers"
         )
     if not isinstance(part.output, dict) or not {"map", "c2", "c3", "c4", "c5"} <= set(part.output):
-        raise UserError("the encoder gives no feature maps, which --task=monodepth needs: give its run directory")
+        raise UserError("the encoder gives no feature maps, which `task=monodepth` needs: give its run directory")
     return part, tower
 
 

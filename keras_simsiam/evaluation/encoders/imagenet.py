@@ -33,11 +33,11 @@ def subject(image_size, seed):
         UserError: the views are too small for the network; the weights are not on disk.
     """
     if image_size < MIN_IMAGE_SIZE:
-        raise UserError(f"--image_size={image_size}: --encoder=imagenet takes at least {MIN_IMAGE_SIZE} pixels")
+        raise UserError(f"`image_size={image_size}`: `encoder=imagenet` takes at least {MIN_IMAGE_SIZE} pixels")
     path = pathlib.Path(os.path.expanduser("~"), ".keras", "models", WEIGHTS)
     if not path.exists():
         raise UserError(
-            f"--encoder=imagenet: {path} is not there; on a machine with a network "
+            f"`encoder=imagenet`: {path} is not there; on a machine with a network "
             "keras.applications.ResNet50(include_top=False) fetches it"
         )
     sha256 = files.sha256(path)

@@ -24,9 +24,9 @@ RANDOM, IMAGENET = "random", "imagenet"
 class Network(Seed):
     """What a network without a run directory is to be: fields of `config.RunConfig`."""
 
-    modality: str = setting("rgb", "Of --encoder=random.", choices=sorted(MODALITIES))
-    backbone: str = setting("resnet18", "Of --encoder=random.", choices=BACKBONES)
-    image_size: int = setting(224, "Side of a view in pixels, of --encoder=random and imagenet.", low=1)
+    modality: str = setting("rgb", "Of `encoder=random`.", choices=sorted(MODALITIES))
+    backbone: str = setting("resnet18", "Of `encoder=random`.", choices=BACKBONES)
+    image_size: int = setting(224, "Side of a view in pixels, of `encoder=random` and imagenet.", low=1)
 
 
 def subject(source, network=Network()):

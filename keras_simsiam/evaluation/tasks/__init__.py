@@ -34,4 +34,4 @@ from keras_simsiam.core.settings import Checked, setting
 class Seed(Checked):
     """The setting of every task that draws something."""
 
-    seed: int = setting(0, "Seed of what a task draws, and of --encoder=random.", low=0, below=2**32)
+    seed: int = setting(0, "Seed of what a task draws, and of `encoder=random`.", low=0, below=2**32)

@@ -56,12 +56,12 @@ def check(subject, data, settings):
             than two a class; the encoder is an export.
     """
     data.require_labels("finetune", *_splits(data)[1:])
-    label_subsets.check(settings.finetune_fractions, (), data, "--finetune_fractions")
+    label_subsets.check(settings.finetune_fractions, (), data, "finetune_fractions")
     if not settings.finetune_lr:
-        raise UserError("--finetune_lr is empty: give at least one rate")
+        raise UserError("`finetune_lr` is empty: give at least one rate")
     if not data.validation and data.dataset.splits[data.train].count < 2 * len(data.dataset.classes):
         raise UserError(
-            f"split {data.train} of {data.dataset.path} has fewer than two frames a class: --task=finetune needs some of each "
+            f"split {data.train} of {data.dataset.path} has fewer than two frames a class: `task=finetune` needs some of each "
             "to learn from and some to validate by"
         )
     _ = subject.encoders  # an export has none that could be trained, and says so

@@ -28,7 +28,7 @@ def check(subject, data, settings):
         UserError: fewer labels than classes at a fraction; there are no labels, or none to learn from.
     """
     data.require_labels("label_fraction")
-    label_subsets.check(settings.label_fractions, settings.labels_per_class, data, "--label_fractions")
+    label_subsets.check(settings.label_fractions, settings.labels_per_class, data, "label_fractions")
 
 
 def run(subject, data, output, settings):

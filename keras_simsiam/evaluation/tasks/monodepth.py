@@ -30,7 +30,7 @@ class Settings(depth_training.Settings, Seed):
         "What learns depth, of probe (the decoder), finetune, switch.",
         choices=depth_training.STRATEGIES,
     )
-    depth_trials: int = setting(5, "Decoders trained of each configuration, from --seed on.", low=1)
+    depth_trials: int = setting(5, "Decoders trained of each configuration, from `seed` on.", low=1)
 
 
 def check(subject, data, settings):
@@ -41,7 +41,7 @@ def check(subject, data, settings):
     """
     data.require_depth("monodepth")
     if "switch" in settings.depth_strategy and settings.depth_epochs < 2:
-        raise UserError(f"--depth_epochs={settings.depth_epochs}: --depth_strategy=switch needs two, one of each kind")
+        raise UserError(f"`depth_epochs={settings.depth_epochs}`: `depth_strategy=switch` needs two, one of each kind")
     for encoder in subject.encoders.values():
         network.colour_encoder(encoder)
 

@@ -49,7 +49,7 @@ def run(subject, data, output, settings):
     if not turns:
         raise UserError(
             f"{data.dataset.path}: no recording of {turntable.MIN_FRAMES} frames or more, whose names, such as {frames[0]}, "
-            "differ by a number at the end; --task=pose needs frames of a turntable"
+            "differ by a number at the end; `task=pose` needs frames of a turntable"
         )
     embedded = {name: np.concatenate([part[name].embeddings for part in parts]) for name in subject.names}
     pairs = {way: of_way for way, of_way in turntable.pairs(turns).items() if of_way}

@@ -4,6 +4,8 @@ import sys
 
 from tqdm import tqdm
 
+from keras_simsiam.core.errors import worded
+
 
 class Alarm:
     """Says loudly what is first found in an epoch's logs, and then no more.
@@ -30,4 +32,4 @@ class Alarm:
         if finding and not self.said:
             self.said = True
             text = f"WARNING: {self.happening} in epoch {epoch + 1} ({finding}). Likely causes: {self.causes}."
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(worded(text), file=sys.stderr)

@@ -11,8 +11,8 @@ COLLAPSED = 0.05
 # that of the untrained network included
 RANK_FALLEN = 0.1
 CAUSES = (
-    "--stop_gradient=false, a --predictor_lr below 1, a --base_lr or --weight_decay too large, heads without BatchNorm, "
-    "augmentation too weak (--min_crop near 1)"
+    "`stop_gradient=false`, a `predictor_lr` below 1, a `base_lr` or `weight_decay` too large, heads without BatchNorm, "
+    "augmentation too weak (`min_crop` near 1)"
 )
 
 

@@ -16,7 +16,7 @@ FEWEST = 3  # epochs without which there is no median to speak of
 # falls slowly where the rate is small.
 RISEN, EPOCHS_RISEN = 0.1, 2
 CAUSES = (
-    "a --base_lr too large for this --batch_size, a --predictor_lr factor too large, heads without BatchNorm, damaged or "
+    "a `base_lr` too large for this `batch_size`, a `predictor_lr` factor too large, heads without BatchNorm, damaged or "
     "constant images"
 )
 

@@ -166,15 +166,15 @@ def test_the_tower_of_an_rgbd_encoder_is_named_so_and_left_as_it_was(settings):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"depth_strategy": ("probe", "scratch")}, "--depth_strategy=probe,scratch: choose of probe, finetune, switch"),
-        ({"depth_strategy": ()}, "--depth_strategy=: choose"),
-        ({"depth_decoder": "unet"}, "--depth_decoder=unet: choose one of blocks, skip"),
-        ({"depth_trials": 0}, "--depth_trials=0: must be at least 1"),
-        ({"depth_epochs": 0}, "--depth_epochs=0: must be at least 1"),
-        ({"depth_batch_size": 0}, "--depth_batch_size=0: must be at least 1"),
-        ({"depth_epochs": 1, "depth_strategy": ("switch",)}, "--depth_epochs=1: --depth_strategy=switch needs two"),
-        ({"depth_lr": 0.0}, "--depth_lr=0.0: must be positive"),
-        ({"depth_lr": float("inf")}, "--depth_lr=inf: must be positive and finite"),
+        ({"depth_strategy": ("probe", "scratch")}, "`depth_strategy=probe,scratch`: choose of probe, finetune, switch"),
+        ({"depth_strategy": ()}, "`depth_strategy=`: choose"),
+        ({"depth_decoder": "unet"}, "`depth_decoder=unet`: choose one of blocks, skip"),
+        ({"depth_trials": 0}, "`depth_trials=0`: must be at least 1"),
+        ({"depth_epochs": 0}, "`depth_epochs=0`: must be at least 1"),
+        ({"depth_batch_size": 0}, "`depth_batch_size=0`: must be at least 1"),
+        ({"depth_epochs": 1, "depth_strategy": ("switch",)}, "`depth_epochs=1`: `depth_strategy=switch` needs two"),
+        ({"depth_lr": 0.0}, "`depth_lr=0.0`: must be positive"),
+        ({"depth_lr": float("inf")}, "`depth_lr=inf`: must be positive and finite"),
     ],
 )
 def test_mistakes_in_the_flags(settings, tmp_path, change, line):
@@ -193,6 +193,6 @@ def test_encoders_and_data_that_do_not_go_together(settings, tmp_path):
 
     rgb = make_run(tmp_path / "rgb")
     data = write_dataset(tmp_path / "data", depth=False)
-    refused("has no depth: --task=monodepth needs RGB-D", encoder=rgb, data_dir=data)
+    refused("has no depth: `task=monodepth` needs RGB-D", encoder=rgb, data_dir=data)
     refused("depth would leak the answer", encoder=make_run(tmp_path / "early", modality="rgbd", fusion="early"))
     assert not (tmp_path / "out").exists()

@@ -89,7 +89,7 @@ def test_the_skip_connected_decoder_learns_also_from_fewer_frames_than_a_batch(p
 
 
 def test_a_diverging_error(parts):
-    with pytest.raises(UserError, match="lower --depth_lr"):
+    with pytest.raises(UserError, match="lower `depth_lr`"):
         run(parts, "probe", dataclasses.replace(SETTINGS, depth_lr=1e30))
 
 

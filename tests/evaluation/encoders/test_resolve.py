@@ -129,7 +129,7 @@ def test_random():
 @pytest.mark.slow
 def test_imagenet(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"--encoder=imagenet: .*notop\.h5 is not there"):
+    with pytest.raises(UserError, match=r"`encoder=imagenet`: .*notop\.h5 is not there"):
         resolve.subject("imagenet", resolve.Network(image_size=32))
     folder = tmp_path / ".keras" / "models"
     folder.mkdir(parents=True)

@@ -107,12 +107,12 @@ def test_label_fraction_counts_and_draws(run, make_subject, make_data):
 
 @pytest.mark.parametrize(("task", "flag"), [(label_fraction, "label_fractions"), (finetune, "finetune_fractions")])
 def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, flag, make_subject, make_data):
-    with pytest.raises(UserError, match=f"--{flag}=0.05: 2 of 36 labels are fewer than the 3 classes"):
+    with pytest.raises(UserError, match=f"`{flag}=0.05`: 2 of 36 labels are fewer than the 3 classes"):
         task.check(make_subject(), make_data(), dataclasses.replace(SETTINGS[task], **{flag: (0.05,)}))
 
 
 def test_finetuning_needs_a_rate(make_subject, make_data):
-    with pytest.raises(UserError, match="--finetune_lr is empty"):
+    with pytest.raises(UserError, match="`finetune_lr` is empty"):
         finetune.check(make_subject(), make_data(), dataclasses.replace(SETTINGS[finetune], finetune_lr=()))
 
 
@@ -120,7 +120,7 @@ def test_finetuning_needs_a_rate(make_subject, make_data):
 def test_unlabelled_data_is_refused(task, make_subject, make_data):
     data = make_data()
     data.dataset.splits["test"].unlabelled = 3
-    with pytest.raises(UserError, match=r"3 of 30 samples without a label: --task=\w+ needs labels"):
+    with pytest.raises(UserError, match=r"3 of 30 samples without a label: `task`=\w+ needs labels"):
         task.check(make_subject(), data, SETTINGS[task])
 
 
@@ -171,7 +171,7 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
         np.testing.assert_array_equal(frames.labels[validation], facts["label"])
         np.testing.assert_array_equal(next(iter(frames.clean(np.sort(rows), 99)))["rgb"], learnt["rgb"])
     data.dataset.splits["val"].unlabelled = 2
-    with pytest.raises(UserError, match="split val has 2 of 9 samples without a label: --task=finetune"):
+    with pytest.raises(UserError, match="split val has 2 of 9 samples without a label: `task=finetune`"):
         finetune.check(subject, data, SETTINGS[finetune])
 
 
