@@ -9,7 +9,7 @@ from absl import flags
 import evaluate
 from experiments import common
 from keras_simsiam.core import settings
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.errors import UserError, as_flags
 from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.models.encoder import EncoderSettings
 from keras_simsiam.training.config import RunConfig
@@ -50,13 +50,13 @@ def test_a_setting_has_help_a_flag_and_a_range(given, field):
     assert field.metadata["help"].endswith(".")
     flag = _flag(type(given), field.name)
     assert flag.default == (None if field.default is REQUIRED else field.default)
-    assert flag.help.endswith(field.metadata["help"])
+    assert flag.help.endswith(as_flags(field.metadata["help"]))
     several = isinstance(field.default, tuple)
     for value in _outside(field):
         wrong = (value,) if several else value
         with pytest.raises(UserError) as error:
             dataclasses.replace(given, **{field.name: wrong})
-        assert str(error.value).startswith(f"--{field.name}={value}: ") and "\n" not in str(error.value)
+        assert str(error.value).startswith(f"`{field.name}={value}`: ") and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("task", evaluate.TASKS)

@@ -234,7 +234,7 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"compare": "cross_modal", "modality": "rgb"}, "`compare=cross_modal`: needs `modality=rgbd`, not rgb$"),
         ({"compare": "cross_modal", "method": "byol"}, "`compare=cross_modal`: needs `method=simsiam`, not byol$"),
         ({"compare": "cross_modal", "fusion": "early"}, "`compare=cross_modal` .*without `fusion=early`$"),
-        ({"compare": "cross_modal", "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `comp`"),
+        ({"compare": "cross_modal", "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `comp"),
         ({"compare": "intra_modal", "modality": "hha"}, "`compare=intra_modal`: needs `modality=rgbd`, not hha$"),
         ({"compare": "intra_modal", "alternation": 2}, "`compare=intra_modal`: needs `alternation=1`, not 2$"),
         ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*without `fusion=early`$"),
