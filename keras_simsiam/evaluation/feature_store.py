@@ -27,7 +27,7 @@ _ABANDONED = 86400  # seconds without a batch after which a partial entry is tha
 # The modules between a sample and its embedding; all that these import counts too.
 _CODE = tuple(
     f"keras_simsiam.evaluation.{name}"
-    for name in ("corruptions", "encoders.compared", "encoders.imagenet", "encoders.saved_model", "feature_store")
+    for name in ("corruptions", "encoders.imagenet", "encoders.networks", "encoders.saved_model", "feature_store")
 )
 
 
