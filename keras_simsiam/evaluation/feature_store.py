@@ -104,7 +104,7 @@ def key(encoder, preprocessing, samples, condition):
         encoder: a text that decides its weights.
         preprocessing: a text of what its samples go through.
         samples: a text that decides them and their order.
-        condition: the name of the condition under which they are seen (`robustness.CONDITIONS`).
+        condition: the name of the condition under which they are seen (`corruptions.CONDITIONS`).
 
     Returns:
         A text that changes with these, with the code between the sample and the embedding, and with the versions.

@@ -50,7 +50,7 @@ def run(compared, data, output, settings):
         UserError: a sample has no label.
     """
     names = conditions(compared.preprocessing.modality)
-    probed = probe(compared, data, settings, names)
+    probed = probe(compared, data, settings=settings, names=names)
     kept = {
         f"{name}: {encoder}": np.array(list(by_condition.values()))
         for name, by_encoder in probed.predictions.items()
@@ -87,7 +87,7 @@ class Probed:
     accuracy: dict
 
 
-def probe(compared, data, settings, names):
+def probe(compared, data, *, settings, names):
     """Fits kNN and the linear probe on clean training features, and classifies the test split under each condition.
 
     Args:
@@ -112,9 +112,7 @@ def probe(compared, data, settings, names):
     probes = classifiers.available(k, settings.knn_temperature, num_classes)
     predictions = {
         name: {
-            encoder: dict(
-                zip(names, _predict(one, train[encoder], [test[seen][encoder] for seen in names]), strict=True)
-            )
+            encoder: _predict(one, train[encoder], {seen: test[seen][encoder] for seen in names})
             for encoder in compared.names
         }
         for name, one in probes.items()
@@ -130,16 +128,17 @@ def probe(compared, data, settings, names):
 
 
 def conditions(modality):
-    """The names of `robustness.CONDITIONS` that an encoder of a modality can see, `clean` the first."""
+    """The names of `corruptions.CONDITIONS` that an encoder of a modality can see, `clean` the first."""
     of_depth = set(corruptions.OF_DEPTH)
     unseen = {"rgb": of_depth, "hha": set(corruptions.CONDITIONS) - of_depth - {"clean"}, "rgbd": set()}[modality]
     return [name for name in corruptions.CONDITIONS if name not in unseen]
 
 
 def _predict(probe, train, tests):
-    """A list of int64 [M]; all conditions at once, as the linear probe is fitted anew at each call."""
-    queries = np.concatenate([test.embeddings for test in tests])
-    return np.split(probe.classify(train.embeddings, train.labels, queries), len(tests))
+    """int64 [M] by condition; all conditions at once, as the linear probe is fitted anew at each call."""
+    queries = np.concatenate([test.embeddings for test in tests.values()])
+    predicted = np.split(probe.classify(train.embeddings, train.labels, queries), len(tests))
+    return dict(zip(tests, predicted, strict=True))
 
 
 def protocol(probes):

@@ -25,8 +25,8 @@ def made(request, tmp_path_factory):
     return make_run(folder / "run", data_dir, request.param), Dataset(data_dir).samples("test")
 
 
-def compare_by_name(encoder, network=Network()):
-    return compare(source.resolve(encoder, network))
+def compare_by_name(*given):
+    return compare(source.resolve(*given))
 
 
 def embed(compared, samples, name):
