@@ -20,7 +20,8 @@ from absl import flags
 
 from benchmarks import machine
 from keras_simsiam.evaluation import feature_store
-from keras_simsiam.evaluation.encoders import resolve
+from keras_simsiam.evaluation.encoders.compared import compare
+from keras_simsiam.evaluation.encoders.source import resolve
 from keras_simsiam.views.batches import clean_batches
 from tfrecords import Dataset
 
@@ -37,12 +38,12 @@ HELD = 8  # batches in memory, embedded again and again
 def main():
     settings = flags.FLAGS
     print(machine.describe())
-    subject, dataset = resolve.subject(settings.encoder), Dataset(settings.data_dir)
-    name, count = subject.names[0], settings.copies * dataset.splits["test"].count
+    compared, dataset = compare(resolve(settings.encoder)), Dataset(settings.data_dir)
+    name, count = compared.names[0], settings.copies * dataset.splits["test"].count
     samples = dataset.samples("test").repeat(settings.copies)
-    batches = clean_batches(samples, subject.preprocessing, batch_size=settings.batch_size)
+    batches = clean_batches(samples, compared.preprocessing, batch_size=settings.batch_size)
     held = list(batches.take(HELD))
-    encoder = subject.encoders[name]  # read from its file here, not in the graph function below
+    encoder = compared.encoders[name]  # read from its file here, not in the graph function below
     network = tf.function(lambda view: encoder(view, training=False)["embedding"], reduce_retracing=True)
 
     def encode():
@@ -54,7 +55,7 @@ def main():
 
         def extract():
             keeper = feature_store.Store(os.path.join(folder, str(next(numbers))), 100)
-            keeper.features({name: "new"}, count, lambda names: subject.embed(names, samples, settings.batch_size))
+            keeper.features({name: "new"}, count, lambda names: compared.embed(names, samples, settings.batch_size))
 
         calls = (lambda: collections.deque(batches, maxlen=0), encode, extract)
         seconds = machine.in_turns(settings.rounds, *calls, clock=machine.clock(settings.busy))

@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments import common, report_parts
 from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.encoders.compared import UNTRAINED
 
 HEADER = ("run", "parameters", "kNN", "untrained", "linear", "untrained", "last loss", "std · √d")
 
@@ -67,7 +68,7 @@ def _row(name, measured):
     for task in ("knn", "linear"):
         accuracies += [
             report_parts.accuracy(measured, task),
-            report_parts.spread(report_parts.top1(measured, task, "untrained")),
+            report_parts.spread(report_parts.top1(measured, task, UNTRAINED)),
         ]
     size = f"{next(iter(measured.values()))['parameters'] / 1e6:.2f} M"
     return [

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments import common, report_parts
 from keras_simsiam.evaluation import corruptions, figures
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
 from keras_simsiam.probes import bootstrap
 
 NAME = "depth_help"
@@ -126,7 +127,7 @@ def compare(measured, reference, condition):
 
 
 def _right(found, condition):
-    return np.equal(found["predictions"]["trained"][condition]["knn"], found["labels"])
+    return np.equal(found["predictions"]["knn"][TRAINED][condition], found["labels"])
 
 
 def _row(name, measured, compared):
@@ -134,7 +135,7 @@ def _row(name, measured, compared):
     validation = [100 * one["validation"] for one in measured.values() if one["validation"] is not None]
     accuracies = [
         report_parts.accuracy(measured, "knn"),
-        report_parts.spread(report_parts.top1(measured, "knn", "untrained")),
+        report_parts.spread(report_parts.top1(measured, "knn", UNTRAINED)),
         report_parts.accuracy(measured, "linear"),
     ]
     difference = ["–", "–"]

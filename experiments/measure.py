@@ -1,23 +1,24 @@
-"""What is measured of a run: kNN and a linear probe of its encoder, and of the same untrained; kept beside it."""
+"""What is measured of a run: kNN and a linear probe of its encoder, and of the same untrained; kept next to it."""
 
-import functools
 import json
 import os
 
 import numpy as np
-import tensorflow as tf
 from tensorflow import keras
 
-import evaluate
 from keras_simsiam.core import files, frame_names
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.evaluation import corruptions
-from keras_simsiam.probes import classifiers, features, knn, scores
-from keras_simsiam.training import run
-from keras_simsiam.views.batches import clean_batches
+from keras_simsiam.evaluation import evaluate, feature_store
+from keras_simsiam.evaluation.data import Data
+from keras_simsiam.evaluation.encoders.compared import TRAINED, compare
+from keras_simsiam.evaluation.encoders.source import resolve_run
+from keras_simsiam.evaluation.tasks import robustness
+from keras_simsiam.evaluation.tasks.knn import Settings
+from keras_simsiam.probes import knn
 
 K, TEMPERATURE = 20, 0.1
 BATCH = 64
+FEATURES_GB = evaluate.Evaluation.feature_cache_gb
 TASKS = ("knn", "linear")
 
 
@@ -42,28 +43,29 @@ def measure(workdir, dataset, conditions=("clean",), validate=False):
     Args:
         workdir: the run's folder.
         dataset: the `tfrecords.Dataset`.
-        conditions: names of `robustness.CONDITIONS`, `clean` the first.
+        conditions: names of `corruptions.CONDITIONS`, `clean` the first.
         validate: whether to add `validation`, a kNN accuracy on the training split to choose variants by.
 
     Returns:
-        A dict of JSON values: `identity` (encoder's and data's SHA-256, settings, versions), `conditions` and `validated` (what
-        was asked), `seed`, `parameters` of the encoder, `protocol`, `frames` and `labels` of the test split, `predictions` and
-        `scores` by encoder (`trained`, `untrained`), condition and task, `validation`, and `history`, the lines of
-        metrics.jsonl.
+        A dict of JSON values: `knn`, `linear` and `robustness`, such as results.json has of these tasks; `identity` (encoder's
+        and data's SHA-256, settings, versions), `conditions` and `validated` (what was asked), `seed`, `parameters` of the
+        encoder, `frames` and `labels` of the test split, `predictions` by task, encoder and condition, `validation`, and
+        `history`, the lines of metrics.jsonl.
 
     Raises:
         UserError: the run is not complete or has diverged, or a sample has no label.
     """
-    known = identity(workdir, dataset)
+    source = resolve_run(workdir)
+    known = identity(source, dataset)
     path = os.path.join(workdir, "evaluation", "experiments.json")
     found = read(path)
-    if found.get("identity") != known:
+    if found.get("identity") != known or "robustness" not in found:
         found = {"conditions": [], "validated": False}
     if not set(conditions) <= set(found["conditions"]) or validate > found["validated"]:
         asked = list(dict.fromkeys([*found["conditions"], *conditions])), validate or found["validated"]
         print(f"measuring {workdir}", flush=True)
         names = {"identity": known, "conditions": asked[0], "validated": asked[1]}
-        write(path, names | _measure(workdir, dataset, *asked))
+        write(path, names | _measure(source, dataset, *asked))
         found = read(path)  # as it will be found again: tuples are lists
     with open(os.path.join(workdir, "metrics.jsonl")) as file:
         return found | {"history": [json.loads(line) for line in file]}
@@ -94,15 +96,15 @@ def read(path):
         return {}
 
 
-def identity(workdir, dataset):
+def identity(source, dataset):
     """What decides a measurement of a run's encoder on a data set: a dict of JSON values.
 
     Args:
-        workdir: the run's folder.
+        source: the run's `EncoderSource`.
         dataset: the `tfrecords.Dataset`.
     """
     return {
-        "encoder": files.sha256(os.path.join(workdir, "encoder.keras")),
+        "encoder": source.sha256,
         "data": dataset.checksum,
         "k": K,
         "temperature": TEMPERATURE,
@@ -110,65 +112,42 @@ def identity(workdir, dataset):
     }
 
 
-def _measure(workdir, dataset, conditions, validate):
+def _measure(source, dataset, conditions, validate):
     keras.backend.clear_session()
-    config = run.load_config(workdir)
-    encoders = {"trained": run.load_encoder(workdir), "untrained": run.untrained_encoder(config)}
-    embedded = _embed(encoders, dataset, config, conditions)
-    bank, clean = embedded["trained"]["train"], embedded["trained"]["clean"]
-    num_classes = len(dataset.classes)
-    available = classifiers.available(min(K, len(bank.labels)), TEMPERATURE, num_classes)
-    predictions = {name: _predict(available, parts, conditions) for name, parts in embedded.items()}
+    compared = compare(source)
+    store = feature_store.Store(feature_store.default_folder(), FEATURES_GB)
+    data = Data(dataset, "train", "test", store, BATCH)
+    probed = robustness.probe(compared, data, settings=Settings(K, TEMPERATURE), names=conditions)
+    bank = data.features(compared, "train")[TRAINED]
     return {
-        "seed": config.seed,
-        "parameters": encoders["trained"].count_params(),
-        "protocol": {task: available[task].protocol for task in TASKS},
-        "frames": clean.frames.tolist(),
-        "labels": clean.labels.tolist(),
-        "predictions": predictions,
-        "scores": _score(predictions, clean.labels, num_classes),
-        "validation": _validation(bank, clean.frames, num_classes) if validate else None,
+        **{task: _of_task(task, probed) for task in TASKS},
+        "robustness": {
+            "protocol": robustness.protocol(probed.probes),
+            "files": [],
+            "conditions": list(conditions),
+            "accuracy_by_condition": probed.accuracy,
+        },
+        "seed": source.config.seed,
+        "parameters": compared.encoders[TRAINED].count_params(),
+        "frames": probed.frames.tolist(),
+        "labels": probed.labels.tolist(),
+        "predictions": _lists(probed.predictions),
+        "validation": _validation(bank, probed.frames, len(dataset.classes)) if validate else None,
     }
 
 
-def _embed(encoders, dataset, config, conditions):
-    """Features by encoder, then `train` or a condition. In one pass: building the graphs of HHA and encoders takes seconds."""
-    test = dataset.samples("test")
-    parts = {"train": dataset.samples("train")} | {name: corruptions.under(name, test) for name in conditions}
-    samples = functools.reduce(tf.data.Dataset.concatenate, parts.values())
-    extracted = features.extract_each(
-        list(encoders.values()), clean_batches(samples, config.preprocessing, batch_size=BATCH)
-    )
-    scores.require_labels(extracted[0].labels, dataset.path)
-    ends = dataset.splits["train"].count + dataset.splits["test"].count * np.arange(len(conditions))
-    return {
-        name: dict(zip(parts, _split(found, ends), strict=True))
-        for name, found in zip(encoders, extracted, strict=True)
-    }
+def _of_task(task, probed):
+    """What results.json has of a task that classifies, without chance."""
+    probe = probed.probes[task]
+    accuracy = {encoder: by_condition["clean"] for encoder, by_condition in probed.accuracy[task].items()}
+    return {"title": probe.title, "protocol": probe.protocol, "accuracy": accuracy, "files": []}
 
 
-def _split(found, ends):
-    """Features cut at these places."""
-    arrays = zip(*(np.split(array, ends) for array in vars(found).values()), strict=True)
-    return [features.Features(*part) for part in arrays]
-
-
-def _predict(available, parts, conditions):
-    """Predicted labels, lists, by condition and task. All conditions at once: a linear probe is fitted once."""
-    bank, queries = parts["train"], np.concatenate([parts[name].embeddings for name in conditions])
-    found = {task: available[task].classify(bank.embeddings, bank.labels, queries) for task in TASKS}
-    split = {task: np.split(values, len(conditions)) for task, values in found.items()}
-    return {name: {task: split[task][index].tolist() for task in TASKS} for index, name in enumerate(conditions)}
-
-
-def _score(predictions, labels, num_classes):
-    return {
-        encoder: {
-            condition: {task: scores.summarise(labels, np.array(found), num_classes) for task, found in tasks.items()}
-            for condition, tasks in conditions.items()
-        }
-        for encoder, conditions in predictions.items()
-    }
+def _lists(values):
+    """Arrays in nested dicts as JSON can hold them."""
+    if isinstance(values, dict):
+        return {name: _lists(inner) for name, inner in values.items()}
+    return values.tolist()
 
 
 def _validation(bank, test_frames, num_classes):

@@ -31,16 +31,17 @@ def report(runs):
         report_parts.write(runs, NAME, "Nearest neighbours", ["No run of this experiment is complete yet."], {})
         return
     seed, first = next(iter(found.items()))
-    names = first["table"][0][1:]
-    tables = [one["table"] for one in found.values()]
     rows = []
-    for place, (encoder, *_) in list(enumerate(first["table"]))[1:]:
-        nearest, *others = ([float(table[place][column]) for table in tables] for column in range(1, len(names) + 1))
-        rows.append([encoder, _nearest(nearest, runs.dataset.splits["test"].count), *map(report_parts.spread, others)])
+    for encoder in first["precision"]:
+        of_nearest, of_all = (
+            [100 * one[key][encoder] for one in found.values()] for key in ("precision_of_nearest", "precision")
+        )
+        nearest = _nearest(of_nearest, runs.dataset.splits["test"].count)
+        rows.append([encoder, nearest, report_parts.spread(of_all)])
     folder = os.path.join(runs.folder("simsiam", seed), "evaluation", NAME)
     pictures = {
-        f"Nearest neighbours, {row[0]}": os.path.join(folder, file)
-        for row, file in zip(first["table"][1:], first["files"], strict=True)
+        f"Nearest neighbours, {encoder}": os.path.join(folder, file)
+        for encoder, file in zip(first["precision"], first["files"], strict=True)
     }
     text = [f"Neighbours by {first['protocol']}.", report_parts.table(first["table"][0], rows), NOTE]
     report_parts.write(runs, NAME, "Nearest neighbours", text, pictures, {NAME: found})

@@ -9,10 +9,11 @@ import sys
 import numpy as np
 from matplotlib.figure import Figure
 
-import evaluate
 from experiments import measure
 from keras_simsiam.core import files
 from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
+from keras_simsiam.evaluation.evaluate import versions
 
 TRAINED_COLOUR, BASELINE_COLOUR, OTHER_COLOUR = figures.COLOURS
 CURVES = {  # of metrics.jsonl, by what they are called
@@ -74,7 +75,7 @@ def _save(settings, dataset, name, title, text, pictures, raw, tail):
         "command": shlex.join([os.path.basename(sys.executable), "-m", f"experiments.{name}", *sys.argv[1:]]),
         "scale": settings.scale,
         "data": {"folder": dataset.path, "sha256": dataset.checksum},
-        "versions": evaluate.versions(),
+        "versions": versions(),
     }
     files.write_text(base + ".json", json.dumps(head | raw, indent=1) + "\n")
 
@@ -90,24 +91,28 @@ def table(header, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def top1(measured, task, encoder="trained", condition="clean"):
+def top1(measured, task, encoder=TRAINED, condition="clean"):
     """The accuracies of a variant's seeds, in percent: a list.
 
     Args:
         measured: dict from seed to measurement; may be empty.
         task: `knn` or `linear`.
-        encoder: `trained` or `untrained`.
+        encoder: TRAINED or UNTRAINED.
         condition: one that was measured.
     """
-    return [100 * found["scores"][encoder][condition][task]["top1"] for found in measured.values()]
+    return [100 * _summary(found, task, encoder, condition)["top1"] for found in measured.values()]
 
 
-def accuracy(measured, task, encoder="trained", condition="clean"):
+def _summary(found, task, encoder, condition):
+    return found["robustness"]["accuracy_by_condition"][task][encoder][condition]
+
+
+def accuracy(measured, task, encoder=TRAINED, condition="clean"):
     """A table's cell, in percent: one seed with its 95 % Wilson interval, or the mean ± standard deviation of several."""
     values = top1(measured, task, encoder, condition)
     if len(values) != 1:
         return spread(values)
-    return within(values[0], next(iter(measured.values()))["scores"][encoder][condition][task]["interval"])
+    return within(values[0], _summary(next(iter(measured.values())), task, encoder, condition)["interval"])
 
 
 def within(value, interval):
@@ -139,7 +144,7 @@ def ladder(axes, rows, task):
         task: `knn` or `linear`.
     """
     for place, measured in enumerate(rows.values()):
-        values, before = top1(measured, task), top1(measured, task, "untrained")
+        values, before = top1(measured, task), top1(measured, task, UNTRAINED)
         axes.plot(values, [place] * len(values), "o", color=TRAINED_COLOUR, alpha=0.5, label="a seed, trained")
         axes.plot(np.mean(values), place, "|", color=TRAINED_COLOUR, markersize=16, markeredgewidth=2)
         axes.plot(before, [place] * len(before), "x", color=BASELINE_COLOUR, label="the same untrained")
@@ -179,7 +184,7 @@ def sweep(axes, points, tasks):
         axes.plot([np.mean(seeds) for seeds in values], "-", color=colour, label=title)
         for place, seeds in enumerate(values):
             axes.plot([place] * len(seeds), seeds, "o", color=colour)
-        before = [value for measured in points.values() for value in top1(measured, task, "untrained")]
+        before = [value for measured in points.values() for value in top1(measured, task, UNTRAINED)]
         if before:
             style = {"color": colour, "linestyle": "--", "linewidth": 1}
             axes.axhline(np.mean(before), label=f"{title}, untrained (random baseline)", **style)
@@ -195,7 +200,7 @@ def protocol(runs):
     if not found:
         return "No run of this experiment is complete yet."
     counts = ", ".join(f"{split} {runs.dataset.splits[split].count}" for split in ("train", "test"))
-    lines = "; ".join(f"**{task}**: {text}" for task, text in found[0]["protocol"].items())
+    lines = "; ".join(f"**{task}**: {found[0][task]['protocol']}" for task in measure.TASKS)
     return (
         f"Accuracy in % on the split test, frozen encoder; frames: {counts}. Of one seed with its 95 % Wilson interval, "
         f"which takes frames as independent; of several mean ± standard deviation (how many). {lines}."

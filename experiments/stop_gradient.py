@@ -5,6 +5,7 @@ python -m experiments.stop_gradient --data_dir=data/cifar10 --workdir=runs/cifar
 
 from experiments import common, report_parts
 from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.encoders.compared import UNTRAINED
 
 NAME = "stop_gradient"
 CHANGES = {"stop_gradient_on": (), "stop_gradient_off": ("--stop_gradient=false",)}
@@ -45,7 +46,7 @@ def _row(name, measured):
         report_parts.spread(report_parts.last(measured, "std_projection"), 3),
         report_parts.spread(report_parts.last(measured, "std_prediction"), 3),
         report_parts.accuracy(measured, "knn"),
-        report_parts.accuracy(measured, "knn", "untrained"),
+        report_parts.accuracy(measured, "knn", UNTRAINED),
         report_parts.accuracy(measured, "linear"),
     ]
 

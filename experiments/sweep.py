@@ -4,6 +4,7 @@ import dataclasses
 
 from experiments import common, report_parts
 from keras_simsiam.evaluation import figures
+from keras_simsiam.evaluation.encoders.compared import UNTRAINED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Sweep:
         points = {value: runs.measured[name] for name, value in self.values.items() if name in runs.measured}
         rows = [_row(value, measured) for value, measured in points.items()]
         for measured in list(points.values())[:1]:  # the same for all: one encoder, one seed
-            before = [report_parts.accuracy(measured, task, "untrained") for task in ("knn", "linear")]
+            before = [report_parts.accuracy(measured, task, UNTRAINED) for task in ("knn", "linear")]
             rows.append(["untrained encoder (random baseline)", *before, *["–"] * 4])
         figure, axes = figures.panels(1, 5.2)
         report_parts.sweep(axes[0], points, {"knn": "kNN", "linear": "linear"})

@@ -1,20 +1,22 @@
-"""The tasks of evaluate.py as experiments use them: run once for a run, and kept beside it."""
+"""The tasks of an evaluation as experiments use them: run once for a run, and kept next to it."""
 
+import functools
 import json
 import os
 
-import evaluate
 from experiments import common, measure
+from keras_simsiam.evaluation import evaluate, tables
+from keras_simsiam.evaluation.encoders.source import resolve_run
 
 
 def evaluated(workdir, dataset, task, given):
-    """What a task of evaluate.py finds of a run, or found of the same encoder and data with the same settings before.
+    """The results of a task on a run, or those of the same encoder and data with the same settings before.
 
     Args:
         workdir: the run's folder; results and figures lie in its evaluation/<task>/.
         dataset: the `tfrecords.Dataset`.
         task: a name of `evaluate.TASKS`.
-        given: dict of the task's settings, fields of `evaluate.Settings`.
+        given: dict of the task's settings, as `evaluate.evaluate` takes them.
 
     Returns:
         The task's results (keras_simsiam/evaluation/tasks).
@@ -24,13 +26,19 @@ def evaluated(workdir, dataset, task, given):
     """
     folder = os.path.join(workdir, "evaluation", task)
     path = os.path.join(folder, "experiments.json")
-    identity = json.loads(json.dumps(measure.identity(workdir, dataset) | {"given": given}))
+    source = resolve_run(workdir)
+    identity = json.loads(json.dumps(measure.identity(source, dataset) | {"given": given}))
     found = measure.read(path)
-    if found.get("identity") != identity:
-        settings = evaluate.Settings(workdir, dataset.path, (task,), "test", "train", measure.BATCH, folder, **given)
-        measure.write(path, {"identity": identity, "found": evaluate.evaluate(settings)[task]})
+    if found.get("identity") != identity or task not in found:
+        progress = functools.partial(print, flush=True)
+        results = evaluate.evaluate(
+            source, dataset, task=task, output=folder, batch_size=measure.BATCH, progress=progress, **given
+        )
+        print(tables.of_results(results))
+        print(tables.written(results))
+        measure.write(path, {"identity": identity} | results)
         found = measure.read(path)
-    return found["found"]
+    return found[task]
 
 
 def of_runs(runs, task, given, dataset=None):

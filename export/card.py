@@ -9,19 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 import keras_simsiam
-from keras_simsiam.core import files
-from keras_simsiam.training import run
+from keras_simsiam.core import files, settings
 
 PLACES = Path("assets.extra") / "model_card.json", Path("assets.extra") / "model_card.md"
 
 _PATHS = ("data_dir", "workdir", "knn_data_dir")
 
 
-def of_run(encoder_flag):
+def describe_encoder(source):
     """What a run directory says of its encoder.
 
     Args:
-        encoder_flag: as for `run.encoder_file`: a run's folder, or a .keras file in it.
+        source: an `EncoderSource` of a run.
 
     Returns:
         A dict: `encoder` (file, sha256), `data` (name, and what its dataset.json says where it is still there), `recipe` (the
@@ -29,18 +28,17 @@ def of_run(encoder_flag):
         `training` (the last epoch's metrics) and `scores` (the accuracies by evaluate.py that were measured on this very
         file, by folder, and how; not those of each class).
     """
-    workdir, path = run.encoder_file(encoder_flag)
-    checksum = files.sha256(path)
+    workdir = Path(source.workdir)
     return {
-        "encoder": {"file": os.path.basename(path), "sha256": checksum},
-        "data": _data(Path(run.load_config(workdir).data_dir)),
-        "recipe": _recipe(Path(workdir)),
-        "training": _last_epoch(Path(workdir) / "metrics.jsonl"),
-        "scores": _scores(Path(workdir), checksum),
+        "encoder": {"file": os.path.basename(source.file), "sha256": source.sha256},
+        "data": _data(Path(source.config.data_dir)),
+        "recipe": _recipe(workdir, source.config),
+        "training": _last_epoch(workdir / "metrics.jsonl"),
+        "scores": _scores(workdir, source.sha256),
     }
 
 
-def of_depth_network(path):
+def describe_depth_network(path):
     """What is known of a depth network that evaluate.py has kept.
 
     Args:
@@ -68,7 +66,7 @@ def write(version, name, content, inputs):
     Args:
         version: the folder, a Path.
         name: the model's.
-        content: a dict as `of_run` returns it; empty where nothing is known of the encoder.
+        content: a dict as `describe_encoder` returns it; empty where nothing is known of the encoder.
         inputs: of its signatures (`signatures.inputs`).
     """
     written = sorted(path for path in version.rglob("*") if path.is_file())
@@ -127,13 +125,12 @@ def _text(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _recipe(workdir):
-    """The flags of flags.txt, dict of strings; of an imported encoder imported.json, as most flags say nothing of it."""
+def _recipe(workdir, config):
+    """The run's flags, dict of strings; of an imported encoder imported.json, as most flags say nothing of it."""
     imported = workdir / "imported.json"
     if imported.exists():
         return json.loads(imported.read_text())
-    lines = [line.strip() for line in (workdir / "flags.txt").read_text().splitlines() if line.startswith("--")]
-    flags = (line.removeprefix("--").split("=", 1) for line in lines)
+    flags = (line.removeprefix("--").split("=", 1) for line in settings.to_lines(config))
     return {name: os.path.basename(value.rstrip("/")) if name in _PATHS else value for name, value in flags}
 
 

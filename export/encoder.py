@@ -16,6 +16,7 @@ from export import card, graph, signatures, warmup
 from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth import network
+from keras_simsiam.evaluation.encoders.source import resolve_run
 from keras_simsiam.training import run
 
 
@@ -28,7 +29,7 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
         output: the model folder, `<output>/<version>/saved_model.pb`; made if there is none. Beside the graph a version has
             requests to warm up with and a model card, in assets.extra.
         batching: a `graph.Batching`; None: its defaults.
-        origin: what the model card says of the encoder, as `card.of_run` returns it; None: nothing.
+        origin: what the model card says of the encoder, as `card.describe_encoder` returns it; None: nothing.
         depth_network: as for `graph.servable`; None: there is no signature `depth`.
 
     Returns:
@@ -121,15 +122,17 @@ def main():
     logging.set_verbosity(logging.WARNING)
     tf.get_logger().setLevel("WARNING")  # the saver's notes on its temporary folder
     workdir, output, depth_file = flags.FLAGS.workdir, flags.FLAGS.output, flags.FLAGS.depth_network
-    config = run.load_config(run.encoder_file(workdir)[0])
+    source = resolve_run(workdir)
     next_version(Path(output))  # refuses a wrong --output before the minute that building the graph takes
     batching = graph.Batching(flags.FLAGS.max_batch_size, flags.FLAGS.batch_threads)
-    depth_network, origin = None, card.of_run(workdir)
+    depth_network, origin = None, card.describe_encoder(source)
     if depth_file:
         depth_network = network.load(depth_file)
-        origin["depth_network"] = card.of_depth_network(depth_file)
-    version = export(run.load_encoder(workdir), config.preprocessing, output, batching, origin, depth_network)
-    print(summary(version, signatures.inputs(config.modality, depth_network is not None)))
+        origin["depth_network"] = card.describe_depth_network(depth_file)
+    version = export(
+        run.load_encoder(source.file), source.config.preprocessing, output, batching, origin, depth_network
+    )
+    print(summary(version, signatures.inputs(source.config.modality, depth_network is not None)))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from absl import flags
 
 from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.encoders.source import resolve_run
 from keras_simsiam.training import run
 
 TOLERANCE = 1e-4  # of the largest embedding, or of 1 where all are smaller
@@ -115,9 +116,9 @@ def define_flags():
 
 def main():
     """The command."""
-    workdir, output = flags.FLAGS.workdir, checked_output(flags.FLAGS.output)
-    config = run.load_config(run.encoder_file(workdir)[0])
-    difference = export(run.load_encoder(workdir), config.preprocessing, output)
+    output, source = checked_output(flags.FLAGS.output), resolve_run(flags.FLAGS.workdir)
+    config = source.config
+    difference = export(run.load_encoder(source.file), config.preprocessing, output)
     side, channels = config.image_size, config.preprocessing.channels
     print(f"written: {output}; within {difference:.1g} of TensorFlow on random views")
     print("inputs: " + ", ".join(f"{name} float32 [N,{side},{side},{count}]" for name, count in channels.items()))

@@ -1,6 +1,7 @@
 """The data set that an encoder is evaluated on."""
 
 import dataclasses
+from collections.abc import Callable
 
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
@@ -19,6 +20,7 @@ class Data:
         test: the split that is measured on; its labels may reach scores, and nothing else.
         store: the `feature_store.Store` that keeps features.
         batch_size: images embedded at a time.
+        progress: function that is told, in a line each, what takes long.
     """
 
     dataset: Dataset
@@ -26,6 +28,7 @@ class Data:
     test: str
     store: feature_store.Store
     batch_size: int = 64
+    progress: Callable[[str], None] = lambda line: None
 
     @property
     def validation(self):
@@ -33,11 +36,11 @@ class Data:
         is_apart = VALIDATION in self.dataset.splits and VALIDATION not in (self.train, self.test)
         return VALIDATION if is_apart else None
 
-    def features(self, subject, split, condition="clean"):
+    def features(self, compared, split, condition="clean"):
         """The frozen features of a split, extracted once and kept on disk, for other tasks and commands too.
 
         Args:
-            subject: a `Subject`.
+            compared: `ComparedEncoders`.
             split: name of the split.
             condition: a name of `corruptions.CONDITIONS`, under which the frames are seen.
 
@@ -49,13 +52,13 @@ class Data:
             UserError: the split is empty; an embedding is not finite; they cannot be kept.
         """
         keys = {
-            name: feature_store.key(key, repr(subject.preprocessing), self.dataset.identity(split), condition)
-            for name, key in subject.keys.items()
+            name: feature_store.key(key, repr(compared.preprocessing), self.dataset.identity(split), condition)
+            for name, key in compared.keys.items()
         }
 
         def embed(names):
-            print(f"embedding {self.dataset.splits[split].count} samples of split {split}, {condition}", flush=True)
-            return subject.embed(names, corruptions.under(condition, self.dataset.samples(split)), self.batch_size)
+            self.progress(f"embedding {self.dataset.splits[split].count} samples of split {split}, {condition}")
+            return compared.embed(names, corruptions.under(condition, self.dataset.samples(split)), self.batch_size)
 
         return self.store.features(keys, self.dataset.splits[split].count, embed)
 

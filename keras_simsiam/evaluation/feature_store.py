@@ -27,7 +27,7 @@ _ABANDONED = 86400  # seconds without a batch after which a partial entry is tha
 # The modules between a sample and its embedding; all that these import counts too.
 _CODE = tuple(
     f"keras_simsiam.evaluation.{name}"
-    for name in ("corruptions", "encoders.compared", "encoders.imagenet", "encoders.saved_model", "feature_store")
+    for name in ("corruptions", "encoders.imagenet", "encoders.networks", "encoders.saved_model", "feature_store")
 )
 
 
@@ -104,7 +104,7 @@ def key(encoder, preprocessing, samples, condition):
         encoder: a text that decides its weights.
         preprocessing: a text of what its samples go through.
         samples: a text that decides them and their order.
-        condition: the name of the condition under which they are seen (`robustness.CONDITIONS`).
+        condition: the name of the condition under which they are seen (`corruptions.CONDITIONS`).
 
     Returns:
         A text that changes with these, with the code between the sample and the embedding, and with the versions.

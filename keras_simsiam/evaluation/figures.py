@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-# of the encoders in the order of `Subject.names`: the one that was asked for, what it is compared with
+# of the encoders in the order of `ComparedEncoders.names`: the one that was asked for, what it is compared with
 COLOURS = ("#1f5fa8", "#c0392b", "#e08a1e")
 ANNOTATED_CLASSES = 15  # above this the percentages no longer fit into the cells
 

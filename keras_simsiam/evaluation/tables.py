@@ -1,19 +1,20 @@
-"""The tables that an evaluation prints."""
+"""The tables of an evaluation's results, as text."""
+
+import os
 
 
-def of_tasks(found, class_names, shown):
-    """The accuracies of all tasks that classify in one table, the tables of the others, and the protocols.
+def of_results(results):
+    """The accuracies of all tasks that classify in one table, by class too, the tables of the others, and the protocols.
 
     Args:
-        found: a dict from a task's name to what its `run` returns.
-        class_names: a list of C strings.
-        shown: the encoder whose accuracy on each class is told.
+        results: the content of a results.json, as `evaluate.evaluate` returns it.
 
     Returns:
         The text.
     """
+    by_task = {name: results[name] for name in results["settings"]["task"]}
     parts = []
-    classified = {name: result for name, result in found.items() if "accuracy" in result}
+    classified = {name: result for name, result in by_task.items() if "accuracy" in result}
     if classified:
         titles = {name: result["title"] for name, result in classified.items()}
         first = next(iter(classified.values()))
@@ -23,10 +24,22 @@ def of_tasks(found, class_names, shown):
         parts += [
             "\n" + accuracy_table(table, titles),
             "(the interval takes samples as independent: with many frames of one object it is too narrow)\n",
-            class_table(class_names, first["samples_per_class"], table[shown], titles) + "\n",
+            class_table(results["data"]["classes"], first["samples_per_class"], next(iter(table.values())), titles)
+            + "\n",
         ]
-    parts += ["\n" + aligned(result["table"]) + "\n" for result in found.values() if "table" in result]
-    return "\n".join([*parts, *(f"{name}: {result['protocol']}" for name, result in found.items())])
+    parts += ["\n" + aligned(result["table"]) + "\n" for result in by_task.values() if "table" in result]
+    return "\n".join([*parts, *(f"{name}: {result['protocol']}" for name, result in by_task.items())])
+
+
+def written(results):
+    """The line that names the files of results that an evaluation has written.
+
+    Args:
+        results: as for `of_results`.
+    """
+    settings = results["settings"]
+    files = ["results.json", *(file for name in dict.fromkeys(settings["task"]) for file in results[name]["files"])]
+    return "written: " + ", ".join(os.path.join(settings["output"], file) for file in files)
 
 
 def accuracy_table(rows, columns):

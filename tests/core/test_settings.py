@@ -11,6 +11,7 @@ from experiments import common
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError, as_flags
 from keras_simsiam.core.settings import REQUIRED, setting
+from keras_simsiam.evaluation.evaluate import TASKS
 from keras_simsiam.models.encoder import EncoderSettings
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.views.augmentation import Augmentation
@@ -59,9 +60,9 @@ def test_a_setting_has_help_a_flag_and_a_range(given, field):
         assert str(error.value).startswith(f"`{field.name}={value}`: ") and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("task", evaluate.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_settings_of_a_task_are_flags_of_evaluate(task):
-    cls = evaluate.TASKS[task].Settings
+    cls = TASKS[task].Settings
     assert settings.part(COMMANDS["evaluate"], cls) == cls()
 
 

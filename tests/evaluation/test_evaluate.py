@@ -1,19 +1,25 @@
-import dataclasses
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluate
+import evaluate as command
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.encoders.source import resolve
+from keras_simsiam.evaluation.evaluate import TASKS, evaluate
 from keras_simsiam.evaluation.tasks import Seed
 from tests.evaluation.small import make_run, write_dataset
+from tfrecords import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -21,20 +27,32 @@ def settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
     data_dir = write_dataset(folder / "data")
     encoder = make_run(folder / "run", data_dir)
-    return evaluate.Settings(
-        *(encoder, data_dir, ("knn", "linear"), "test", "train", 16, str(folder / "run" / "evaluation")),
-        feature_cache=str(folder / "features"),
-        knn_k=5,
-    )
+    return {
+        "encoder": encoder,
+        "dataset": Dataset(data_dir),
+        "batch_size": 16,
+        "output": str(folder / "run" / "evaluation"),
+        "feature_cache": str(folder / "features"),
+        "knn_k": 5,
+    }
 
 
-def test_tables_results_and_figures(settings, capsys):
-    encoder = Path(settings.encoder) / "encoder.keras"
+def run_command(monkeypatch, settings):
+    """Runs the command in this process, on the settings of a call."""
+    given = {"data_dir": settings["dataset"].path, "task": ("knn", "linear")} | settings
+    del given["dataset"]
+    monkeypatch.setattr(command, "from_flags", lambda cls: cls(**given))
+    command.main()
+
+
+def test_tables_results_and_figures(settings, capsys, monkeypatch):
+    encoder = Path(settings["encoder"]) / "encoder.keras"
     before = encoder.read_bytes()
-    results = evaluate.evaluate(settings)
+    run_command(monkeypatch, settings | {"output": None})
     printed = capsys.readouterr().out
 
-    output = Path(settings.output)
+    output = Path(settings["output"])  # where the command puts it unasked
+    results = json.loads((output / "results.json").read_text())
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_knn.png",
         "confusion_linear.png",
@@ -42,7 +60,8 @@ def test_tables_results_and_figures(settings, capsys):
         "predictions_linear.npz",
         "results.json",
     ]
-    assert json.loads((output / "results.json").read_text()) == json.loads(json.dumps(results))
+    assert json.loads(json.dumps(evaluate(**settings))) == results
+    assert capsys.readouterr().out == ""
     assert results["encoder"]["sha256"] == hashlib.sha256(before).hexdigest()
     assert encoder.read_bytes() == before
     assert results["samples"] == {"train": 36, "test": 12}
@@ -53,20 +72,20 @@ def test_tables_results_and_figures(settings, capsys):
 
 
 def test_k_is_shown_as_it_was_used(settings, tmp_path):
-    given = dataclasses.replace(settings, task=("knn",), knn_k=1000, output=str(tmp_path))
-    assert "k=36 " in evaluate.evaluate(given)["knn"]["protocol"]
+    given = settings | {"task": "knn", "knn_k": 1000, "output": str(tmp_path)}
+    assert "k=36 " in evaluate(**given)["knn"]["protocol"]
     assert not (tmp_path / "confusion_linear.png").exists()
 
 
-def test_test_labels_reach_the_scores_alone_and_features_are_extracted_once(settings, tmp_path, capsys):
+def test_test_labels_reach_the_scores_alone_and_features_are_extracted_once(settings, tmp_path):
     tasks = ("knn", "linear", "linear_sgd", "linear_lars")
     found = {}
     for name, labels in [("as they are", None), ("permuted", np.random.default_rng(5).permutation(np.arange(12) % 3))]:
         data_dir = write_dataset(tmp_path / name / "data", test_labels=labels)
-        given = {"data_dir": data_dir, "task": tasks, "output": str(tmp_path / name / "out")}
-        results = evaluate.evaluate(dataclasses.replace(settings, **given))
-        printed = capsys.readouterr().out
-        assert printed.count("embedding ") == 2
+        given = {"dataset": Dataset(data_dir), "task": tasks, "output": str(tmp_path / name / "out")}
+        lines = []
+        results = evaluate(**settings | given, progress=lines.append)
+        assert len(lines) == 2 and all(line.startswith("embedding ") for line in lines)
         found[name] = results, [np.load(tmp_path / name / "out" / f"predictions_{task}.npz") for task in tasks]
     (first, predicted), (second, predicted_again) = found.values()
     for task, one, other in zip(tasks, predicted, predicted_again, strict=True):
@@ -79,8 +98,8 @@ def test_test_labels_reach_the_scores_alone_and_features_are_extracted_once(sett
         first["encoder"]["sha256"] == second["encoder"]["sha256"]
         and first["data"]["sha256"] != second["data"]["sha256"]
     )
-    for text in ("linear, L-BFGS (C=1)", "linear, SGD (rate 30, 100 epochs)", "linear, LARS (rate 0.1, 90 epochs)"):
-        assert text in printed
+    titles = ("linear, L-BFGS (C=1)", "linear, SGD (rate 30, 100 epochs)", "linear, LARS (rate 0.1, 90 epochs)")
+    assert tuple(first[task]["title"] for task in tasks[1:]) == titles
 
 
 class Fails:
@@ -91,30 +110,30 @@ class Fails:
     def __init__(self, error):
         self.error = error
 
-    def check(self, subject, data, settings):
+    def check(self, compared, data, settings):
         pass
 
-    def run(self, subject, data, output, settings):
+    def run(self, compared, data, output, settings):
         (output / "results.json").write_text("half")
         (output / "figures").mkdir()
         (output / "figures" / "a.txt").write_text("new")
         if self.error:
             raise UserError(self.error)
-        moved = subject.encoders["trained encoder"].non_trainable_weights[0]
+        moved = compared.encoders["trained encoder"].non_trainable_weights[0]
         moved.assign_add(tf.ones_like(moved))
         return {"protocol": "", "files": []}
 
 
 def test_what_fails_overwrites_nothing(settings, tmp_path, monkeypatch):
-    monkeypatch.setitem(evaluate.TASKS, "fails", Fails("the disk is full"))
-    given = dataclasses.replace(settings, task=("knn", "fails"), output=str(tmp_path))
+    monkeypatch.setitem(TASKS, "fails", Fails("the disk is full"))
+    given = settings | {"task": ("knn", "fails"), "output": str(tmp_path)}
     (tmp_path / "results.json").write_text("old")
     with pytest.raises(UserError, match="the disk is full"):
-        evaluate.evaluate(given)
+        evaluate(**given)
     # a task that trains the encoder itself is a mistake of ours
-    monkeypatch.setitem(evaluate.TASKS, "fails", Fails(""))
+    monkeypatch.setitem(TASKS, "fails", Fails(""))
     with pytest.raises(RuntimeError, match="has changed the trained encoder"):
-        evaluate.evaluate(given)
+        evaluate(**given)
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
     assert (tmp_path / "results.json").read_text() == "old"
 
@@ -124,21 +143,21 @@ class Fills:
 
     Settings = Seed
 
-    def check(subject, data, settings):
+    def check(compared, data, settings):
         pass
 
-    def run(subject, data, output, settings):
+    def run(compared, data, output, settings):
         (output / "figure.png").symlink_to("/dev/full")
         (output / "figure.png").write_text("a figure")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file on a disk that is full")
 def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
-    monkeypatch.setitem(evaluate.TASKS, "fills", Fills)
+    monkeypatch.setitem(TASKS, "fills", Fills)
     with pytest.raises(
         UserError, match=r"`output=.*out` cannot be written \(No space left on device\): make room [^\n]*$"
     ):
-        evaluate.evaluate(dataclasses.replace(settings, task=("fills",), output=str(tmp_path / "out")))
+        evaluate(**settings | {"task": "fills", "output": str(tmp_path / "out")})
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -157,39 +176,100 @@ def test_a_full_disk_is_one_line(settings, tmp_path, monkeypatch):
         ({"seed": 1 << 32}, r"`seed=4294967296`: must be at least 0"),
         ({"encoder": "imagenet", "image_size": 16}, "`image_size=16`: `encoder=imagenet` takes at least 32 pixels"),
         ({"encoder": "random", "backbone": "vgg"}, "`backbone=vgg`: choose one of"),
-        ({"output": evaluate.__file__}, r"`output=.*evaluate.py` cannot be written"),
+        ({"output": command.__file__}, r"`output=.*evaluate.py` cannot be written"),
         ({"output": "/sys"}, "`output=/sys` cannot be written"),
-        ({"data_dir": "nowhere"}, "nowhere"),
         ({"encoder": "nowhere"}, "nowhere"),
     ],
 )
-def test_mistakes_in_the_flags(settings, change, line):
+def test_mistakes_in_the_settings(settings, change, line):
     with pytest.raises(UserError, match=line) as error:
-        evaluate.evaluate(dataclasses.replace(settings, **change))
+        evaluate(**settings | change)
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["knn_kk", "data_dir", "telepathy"])
+def test_a_setting_that_does_not_exist_is_named(settings, name):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+        evaluate(**settings, **{name: 1})
+
+
+class Colours:
+    """A data set of a program (`keras_simsiam.core.dataset.Dataset`): what evaluating asks of it, of arrays in memory."""
+
+    path, classes, has_depth, checksum = "colours", ("red", "green"), False, "0"
+
+    def __init__(self):
+        self.splits = {name: types.SimpleNamespace(count=count, unlabelled=0) for name, count in SIZES.items()}
+
+    def samples(self, split):
+        labels = np.arange(SIZES[split]) % 2
+        images = np.where(labels[:, None] == [0, 1], 220, 30)[:, None, None] * np.ones((20, 20, 1))
+        facts = {"label": labels, "instance": labels, "frame": [f"{split}{index}" for index in range(len(labels))]}
+        rgb = np.concatenate([images, np.zeros((len(labels), 20, 20, 1))], -1).astype(np.uint8)
+        return tf.data.Dataset.from_tensor_slices(facts | {"rgb": rgb})
+
+    def identity(self, split):
+        return split
+
+    def naming_corrupt_shards(self, splits):
+        return contextlib.nullcontext()
+
+
+SIZES = {"train": 12, "test": 6}
+
+
+def test_a_program_is_given_numbers_and_nothing_else(tmp_path, monkeypatch, capfd):
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+    results = evaluate("random", Colours(), task=("knn", "neighbours"), image_size=16, knn_k=3, neighbour_queries=2)
+    assert capfd.readouterr().out == ""
+    left = [path.name for path in tmp_path.rglob("*") if not path.name.startswith("__autograph")]  # TensorFlow's own
+    assert left == ["temporary"]
+    accuracy = results["knn"]["accuracy"]["untrained encoder"]
+    assert accuracy["top1"] == 1 and results["samples"] == SIZES and results["settings"]["knn_k"] == 3
+    assert results["encoder"]["source"] == "random" and results["data"]["classes"] == ["red", "green"]
+    assert set(results["versions"]) == {"keras_simsiam", "tensorflow", "numpy", "sklearn"}
+
+
 def test_data_that_the_encoder_or_the_tasks_cannot_use(settings, tmp_path):
-    rgbd = make_run(tmp_path / "run", settings.data_dir, "rgbd")
+    rgbd = make_run(tmp_path / "run", settings["dataset"].path, "rgbd")
     with pytest.raises(UserError, match=r"encoder of rgbd, but .* has no depth"):
-        evaluate.evaluate(dataclasses.replace(settings, encoder=rgbd))
+        evaluate(**settings | {"encoder": rgbd})
     with pytest.raises(UserError, match="has no classes"):
-        evaluate.evaluate(dataclasses.replace(settings, data_dir=write_dataset(tmp_path / "unlabelled", classes=[])))
+        evaluate(**settings | {"dataset": Dataset(write_dataset(tmp_path / "unlabelled", classes=[]))})
     (tmp_path / "run" / "encoder.keras").unlink()
     data_dir = write_dataset(tmp_path / "depth", depth=True)
     with pytest.raises(UserError, match="last epoch"):
-        evaluate.evaluate(dataclasses.replace(settings, encoder=rgbd, data_dir=data_dir))
+        evaluate(**settings | {"encoder": rgbd, "dataset": Dataset(data_dir)})
+
+
+def test_where_the_command_puts_its_results(settings, tmp_path):
+    workdir = settings["encoder"]
+    shutil.copy(f"{workdir}/encoder.keras", tmp_path / "mine.keras")
+    folders = {
+        workdir: f"{workdir}/evaluation",
+        f"{workdir}/encoder.keras": f"{workdir}/evaluation_encoder",
+        str(tmp_path / "mine.keras"): str(tmp_path / "evaluation_mine"),
+    }
+    for name, folder in folders.items():
+        assert command.default_output(resolve(name)) == folder
+    with pytest.raises(UserError, match=r"^--encoder=random has no run directory for the results: name a folder by --"):
+        command.default_output(resolve("random"))
 
 
 @pytest.mark.slow
 def test_the_command(settings):
     def call(*arguments):
-        command = [sys.executable, evaluate.__file__, f"--data_dir={settings.data_dir}", *arguments]
+        line = [sys.executable, command.__file__, f"--data_dir={settings['dataset'].path}", *arguments]
         # as a user has it, without the log level that the tests set
         env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-        return subprocess.run(command, capture_output=True, text=True, cwd=Path(evaluate.__file__).parent, env=env)
+        return subprocess.run(line, capture_output=True, text=True, cwd=Path(command.__file__).parent, env=env)
 
-    done = call(f"--encoder={settings.encoder}", "--task=knn", "--knn_k=3")
+    done = call(f"--encoder={settings['encoder']}", "--task=knn", "--knn_k=3")
     assert done.returncode == 0, done.stderr
     assert "kNN (k=3, T=0.1)" in done.stdout
     refused = call("--encoder=nowhere")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
 from keras_simsiam.probes import scores
 from keras_simsiam.training import run
 from keras_simsiam.training.config import open_workdir
@@ -30,6 +31,12 @@ def write_dataset(path, permuted=False):
             writer.add(split, Frame(name, png, depth_png, (30.0, 30.0, 11.5, 9.5), label=labels[split][thing]))
         writer.commit({"classes": ["apple", "leaf", "plum"], "instances": []})
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Features are not kept in the cache of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="session")
@@ -67,29 +74,25 @@ def made_up():
     def make(right, validation=0.5, conditions=("clean",)):
         labels = np.arange(40) % 2
 
-        def found(count):
+        def found(count, names):
             predicted = np.where(np.arange(40) < count, labels, 1 - labels)
-            return {"knn": predicted.tolist(), "linear": predicted.tolist()}
+            return {name: predicted.tolist() for name in names}
 
-        predictions = {
-            "trained": {name: found(right) for name in conditions},
-            "untrained": {"clean": found(10)},
+        by_encoder = {TRAINED: found(right, conditions), UNTRAINED: found(10, ["clean"])}
+        accuracy = {
+            encoder: {name: scores.summarise(labels, np.array(values), 2) for name, values in by_condition.items()}
+            for encoder, by_condition in by_encoder.items()
         }
         return {
+            "knn": {"protocol": "of neighbours"},
+            "linear": {"protocol": "of a line"},
+            "robustness": {"accuracy_by_condition": {"knn": accuracy, "linear": accuracy}},
             "identity": {"data": "0"},
             "seed": 0,
             "parameters": 1000,
-            "protocol": {"knn": "of neighbours", "linear": "of a line"},
             "frames": [f"thing_1_{index}" for index in range(40)],
             "labels": labels.tolist(),
-            "predictions": predictions,
-            "scores": {
-                encoder: {
-                    name: {task: scores.summarise(labels, np.array(values), 2) for task, values in tasks.items()}
-                    for name, tasks in by.items()
-                }
-                for encoder, by in predictions.items()
-            },
+            "predictions": {"knn": by_encoder, "linear": by_encoder},
             "validation": validation,
             "history": [{"epoch": 1, "loss": -0.5, "std_projection": 0.9, "knn": 0.4, "images_per_second": 100.0}],
         }

@@ -22,6 +22,7 @@ from experiments import (
 )
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import corruptions
+from keras_simsiam.evaluation.encoders.compared import UNTRAINED
 from keras_simsiam.training.config import RunConfig
 
 EXPERIMENTS = {
@@ -103,7 +104,7 @@ def test_cells(made_up):
     assert report_parts.spread([60.0, 62.0, 64.0]) == "62.0 ± 2.0 (3)"
     seeds = {0: made_up(20), 1: made_up(30)}
     assert report_parts.accuracy(seeds, "knn") == "62.5 ± 17.7 (2)"
-    assert report_parts.accuracy(seeds, "linear", "untrained") == "25.0 ± 0.0 (2)"
+    assert report_parts.accuracy(seeds, "linear", UNTRAINED) == "25.0 ± 0.0 (2)"
     assert report_parts.table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
     assert report_parts.last({0: {"history": [{"loss": 1.0, "knn": 0.5}, {"loss": 0.5}]}}, "knn") == [0.5]
 

@@ -3,14 +3,16 @@
 import json
 import os
 import shutil
+import types
 
 import pytest
 
-import evaluate
 from experiments import common, depth_loss, depth_table, label_fraction, neighbours, tasks
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation import evaluate, tables
 from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED
 from keras_simsiam.probes import scores
+from keras_simsiam.training.config import RunConfig, open_workdir
 from tfrecords import Dataset
 
 
@@ -29,11 +31,13 @@ def answer(monkeypatch):
     def answer(find):
         asked = []
 
-        def evaluated(settings):
-            asked.append(settings)
-            return {settings.task[0]: find(settings)}
+        def evaluated(encoder, dataset, *, task, **given):
+            asked.append(types.SimpleNamespace(encoder=encoder.name, dataset=dataset, **given))
+            return {task: find(asked[-1])}
 
         monkeypatch.setattr(evaluate, "evaluate", evaluated)
+        monkeypatch.setattr(tables, "of_results", lambda results: "a table")
+        monkeypatch.setattr(tables, "written", lambda results: "files")
         return asked
 
     return answer
@@ -42,9 +46,9 @@ def answer(monkeypatch):
 def _leave_encoders(runs):
     for variant, seeds in runs.measured.items():
         for seed in seeds:
-            folder = os.path.join(runs.folder(variant, seed), "evaluation")
-            os.makedirs(folder)
-            with open(os.path.join(folder, "..", "encoder.keras"), "wb") as file:
+            folder = runs.folder(variant, seed)
+            open_workdir(RunConfig(runs.dataset.path, folder))
+            with open(os.path.join(folder, "encoder.keras"), "wb") as file:
                 file.write(variant.encode() + bytes([seed]))
 
 
@@ -54,7 +58,7 @@ def test_a_task_is_run_once_for_an_encoder_data_and_settings(runs, answer, permu
     folder = runs.folder("simsiam", 0)
     assert tasks.evaluated(folder, runs.dataset, "knn", {"knn_k": 3}) == {"k": 3, "of": [1, 2]}
     tasks.evaluated(folder, runs.dataset, "knn", {"knn_k": 3})
-    assert len(asked) == 1 and (asked[0].split, asked[0].train_split, asked[0].encoder) == ("test", "train", folder)
+    assert len(asked) == 1 and asked[0].encoder == folder and asked[0].dataset is runs.dataset
     assert tasks.evaluated(folder, runs.dataset, "knn", {"knn_k": 4})["k"] == 4
     tasks.evaluated(folder, Dataset(permuted_data_dir), "knn", {"knn_k": 4})
     with open(f"{folder}/encoder.keras", "ab") as file:
@@ -131,9 +135,14 @@ def test_neighbours(runs, answer, tmp_path):
             os.makedirs(settings.output, exist_ok=True)
             with open(os.path.join(settings.output, file), "wb") as png:
                 png.write(file.encode())
-        first = "30.0" if settings.encoder.endswith("seed3") else "20.0"
-        table = [["same class, %", "the nearest", "all"], [TRAINED, first, "10.0"], [UNTRAINED, "1.0", "2.0"]]
-        return {"protocol": "cosine", "table": table, "files": ["neighbours.png", "neighbours_2.png"]}
+        first = 0.3 if settings.encoder.endswith("seed3") else 0.2
+        return {
+            "protocol": "cosine",
+            "table": [["same class, %", "the nearest", "all"]],
+            "precision_of_nearest": {TRAINED: first, UNTRAINED: 0.01},
+            "precision": {TRAINED: 0.1, UNTRAINED: 0.02},
+            "files": ["neighbours.png", "neighbours_2.png"],
+        }
 
     _leave_encoders(runs)
     answer(find)

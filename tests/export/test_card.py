@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from export import card
+from keras_simsiam.evaluation.encoders.source import resolve_run
 from keras_simsiam.training.config import RunConfig, open_workdir
 
 SHA = hashlib.sha256(b"weights").hexdigest()
@@ -37,7 +38,7 @@ def evaluated(workdir, folder, weights, top1):
 
 
 def test_what_a_run_says(workdir):
-    found = card.of_run(str(workdir))
+    found = card.describe_encoder(resolve_run(str(workdir)))
     assert found["encoder"] == {"file": "encoder.keras", "sha256": SHA}
     assert found["data"]["name"] == "washington" and found["data"]["frames"] == {"train": 640, "test": 320}
     assert found["recipe"]["seed"] == "7" and found["recipe"]["method"] == "simsiam"
@@ -50,23 +51,23 @@ def test_scores_are_those_of_this_very_encoder(workdir):
     evaluated(workdir, "evaluation", b"weights", 0.5)
     evaluated(workdir, "evaluation_encoder_best", b"better", 0.9)
     evaluated(workdir, "evaluation_old", b"what was here before it was trained again", 0.99)
-    assert card.of_run(str(workdir))["scores"] == {
+    assert card.describe_encoder(resolve_run(str(workdir)))["scores"] == {
         "evaluation": {"accuracy": {"trained encoder": {"knn": {"top1": 0.5}}}, "protocol": {"knn": "k nearest"}}
     }
-    best = card.of_run(str(workdir / "encoder_best.keras"))
+    best = card.describe_encoder(resolve_run(str(workdir / "encoder_best.keras")))
     assert list(best["scores"]) == ["evaluation_encoder_best"]
 
 
 def test_the_recipe_of_an_imported_encoder_is_where_it_comes_from(workdir):
     imported = {"checkpoint": "simsiam.pth", "left_out": ["fc"]}
     (workdir / "imported.json").write_text(json.dumps(imported))
-    assert card.of_run(str(workdir))["recipe"] == imported
+    assert card.describe_encoder(resolve_run(str(workdir)))["recipe"] == imported
 
 
 def test_without_data_or_metrics(workdir):
     (workdir / "metrics.jsonl").unlink()
     (workdir.parents[1] / "data" / "washington" / "dataset.json").unlink()
-    found = card.of_run(str(workdir))
+    found = card.describe_encoder(resolve_run(str(workdir)))
     assert found["data"] == {"name": "washington"} and found["training"] == {}
     assert "Not known" in card.markdown({"name": "x", "exported": "today", **found})
 
@@ -84,7 +85,7 @@ def test_the_card_of_a_version_checks_its_files(version):
 
 def test_the_card_in_words(workdir):
     evaluated(workdir, "evaluation", b"weights", 0.51234)
-    text = card.markdown({"name": "rgbd", "exported": "today", **card.of_run(str(workdir))})
+    text = card.markdown({"name": "rgbd", "exported": "today", **card.describe_encoder(resolve_run(str(workdir)))})
     assert text.startswith("# rgbd\n") and text.count("\n## ") == 5
     assert "| evaluation, accuracy, trained encoder, knn, top1 | 0.5123 |" in text
     assert f"| sha256 | {SHA} |" in text and "| frames, train | 640 |" in text
@@ -93,7 +94,7 @@ def test_the_card_in_words(workdir):
 def test_what_is_known_of_a_depth_network(tmp_path):
     (tmp_path / "depth_network_probe.keras").write_bytes(b"weights")
     alone = {"file": "depth_network_probe.keras", "sha256": hashlib.sha256(b"weights").hexdigest()}
-    assert card.of_depth_network(tmp_path / "depth_network_probe.keras") == alone
+    assert card.describe_depth_network(tmp_path / "depth_network_probe.keras") == alone
     monodepth = {
         "protocol": "5 trials",
         "networks": {"contrastive probe": "depth_network_probe.keras", "contrastive switch": "another.keras"},
@@ -101,4 +102,4 @@ def test_what_is_known_of_a_depth_network(tmp_path):
     }
     (tmp_path / "results.json").write_text(json.dumps({"monodepth": monodepth}))
     known = {"configuration": "contrastive probe", "protocol": "5 trials", "pooled": {"rel": 0.25}}
-    assert card.of_depth_network(tmp_path / "depth_network_probe.keras") == alone | known
+    assert card.describe_depth_network(tmp_path / "depth_network_probe.keras") == alone | known

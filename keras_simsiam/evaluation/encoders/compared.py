@@ -1,43 +1,42 @@
-"""What is evaluated: an encoder, and beside it the same network untrained."""
+"""What is evaluated: an encoder, and next to it the same network untrained."""
 
 import dataclasses
 import functools
 import hashlib
+import json
 from collections.abc import Callable
 
+import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.probes import features
-from keras_simsiam.views.augmentation import Augmentation
-from keras_simsiam.views.batches import clean_batches
+from keras_simsiam.core import fingerprint
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.encoders import imagenet, networks, saved_model
+from keras_simsiam.evaluation.encoders.source import FILE, IMAGENET, SAVED_MODEL, EncoderSource
+from keras_simsiam.training import run
+from keras_simsiam.training.config import MOVABLE
 from keras_simsiam.views.preprocessing import Preprocessing
 
 TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class ComparedEncoders:
     """Encoders of one modality and one preprocessing, by name.
 
     Attributes:
-        source: what --encoder named.
-        preprocessing: what a Sample goes through before any of the encoders sees it.
+        source: the `EncoderSource` of the first.
+        preprocessing: what a Sample goes through before any of the encoders sees it; of a SavedModel its modality only.
         keys: of each encoder, by its name, a text that decides its weights, such as the SHA-256 of its file. The first is the
             one that was asked for; the others are what it is compared with.
         load: function without arguments to the encoders by name, called when they are first needed: cached features do
             without.
-        sha256: of the file of the first encoder; None of one that has no file.
-        seed: of the run that trained it; None where that is not known.
-        augmentation: what that run drew for a view; None where that is not known.
     """
 
-    source: str
+    source: EncoderSource
     preprocessing: Preprocessing
     keys: dict[str, str]
     load: Callable[[], dict[str, keras.Model]]
-    sha256: str | None = None
-    seed: int | None = None
-    augmentation: Augmentation | None = None
     _loaded: dict[str, str] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )  # weights as they were loaded
@@ -54,7 +53,7 @@ class Subject:
         They are shared by all tasks: whoever trains one works on a copy (keras.models.clone_model and set_weights).
 
         Raises:
-            UserError: a file is damaged.
+            UserError: a file is damaged; a SavedModel holds no Keras model.
         """
         encoders = self.load()
         self._loaded.update({name: _digest(encoder) for name, encoder in encoders.items()})
@@ -72,19 +71,88 @@ class Subject:
         Args:
             names: a list of the encoders' names.
             samples: a tf.data.Dataset of Samples.
-            batch_size: B.
+            batch_size: B; of a SavedModel at most, as samples of one size that follow each other go in one batch.
 
         Returns:
             An iterator of (embeddings, facts), as `features.embed_each` yields them.
         """
-        batches = clean_batches(samples, self.preprocessing, batch_size=batch_size)
-        return features.embed_each([self.encoders[name] for name in names], batches)
+        if self.source.kind == SAVED_MODEL:
+            return saved_model.embed(self.source.file, samples, batch_size=batch_size)
+        encoders = [self.encoders[name] for name in names]
+        return networks.embed(encoders, samples, self.preprocessing, batch_size=batch_size)
 
 
-def newly_initialised(encoder, seed=0):
-    """The same network with other weights, those that a seed draws."""
-    keras.utils.set_random_seed(seed)
-    return keras.models.clone_model(encoder)
+def compare(source: EncoderSource) -> ComparedEncoders:
+    """Puts an encoder's untrained self next to it, where there is one.
+
+    Args:
+        source: an `EncoderSource`.
+
+    Returns:
+        `ComparedEncoders`.
+
+    Raises:
+        UserError: a SavedModel or a .keras file is damaged, or is no encoder.
+    """
+    make = {SAVED_MODEL: _of_saved_model, FILE: _of_file, IMAGENET: _of_imagenet}
+    return make.get(source.kind, _of_config)(source)
+
+
+def _of_config(source):
+    """Of a run, or of a configuration that no run has: a random network, which is untrained itself."""
+    config, keys, load = source.config, {}, {}
+    if source.file:
+        keys[TRAINED], load[TRAINED] = source.sha256, lambda: run.load_encoder(source.file)
+    keys[UNTRAINED], load[UNTRAINED] = _untrained_key(config), lambda: run.untrained_encoder(config)
+    return ComparedEncoders(source, config.preprocessing, keys, lambda: {name: make() for name, make in load.items()})
+
+
+def _untrained_key(config):
+    """Changes with all that decides the weights a run starts from."""
+    facts = {name: value for name, value in dataclasses.asdict(config).items() if name not in MOVABLE}
+    return json.dumps([facts, fingerprint.of("keras_simsiam.training.untrained"), tf.__version__])
+
+
+def _of_imagenet(source):
+    size, seed = source.network.image_size, source.network.seed
+    facts = f"keras.applications.ResNet50, {size} pixels"
+
+    def load():
+        keras.utils.set_random_seed(seed)
+        return {TRAINED: imagenet.encoder(size, source.file), UNTRAINED: imagenet.encoder(size)}
+
+    keys = {TRAINED: f"{facts}, {source.sha256}", UNTRAINED: f"{facts}, seed {seed}"}
+    return ComparedEncoders(source, Preprocessing("rgb", size), keys, load)
+
+
+def _of_saved_model(source):
+    """Nothing untrained can be made of it."""
+
+    def refuse():
+        raise UserError(
+            f"{source.name} is a SavedModel, which gives embeddings alone: name the run directory that it was exported from"
+        )
+
+    preprocessing = Preprocessing(saved_model.modality(source.file), None)
+    return ComparedEncoders(source, preprocessing, {TRAINED: source.sha256}, refuse)
+
+
+def _of_file(source):
+    """Of colour only, as a Keras file without a run directory cannot tell how HHA was encoded."""
+    path, encoder = source.file, run.load_encoder(source.file)
+    inputs, outputs = (tensors if isinstance(tensors, dict) else {} for tensors in (encoder.input, encoder.output))
+    if "hha" in inputs:
+        raise UserError(
+            f"{path}: takes HHA, and no flags.txt beside it says how that was encoded: copy that of its run there"
+        )
+    if set(inputs) != {"rgb"} or not inputs["rgb"].shape[1] or "embedding" not in outputs:
+        raise UserError(f"{path}: no encoder, which takes a dict with rgb [B,S,S,3] and gives one with embedding [B,D]")
+    return ComparedEncoders(
+        source,
+        Preprocessing("rgb", inputs["rgb"].shape[1]),
+        {TRAINED: source.sha256, UNTRAINED: f"{source.sha256}, newly initialised by {tf.__version__}"},
+        lambda: {TRAINED: encoder, UNTRAINED: networks.newly_initialised(encoder)},
+    )
 
 
 def _digest(encoder):

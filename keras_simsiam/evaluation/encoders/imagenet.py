@@ -5,10 +5,7 @@ import pathlib
 
 from tensorflow import keras
 
-from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
-from keras_simsiam.views.preprocessing import Preprocessing
 
 WEIGHTS = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"  # as keras.applications names and keeps them
 STAGES = {f"c{stage}": f"conv{stage}_block{blocks}_out" for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3))}
@@ -19,15 +16,11 @@ MIN_IMAGE_SIZE = 32  # pixels; keras.applications refuses less
 _MEAN_BGR = (103.939, 116.779, 123.68)
 
 
-def subject(image_size, seed):
-    """The supervised network and its untrained self.
+def weights_file(image_size):
+    """The path of the supervised network's weights.
 
     Args:
-        image_size: S, the side of a view in pixels.
-        seed: of the untrained one.
-
-    Returns:
-        A `Subject` of RGB.
+        image_size: the side of a view in pixels.
 
     Raises:
         UserError: the views are too small for the network; the weights are not on disk.
@@ -40,15 +33,7 @@ def subject(image_size, seed):
             f"`encoder=imagenet`: {path} is not there; on a machine with a network "
             "keras.applications.ResNet50(include_top=False) fetches it"
         )
-    sha256 = files.sha256(path)
-    facts = f"keras.applications.ResNet50, {image_size} pixels"
-
-    def load():
-        keras.utils.set_random_seed(seed)
-        return {TRAINED: encoder(image_size, str(path)), UNTRAINED: encoder(image_size)}
-
-    keys = {TRAINED: f"{facts}, {sha256}", UNTRAINED: f"{facts}, seed {seed}"}
-    return Subject("imagenet", Preprocessing("rgb", image_size), keys, load, sha256)
+    return str(path)
 
 
 def encoder(image_size, weights=None):

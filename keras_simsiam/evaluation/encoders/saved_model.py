@@ -1,6 +1,5 @@
 """An exported encoder (export.encoder) as it is served: samples in, embeddings out, its preprocessing inside."""
 
-import dataclasses
 import pathlib
 
 import numpy as np
@@ -8,58 +7,54 @@ import tensorflow as tf
 
 from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.evaluation.encoders.compared import TRAINED, Subject
 from keras_simsiam.probes.features import FACTS
-from keras_simsiam.views.preprocessing import Preprocessing
 
 _SIGNATURE = "tensors"
-_NETWORK = "is a SavedModel, which gives embeddings alone: name the run directory that it was exported from"
 
 
-@dataclasses.dataclass(frozen=True)
-class Served(Subject):
-    """A SavedModel; `encoders` refuses, as there is no Keras model in it. `preprocessing` knows its modality alone."""
-
-    def embed(self, names, samples, batch_size):
-        """As `Subject.embed`; samples of one size that follow each other go in one batch."""
-        embed = _load(self.source).signatures[_SIGNATURE]
-        wanted = list(embed.structured_input_signature[1])
-        for batch in _of_one_size(samples.prefetch(tf.data.AUTOTUNE), wanted, batch_size):
-            inputs = {name: tf.stack([sample[name] for sample in batch]) for name in wanted}
-            facts = {name: np.array([sample[name].numpy() for sample in batch]) for name in FACTS}
-            embeddings = embed(**inputs)["embedding"].numpy()
-            yield [embeddings] * len(names), facts | {"frame": np.array([name.decode() for name in facts["frame"]])}
+def newest(folder):
+    """The pathlib.Path of a SavedModel: the folder itself, or its version of the highest number; None where it has none."""
+    folder = pathlib.Path(folder)
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdecimal()]
+    return max((path.parent for path in versions), key=lambda path: int(path.name), default=None)
 
 
-def is_saved_model(source):
-    """Whether a path is a SavedModel, or a model folder with versions of one."""
-    return _version(source) is not None
-
-
-def subject(source):
-    """A SavedModel that `export.encoder` wrote; there is nothing untrained beside it.
+def modality(folder):
+    """What the SavedModel of an encoder looks at.
 
     Args:
-        source: its folder, or the model folder, of which the highest version counts.
-
-    Returns:
-        A `Subject`.
+        folder: the SavedModel's.
 
     Raises:
         UserError: it is damaged, or has not the signature of an exported encoder.
     """
-    folder = _version(source)
     signature = _load(folder).signatures.get(_SIGNATURE)
     if signature is None:
         raise UserError(f"{folder} has no signature {_SIGNATURE}: it is not what `python -m export.encoder` writes")
     inputs = set(signature.structured_input_signature[1])
-    modality = "rgbd" if {"rgb", "depth"} <= inputs else "hha" if "depth" in inputs else "rgb"
+    return "rgbd" if {"rgb", "depth"} <= inputs else "hha" if "depth" in inputs else "rgb"
 
-    def refuse():
-        raise UserError(f"{source} {_NETWORK}")
 
-    digest = files.sha256(folder)
-    return Served(str(folder), Preprocessing(modality, None), {TRAINED: digest}, refuse, digest)
+def embed(folder, samples, *, batch_size):
+    """The embeddings of samples by the SavedModel in a folder.
+
+    Args:
+        folder: the SavedModel's.
+        samples: a tf.data.Dataset of Samples; those of one size that follow each other go in one batch.
+        batch_size: the most in a batch.
+
+    Yields:
+        (embeddings, facts), as `features.embed_each` yields them.
+    """
+    signature = _load(folder).signatures[_SIGNATURE]
+    wanted = list(signature.structured_input_signature[1])
+    for batch in _of_one_size(samples.prefetch(tf.data.AUTOTUNE), wanted, batch_size):
+        inputs = {name: tf.stack([sample[name] for sample in batch]) for name in wanted}
+        facts = {name: np.array([sample[name].numpy() for sample in batch]) for name in FACTS}
+        embeddings = signature(**inputs)["embedding"].numpy()
+        yield [embeddings], facts | {"frame": np.array([name.decode() for name in facts["frame"]])}
 
 
 def _load(folder):
@@ -70,15 +65,6 @@ def _load(folder):
         raise UserError(
             f"{folder} is damaged or incomplete ({files.reason(error)}): copy it or export it again"
         ) from error
-
-
-def _version(source):
-    """The SavedModel's pathlib.Path, None where there is none."""
-    folder = pathlib.Path(source)
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdecimal()]
-    return max((path.parent for path in versions), key=lambda path: int(path.name), default=None)
 
 
 def _of_one_size(samples, names, batch_size):

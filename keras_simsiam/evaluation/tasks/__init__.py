@@ -1,15 +1,15 @@
 """What an encoder can be asked (evaluate.py --task): one file a task, each with its settings and two functions.
 
     Settings
-    check(subject, data, settings)
-    run(subject, data, output, settings) -> results
+    check(compared, data, settings)
+    run(compared, data, output, settings) -> results
 
 Settings: a frozen dataclass of settings (keras_simsiam.core.settings), whose fields are flags of evaluate.py and have their
     ranges; `settings` is an object of it.
 
-subject: a `keras_simsiam.evaluation.encoders.compared.Subject`, the encoders to compare by name, the one asked for first.
-data: a `keras_simsiam.evaluation.data.Data`: `dataset` gives Samples, `features(subject, split)` frozen Features by the
-    encoder's name; `train` and `test` name the two splits.
+compared: `keras_simsiam.evaluation.encoders.compared.ComparedEncoders`, encoders by name, the one asked for first.
+data: a `keras_simsiam.evaluation.data.Data`: `dataset` gives Samples, `features(compared, split)` frozen Features by the
+    encoder's name; `train` and `test` name the two splits; `progress(line)` says what takes long, as nothing here prints.
 output: pathlib.Path of a folder, which exists, for figures and predictions. What is in it, folders too, goes to --output once
     all tasks are done: no file in it may name it.
 

@@ -6,13 +6,13 @@ from keras_simsiam.evaluation import figures
 from keras_simsiam.probes import classifiers, scores
 
 
-def run(task, probe, subject, data, output):
+def run(task, probe, compared, data, output):
     """Asks a probe of each encoder, and writes what it predicts of the test split.
 
     Args:
         task: the task's name, of which the files' names are made.
         probe: a `classifiers.Probe`.
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for confusion_<task>.png, of the first encoder, and predictions_<task>.npz: `frames` and
             `labels` of the test split, and the predicted labels by the encoder's name.
@@ -24,11 +24,11 @@ def run(task, probe, subject, data, output):
     Raises:
         UserError: a sample of one of the splits has no label.
     """
-    train, test = data.features(subject, data.train), data.features(subject, data.test)
-    asked, classes = subject.names[0], data.dataset.classes
+    train, test = data.features(compared, data.train), data.features(compared, data.test)
+    asked, classes = compared.names[0], data.dataset.classes
     first = test[asked]
     scores.require_labels(first.labels, f"split {data.test} of {data.dataset.path}")
-    predictions = {name: classifiers.predict({task: probe}, train[name], test[name])[task] for name in subject.names}
+    predictions = {name: classifiers.predict({task: probe}, train[name], test[name])[task] for name in compared.names}
     accuracy = {name: scores.summarise(first.labels, found, len(classes)) for name, found in predictions.items()}
     figure, kept = f"confusion_{task}.png", f"predictions_{task}.npz"
     title = f"{probe.title}: top-1 {100 * accuracy[asked]['top1']:.1f} %"

@@ -25,7 +25,7 @@ _LEGEND = 60  # classes; more are coloured, not named
 Settings = Seed
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses unlabelled data.
 
     Raises:
@@ -34,11 +34,11 @@ def check(subject, data, settings):
     data.require_labels("embedding_map")
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Draws two maps of each encoder's embeddings of the test split, and writes those of the first for the projector.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for embedding_map.png and projector/ (`evaluation.projector`; tensorboard
             --logdir=<output>/projector shows it).
@@ -50,16 +50,16 @@ def run(subject, data, output, settings):
     Raises:
         UserError: the test split has fewer than MIN_FRAMES frames; a sample has no label.
     """
-    test = data.features(subject, data.test)
-    labels = test[subject.names[0]].labels
+    test = data.features(compared, data.test)
+    labels = test[compared.names[0]].labels
     scores.require_labels(labels, f"split {data.test} of {data.dataset.path}")
     if len(labels) < MIN_FRAMES:
         raise UserError(f"split {data.test} of {data.dataset.path} has {len(labels)} frames: a map needs {MIN_FRAMES}")
     seed = settings.seed
     places = np.sort(np.random.default_rng(seed).permutation(len(labels))[:FRAMES])
-    maps = {name: _maps(test[name].embeddings[places], seed) for name in subject.names}
+    maps = {name: _maps(test[name].embeddings[places], seed) for name in compared.names}
     _draw(maps, labels[places], data.dataset.classes, output / "embedding_map.png")
-    _write_projector(data, test[subject.names[0]], places, output / "projector")
+    _write_projector(data, test[compared.names[0]], places, output / "projector")
     trust = {name: {kind: kept for kind, (_, _, kept) in by_kind.items()} for name, by_kind in maps.items()}
     return {
         "protocol": (
@@ -68,7 +68,7 @@ def run(subject, data, output, settings):
             f"{_neighbours(len(places))} nearest on the map is a stranger"
         ),
         "files": ["embedding_map.png", "projector/projector_config.pbtxt"],
-        "table": [["trustworthiness", *trust[subject.names[0]]]]
+        "table": [["trustworthiness", *trust[compared.names[0]]]]
         + [[name, *(f"{value:.3f}" for value in found.values())] for name, found in trust.items()],
         "frames": len(places),
         "trustworthiness": trust,

@@ -48,7 +48,7 @@ class Plan:
     learnt: dict
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses what `label_subsets.check` refuses, no rate to choose from, and unlabelled data.
 
     Raises:
@@ -64,17 +64,17 @@ def check(subject, data, settings):
             f"split {data.train} of {data.dataset.path} has fewer than two frames a class: `task=finetune` needs some of each "
             "to learn from and some to validate by"
         )
-    _ = subject.encoders  # an export has none that could be trained, and says so
+    _ = compared.encoders  # an export has none that could be trained, and says so
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Trains each encoder on draws of the training labels, and scores the test split once.
 
     The split `val` chooses the epoch and the learning rate, or, where there is none, a part of the training split that no draw
     contains.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for finetune.png and predictions_finetune.npz: `frames`, `labels`, and int64 [draws,M] by
             `<fraction>: <encoder>`.
@@ -88,31 +88,31 @@ def run(subject, data, output, settings):
     Raises:
         UserError: a sample has no label; the frames do not fit into memory; a training diverges.
     """
-    labels = [_labels(subject, data, split) for split in _splits(data)]
+    labels = [_labels(compared, data, split) for split in _splits(data)]
     apart = sum(map(len, labels[1:]))
     seeds = range(settings.seed, settings.seed + settings.draws)
     plan = make_plan(labels[0], settings.finetune_fractions, seeds, len(data.dataset.classes), apart)
     samples = functools.reduce(tf.data.Dataset.concatenate, map(data.dataset.samples, _splits(data)))
     frames = finetuning.keep(
-        samples, plan.places, np.concatenate(labels), preprocessing=subject.preprocessing, limit_gb=settings.cache_gb
+        samples, plan.places, np.concatenate(labels), preprocessing=compared.preprocessing, limit_gb=settings.cache_gb
     )
     tuned = {
         (name, fraction): [
-            _tuned(subject, name, data, frames, plan, fraction, draw, settings) for draw in range(settings.draws)
+            _tuned(compared, name, data, frames, plan, fraction, draw, settings) for draw in range(settings.draws)
         ]
-        for name in subject.names
+        for name in compared.names
         for fraction in plan.learnt
     }
-    test, predictions = _predict(tuned, subject, data)
+    test, predictions = _predict(tuned, compared, data)
     kept = {f"{fraction}: {name}": np.stack(found) for (name, fraction), found in predictions.items()}
     np.savez_compressed(output / "predictions_finetune.npz", frames=test.frames, labels=test.labels, **kept)
-    _draw(tuned, predictions, test.labels, subject.names, list(plan.learnt), output / "finetune.png")
+    _draw(tuned, predictions, test.labels, compared.names, list(plan.learnt), output / "finetune.png")
     counts = {fraction: len(rows[0]) for fraction, rows in plan.learnt.items()}
     found = {
         name: {
             fraction: _summary(test.labels, predictions[name, fraction], tuned[name, fraction]) for fraction in counts
         }
-        for name in subject.names
+        for name in compared.names
     }
     return {
         "protocol": _protocol(settings, seeds, _choosing(data, len(plan.validation))),
@@ -128,8 +128,8 @@ def _splits(data):
     return [data.train, data.validation] if data.validation else [data.train]
 
 
-def _labels(subject, data, split):
-    labels = data.features(subject, split)[subject.names[0]].labels
+def _labels(compared, data, split):
+    labels = data.features(compared, split)[compared.names[0]].labels
     scores.require_labels(labels, f"split {split} of {data.dataset.path}")
     return labels
 
@@ -148,14 +148,15 @@ class _Tuned:
     base_lr: float
 
 
-def _tuned(subject, name, data, frames, plan, fraction, draw, settings):
+def _tuned(compared, name, data, frames, plan, fraction, draw, settings):
     """The best by validation of the trainings at several rates."""
-    print(f"fine-tuning: {name}, {fraction} of the labels, draw {draw + 1} of {len(plan.learnt[fraction])}", flush=True)
-    augmentation = subject.augmentation or Augmentation()
+    data.progress(f"fine-tuning: {name}, {fraction} of the labels, draw {draw + 1} of {len(plan.learnt[fraction])}")
+    config = compared.source.config
+    augmentation = config.augmentation if config else Augmentation()
     found = []
     for rate in settings.finetune_lr:
         network, validation = finetuning.train(
-            subject.encoders[name],
+            compared.encoders[name],
             len(data.dataset.classes),
             frames=frames,
             rows=plan.learnt[fraction][draw],
@@ -167,10 +168,10 @@ def _tuned(subject, name, data, frames, plan, fraction, draw, settings):
     return max(found, key=lambda one: max(one.validation))
 
 
-def _predict(tuned, subject, data):
+def _predict(tuned, compared, data):
     """Features of the test split, and by the keys of `tuned` a list of predictions int64 [M], in one pass over its frames."""
     networks = [one.network for of_draws in tuned.values() for one in of_draws]
-    batches = clean_batches(data.dataset.samples(data.test), subject.preprocessing, batch_size=data.batch_size)
+    batches = clean_batches(data.dataset.samples(data.test), compared.preprocessing, batch_size=data.batch_size)
     found = features.extract_each(networks, batches)
     scores.require_labels(found[0].labels, f"split {data.test} of {data.dataset.path}")
     predicted = iter(logits.embeddings.argmax(axis=1) for logits in found)

@@ -15,7 +15,7 @@ class Settings(Checked):
     knn_temperature: float = setting(0.1, "Temperature T of the kNN votes, exp(cosine / T).", above=0)
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses unlabelled data.
 
     Raises:
@@ -24,11 +24,11 @@ def check(subject, data, settings):
     data.require_labels("knn")
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Classifies the test split of each encoder by `knn.classify`.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for the confusion matrix and the predictions.
         settings: `Settings`; k is capped at the size of the training split.
@@ -38,4 +38,4 @@ def run(subject, data, output, settings):
     """
     k, num_classes = min(settings.knn_k, data.dataset.splits[data.train].count), len(data.dataset.classes)
     probe = classifiers.nearest(k, settings.knn_temperature, num_classes)
-    return classification.run("knn", probe, subject, data, output)
+    return classification.run("knn", probe, compared, data, output)

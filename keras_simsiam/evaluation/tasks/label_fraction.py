@@ -21,7 +21,7 @@ class Settings(label_subsets.Draws, knn.Settings, Seed):
     labels_per_class: tuple[int, ...] = setting((1, 5, 10), "Numbers of labels of each class; may be empty.", low=1)
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses what `label_subsets.check` refuses, and unlabelled data.
 
     Raises:
@@ -31,11 +31,11 @@ def check(subject, data, settings):
     label_subsets.check(settings.label_fractions, settings.labels_per_class, data, "label_fractions")
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Fits kNN and the linear probe on balanced draws of the training labels, and scores the whole test split.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for label_fraction.png and predictions_label_fraction.npz: `frames`, `labels`, and int64
             [draws,M] by `<budget>: <probe>, <encoder>`.
@@ -48,29 +48,29 @@ def run(subject, data, output, settings):
     Raises:
         UserError: a class has fewer frames than are asked of each; a sample has no label.
     """
-    train, test = data.features(subject, data.train), data.features(subject, data.test)
-    labels = test[subject.names[0]].labels
+    train, test = data.features(compared, data.train), data.features(compared, data.test)
+    labels = test[compared.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
-        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.dataset.path}")
-    counts = label_subsets.counts(train[subject.names[0]].labels, settings.label_fractions, settings.labels_per_class)
+        scores.require_labels(found[compared.names[0]].labels, f"split {split} of {data.dataset.path}")
+    counts = label_subsets.counts(train[compared.names[0]].labels, settings.label_fractions, settings.labels_per_class)
     nearest = classifiers.nearest(settings.knn_k, settings.knn_temperature, len(data.dataset.classes))
     asked = {"knn": nearest, "linear": classifiers.logistic()}
     seeds = range(settings.seed, settings.seed + settings.draws)
     predictions = {
         (probe, name, budget): _predict(asked[probe], train[name], test[name], count, seeds)
         for probe in asked
-        for name in subject.names
+        for name in compared.names
         for budget, count in counts.items()
     }
     found = {
         probe: {
             name: {budget: label_subsets.summarise(labels, predictions[probe, name, budget]) for budget in counts}
-            for name in subject.names
+            for name in compared.names
         }
         for probe in asked
     }
     kept = {f"{budget}: {probe}, {name}": np.stack(rows) for (probe, name, budget), rows in predictions.items()}
-    frames = test[subject.names[0]].frames
+    frames = test[compared.names[0]].frames
     np.savez_compressed(output / "predictions_label_fraction.npz", frames=frames, labels=labels, **kept)
     titles = {name: probe.title for name, probe in asked.items()}
     _draw(found, counts, titles, len(labels), output / "label_fraction.png")

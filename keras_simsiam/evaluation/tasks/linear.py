@@ -17,7 +17,7 @@ class Linear:
         self.recipe = recipe
         self.name = f"linear_{recipe}" if recipe else "linear"
 
-    def check(self, subject, data, settings):
+    def check(self, compared, data, settings):
         """Refuses unlabelled data.
 
         Raises:
@@ -25,11 +25,11 @@ class Linear:
         """
         data.require_labels(self.name)
 
-    def run(self, subject, data, output, settings):
+    def run(self, compared, data, output, settings):
         """Classifies the test split of each encoder.
 
         Args:
-            subject: a `Subject`.
+            compared: `ComparedEncoders`.
             data: a `Data`.
             output: Path of the folder for the confusion matrix and the predictions.
             settings: `Settings`.
@@ -41,4 +41,4 @@ class Linear:
         if self.recipe:
             recipe = linear_sgd.RECIPES[self.recipe]
             probe = classifiers.stochastic(recipe, len(data.dataset.classes), settings.seed)
-        return classification.run(self.name, probe, subject, data, output)
+        return classification.run(self.name, probe, compared, data, output)

@@ -8,11 +8,9 @@ import numpy as np
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import setting
 from keras_simsiam.dense.monodepth import depth_training, frames, metrics, network, pictures, summary
-from keras_simsiam.evaluation.encoders import resolve
 from keras_simsiam.evaluation.encoders.compared import UNTRAINED
+from keras_simsiam.evaluation.encoders.source import IMAGENET
 from keras_simsiam.evaluation.tasks import Seed
-from keras_simsiam.training import config
-from keras_simsiam.training import run as runs
 
 _RANDOM = "random"
 _SHOWN = 6  # frames in the figure
@@ -33,7 +31,7 @@ class Settings(depth_training.Settings, Seed):
     depth_trials: int = setting(5, "Decoders trained of each configuration, from `seed` on.", low=1)
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses data without depth, an encoder that cannot but see it, and a switch of strategy without time for it.
 
     Raises:
@@ -42,17 +40,17 @@ def check(subject, data, settings):
     data.require_depth("monodepth")
     if "switch" in settings.depth_strategy and settings.depth_epochs < 2:
         raise UserError(f"`depth_epochs={settings.depth_epochs}`: `depth_strategy=switch` needs two, one of each kind")
-    for encoder in subject.encoders.values():
+    for encoder in compared.encoders.values():
         network.colour_encoder(encoder)
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Trains a decoder behind each encoder by each strategy, and measures the depth that it predicts of the test split.
 
     The test split's depth reaches scores and pictures alone: the epoch is chosen on the split `val`, where there is one.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data` with depth; its classes take no part.
         output: Path of the folder for the predictions of all trials, the two figures, and the depth network that the first
             trial of each strategy has made of the trained encoder.
@@ -67,7 +65,7 @@ def run(subject, data, output, settings):
     Raises:
         UserError: a split has no frames or no depth; the error is no longer finite.
     """
-    material = _material(subject, data)
+    material = _material(compared, data)
     size, mean = material.image_size, material.scale.mean
     test = frames.centre_crops(frames.prepared(data.dataset.samples(data.test), size), size)
     blind = {_MEAN: mean, _PIXEL_MEAN: frames.mean_of_each_pixel(material.frames, size, mean)}
@@ -77,12 +75,12 @@ def run(subject, data, output, settings):
 
     found, others, kept = {}, {}, {}
     seeds = range(settings.seed, settings.seed + settings.depth_trials)
-    for name, untrained, encoder, strategy in _configurations(subject, settings.depth_strategy):
+    for name, untrained, encoder, strategy in _configurations(compared, settings.depth_strategy):
         trained = functools.partial(depth_training.train, encoder, strategy, material, settings)
         if name != untrained:
             kept[name] = _NETWORK.format(strategy=strategy)
         keep = output / kept[name] if name in kept else None
-        predicted[name], course = _trials(name, trained, seeds, test.rgb, keep)
+        predicted[name], course = _trials(name, trained, seeds, test.rgb, keep, data.progress)
         found[name] = summary.summarise(predicted[name], test) | course
         others[name] = {_RANDOM: untrained, "no image": _PIXEL_MEAN}
     for name in found:
@@ -100,8 +98,8 @@ def run(subject, data, output, settings):
     }
 
 
-def _material(subject, data):
-    size = subject.preprocessing.image_size
+def _material(compared, data):
+    size = compared.preprocessing.image_size
     learnt = frames.prepared(data.dataset.samples(data.train), size).cache()
     return depth_training.Material(learnt, frames.scale_of(learnt), _validation(data, size), size)
 
@@ -118,32 +116,31 @@ def _validation(data, size):
     return crops
 
 
-def _configurations(subject, strategies):
+def _configurations(compared, strategies):
     """(name, that of the untrained encoder, encoder of colour, strategy) of all that is trained.
 
     Names are such as `contrastive probe`, or `contrastive (RGB tower) probe` of an encoder that has a tower of depth too.
     """
-    for encoder_name, encoder in subject.encoders.items():
+    for encoder_name, encoder in compared.encoders.items():
         colour, is_tower = network.colour_encoder(encoder)
         tower = " (RGB tower)" if is_tower else ""
         for strategy in dict.fromkeys(strategies):
-            yield f"{_kind(subject, encoder_name)}{tower} {strategy}", f"{_RANDOM}{tower} {strategy}", colour, strategy
+            yield f"{_kind(compared, encoder_name)}{tower} {strategy}", f"{_RANDOM}{tower} {strategy}", colour, strategy
 
 
-def _kind(subject, encoder_name):
+def _kind(compared, encoder_name):
     """What trained an encoder, in the paper's words."""
     if encoder_name == UNTRAINED:
         return _RANDOM
-    if subject.source == resolve.IMAGENET:
+    source = compared.source
+    if source.kind == IMAGENET:
         return "classification"
-    try:
-        method = config.load_config(runs.encoder_file(subject.source)[0]).method
-    except UserError:  # no run directory, which alone says
+    if source.config is None:
         return encoder_name
-    return "classification" if method == "supervised" else "contrastive"
+    return "classification" if source.config.method == "supervised" else "contrastive"
 
 
-def _trials(name, train, seeds, rgb, keep):
+def _trials(name, train, seeds, rgb, keep, progress):
     """Trains once a seed: predictions of images, float32 [T,N,S,S], and what happened, as JSON can hold it.
 
     The first network is written to the path `keep`, unless that is None.
@@ -152,7 +149,7 @@ def _trials(name, train, seeds, rgb, keep):
     for trial, seed in enumerate(seeds, start=1):
         trained = train(seed)
         error = f"{trained.train[-1]:.4f} m² on the training frames"
-        print(f"monodepth: {name}, trial {trial} of {len(seeds)}: {error}", flush=True)
+        progress(f"monodepth: {name}, trial {trial} of {len(seeds)}: {error}")
         if keep and trial == 1:
             trained.model.save(keep)
         predicted.append(depth_training.predict(trained.model, rgb))

@@ -19,7 +19,7 @@ class Settings(Seed):
     neighbour_queries: int = setting(8, "Test frames in the picture of nearest neighbours.", low=1)
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses unlabelled data.
 
     Raises:
@@ -28,36 +28,37 @@ def check(subject, data, settings):
     data.require_labels("neighbours")
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Draws some test frames of each class, and their nearest training frames by cosine, of each encoder.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for neighbours.png of the first encoder, neighbours_2.png of the next, and so on.
         settings: `Settings`; the queries are drawn by the seed, classes taking turns.
 
     Returns:
         A task's results, with `precision`, by encoder the share of the SHOWN nearest that are of the query's class, mean over
-        the whole test split, and `shown`, by encoder a list of queries with their neighbours.
+        the whole test split, `precision_of_nearest`, that of the nearest one, and `shown`, by encoder a list of queries with
+        their neighbours.
 
     Raises:
         UserError: a sample has no label.
     """
-    train, test = data.features(subject, data.train), data.features(subject, data.test)
-    labels = test[subject.names[0]].labels
+    train, test = data.features(compared, data.train), data.features(compared, data.test)
+    labels = test[compared.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
-        scores.require_labels(found[subject.names[0]].labels, f"split {split} of {data.dataset.path}")
+        scores.require_labels(found[compared.names[0]].labels, f"split {split} of {data.dataset.path}")
     places = np.sort(label_subsets.order(labels, settings.seed)[: settings.neighbour_queries])
     places = places[np.argsort(labels[places], kind="stable")]
-    nearest = {name: knn.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in subject.names}
+    nearest = {name: knn.nearest(train[name].embeddings, test[name].embeddings, SHOWN) for name in compared.names}
     right = {name: train[name].labels[rows] == labels[:, None] for name, (_, rows) in nearest.items()}
     query_pictures = neighbour_pictures.pictures(data.dataset.samples(data.test), places)
     bank_pictures = neighbour_pictures.pictures(
         data.dataset.samples(data.train), np.concatenate([rows[places].ravel() for _, rows in nearest.values()])
     )
     files = []
-    for number, name in enumerate(subject.names, 1):
+    for number, name in enumerate(compared.names, 1):
         cosines, rows = nearest[name]
         files.append("neighbours.png" if number == 1 else f"neighbours_{number}.png")
         cells = [
@@ -74,7 +75,10 @@ def run(subject, data, output, settings):
         "files": files,
         "table": _table(right),
         "precision": {name: float(found.mean()) for name, found in right.items()},
-        "shown": {name: _facts(places, *nearest[name], right[name], train[name], test[name]) for name in subject.names},
+        "precision_of_nearest": {name: float(found[:, 0].mean()) for name, found in right.items()},
+        "shown": {
+            name: _facts(places, *nearest[name], right[name], train[name], test[name]) for name in compared.names
+        },
     }
 
 

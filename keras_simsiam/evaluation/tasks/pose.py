@@ -22,15 +22,15 @@ PROTOCOL = (
 Settings = Seed
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses nothing: what the frames' names say is known only once they are read."""
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Predicts each frame's angle within its recording and across recordings of its object, of each encoder.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`; labels are not needed.
         output: Path of the folder for pose.png and predictions_pose.npz: by way `learnt`, `frame` and `angle` (degrees) of each
             prediction, and by way and encoder its error, −180..180 degrees.
@@ -43,30 +43,30 @@ def run(subject, data, output, settings):
     Raises:
         UserError: no recording has enough frames.
     """
-    parts = [data.features(subject, split) for split in (data.train, data.test)]
-    frames = np.concatenate([part[subject.names[0]].frames for part in parts])
+    parts = [data.features(compared, split) for split in (data.train, data.test)]
+    frames = np.concatenate([part[compared.names[0]].frames for part in parts])
     turns, left_out = turntable.turns(frames)
     if not turns:
         raise UserError(
             f"{data.dataset.path}: no recording of {turntable.MIN_FRAMES} frames or more, whose names, such as {frames[0]}, "
             "differ by a number at the end; `task=pose` needs frames of a turntable"
         )
-    embedded = {name: np.concatenate([part[name].embeddings for part in parts]) for name in subject.names}
+    embedded = {name: np.concatenate([part[name].embeddings for part in parts]) for name in compared.names}
     pairs = {way: of_way for way, of_way in turntable.pairs(turns).items() if of_way}
     by_chance = turntable.pairs(turntable.shuffled(turns, settings.seed))
     errors = {
-        way: {name: _degrees(embedded[name], of_way) for name in subject.names}
-        | {CHANCE: _degrees(embedded[subject.names[0]], by_chance[way])}
+        way: {name: _degrees(embedded[name], of_way) for name in compared.names}
+        | {CHANCE: _degrees(embedded[compared.names[0]], by_chance[way])}
         for way, of_way in pairs.items()
     }
     _keep(errors, pairs, frames, output / "predictions_pose.npz")
     _draw(errors, output / "pose.png")
-    differences = {way: _difference(by_name, subject.names, pairs[way]) for way, by_name in errors.items()}
+    differences = {way: _difference(by_name, compared.names, pairs[way]) for way, by_name in errors.items()}
     summaries = {way: {name: _summary(found) for name, found in by_name.items()} for way, by_name in errors.items()}
     return {
         "protocol": PROTOCOL,
         "files": ["pose.png", "predictions_pose.npz"],
-        "table": _table(summaries, differences, subject.names),
+        "table": _table(summaries, differences, compared.names),
         "recordings": [turn.name for turn in turns],
         "left_out": left_out,
         "errors": summaries,

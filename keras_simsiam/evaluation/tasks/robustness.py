@@ -1,5 +1,7 @@
 """--task=robustness: the accuracy of a worse camera's test frames, under other colours, less light and less depth."""
 
+import dataclasses
+
 import numpy as np
 
 from keras_simsiam.evaluation import corruptions, figures
@@ -19,7 +21,7 @@ _STYLES = {"knn": "o--", "linear": "s-"}
 Settings = knn.Settings
 
 
-def check(subject, data, settings):
+def check(compared, data, settings):
     """Refuses unlabelled data.
 
     Raises:
@@ -28,13 +30,13 @@ def check(subject, data, settings):
     data.require_labels("robustness")
 
 
-def run(subject, data, output, settings):
+def run(compared, data, output, settings):
     """Scores kNN and the linear probe, both of clean training frames, on the test split under each condition.
 
     Conditions that the encoder cannot see are left out: depth's of an RGB encoder, colour's and light's of an HHA one.
 
     Args:
-        subject: a `Subject`.
+        compared: `ComparedEncoders`.
         data: a `Data`.
         output: Path of the folder for robustness.png and predictions_robustness.npz: `frames`, `labels`, and int64
             [conditions,M] by `<probe>: <encoder>`.
@@ -47,58 +49,105 @@ def run(subject, data, output, settings):
     Raises:
         UserError: a sample has no label.
     """
-    names = conditions(subject.preprocessing.modality)
-    train = data.features(subject, data.train)
-    test = {name: data.features(subject, data.test, name) for name in names}
-    first = test["clean"][subject.names[0]]
-    scores.require_labels(first.labels, f"split {data.test} of {data.dataset.path}")
-    k = min(settings.knn_k, len(train[subject.names[0]].labels))
-    nearest = classifiers.nearest(k, settings.knn_temperature, len(data.dataset.classes))
-    asked = {"knn": nearest, "linear": classifiers.logistic()}
-    predictions = {
-        (probe, encoder): _predict(asked[probe], train[encoder], [test[name][encoder] for name in names])
-        for probe in asked
-        for encoder in subject.names
+    names = conditions(compared.preprocessing.modality)
+    probed = probe(compared, data, settings=settings, names=names)
+    kept = {
+        f"{name}: {encoder}": np.array(list(by_condition.values()))
+        for name, by_encoder in probed.predictions.items()
+        for encoder, by_condition in by_encoder.items()
     }
-    found = {
-        probe: {
-            encoder: _summaries(first.labels, names, predictions[probe, encoder], len(data.dataset.classes))
-            for encoder in subject.names
-        }
-        for probe in asked
-    }
-    kept = {f"{probe}: {encoder}": values for (probe, encoder), values in predictions.items()}
-    np.savez_compressed(output / "predictions_robustness.npz", frames=first.frames, labels=first.labels, **kept)
-    titles = {name: probe.title for name, probe in asked.items()}
-    _draw(found, names, titles, output / "robustness.png")
+    np.savez_compressed(output / "predictions_robustness.npz", frames=probed.frames, labels=probed.labels, **kept)
+    titles = {name: one.title for name, one in probed.probes.items()}
+    _draw(probed.accuracy, names, titles, output / "robustness.png")
     return {
-        "protocol": _protocol(asked),
+        "protocol": protocol(probed.probes),
         "files": ["robustness.png", "predictions_robustness.npz"],
-        "table": _table(found, names, titles),
+        "table": _table(probed.accuracy, names, titles),
         "conditions": names,
-        "accuracy_by_condition": found,
+        "accuracy_by_condition": probed.accuracy,
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class Probed:
+    """What probes of clean training features say of the test split under conditions.
+
+    Attributes:
+        probes: the `classifiers.Probe` by name, `knn` and `linear`.
+        frames: names of the M test frames.
+        labels: int64 [M].
+        predictions: int64 [M] by probe, encoder and condition.
+        accuracy: a `scores.summarise` by probe, encoder and condition.
+    """
+
+    probes: dict
+    frames: np.ndarray
+    labels: np.ndarray
+    predictions: dict
+    accuracy: dict
+
+
+def probe(compared, data, *, settings, names):
+    """Fits kNN and the linear probe on clean training features, and classifies the test split under each condition.
+
+    Args:
+        compared: `ComparedEncoders`.
+        data: a `Data`.
+        settings: a `knn.Settings`; k is capped at the size of the training split.
+        names: of `corruptions.CONDITIONS`, `clean` among them.
+
+    Returns:
+        A `Probed`.
+
+    Raises:
+        UserError: a sample has no label.
+    """
+    train = data.features(compared, data.train)
+    test = {name: data.features(compared, data.test, name) for name in names}
+    first = compared.names[0]
+    for split, features in ((data.train, train), (data.test, test["clean"])):
+        scores.require_labels(features[first].labels, f"split {split} of {data.dataset.path}")
+    labels, num_classes = test["clean"][first].labels, len(data.dataset.classes)
+    k = min(settings.knn_k, len(train[first].labels))
+    probes = classifiers.available(k, settings.knn_temperature, num_classes)
+    predictions = {
+        name: {
+            encoder: _predict(one, train[encoder], {seen: test[seen][encoder] for seen in names})
+            for encoder in compared.names
+        }
+        for name, one in probes.items()
+    }
+    accuracy = {
+        name: {
+            encoder: {seen: scores.summarise(labels, row, num_classes) for seen, row in by_condition.items()}
+            for encoder, by_condition in by_encoder.items()
+        }
+        for name, by_encoder in predictions.items()
+    }
+    return Probed(probes, test["clean"][first].frames, labels, predictions, accuracy)
 
 
 def conditions(modality):
-    """The names of `robustness.CONDITIONS` that an encoder of a modality can see, `clean` the first."""
+    """The names of `corruptions.CONDITIONS` that an encoder of a modality can see, `clean` the first."""
     of_depth = set(corruptions.OF_DEPTH)
     unseen = {"rgb": of_depth, "hha": set(corruptions.CONDITIONS) - of_depth - {"clean"}, "rgbd": set()}[modality]
     return [name for name in corruptions.CONDITIONS if name not in unseen]
 
 
 def _predict(probe, train, tests):
-    """int64 [conditions,M]; all conditions at once, as the linear probe is fitted anew at each call."""
-    queries = np.concatenate([test.embeddings for test in tests])
-    return np.stack(np.split(probe.classify(train.embeddings, train.labels, queries), len(tests)))
+    """int64 [M] by condition; all conditions at once, as the linear probe is fitted anew at each call."""
+    queries = np.concatenate([test.embeddings for test in tests.values()])
+    predicted = np.split(probe.classify(train.embeddings, train.labels, queries), len(tests))
+    return dict(zip(tests, predicted, strict=True))
 
 
-def _summaries(labels, names, predictions, num_classes):
-    return {name: scores.summarise(labels, row, num_classes) for name, row in zip(names, predictions, strict=True)}
+def protocol(probes):
+    """How `probe` measures, in one line.
 
-
-def _protocol(asked):
-    means = "; ".join(f"{name}: {probe.protocol}" for name, probe in asked.items())
+    Args:
+        probes: `Probed.probes`.
+    """
+    means = "; ".join(f"{name}: {one.protocol}" for name, one in probes.items())
     return (
         f"test frames changed at their own resolution, before HHA, by draws of seed 0; training frames clean; {means}"
     )

@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-import evaluate
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth import depth_training, frames, metrics, network
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, ComparedEncoders
+from keras_simsiam.evaluation.encoders.source import EncoderSource
+from keras_simsiam.evaluation.evaluate import evaluate
 from keras_simsiam.evaluation.tasks import monodepth
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig, open_workdir
@@ -55,14 +56,17 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def subject(tiny):
+def compared(tiny):
     untrained = keras.models.clone_model(tiny)
-    return Subject(
-        "tiny", Preprocessing("rgb", 16), {TRAINED: "1", UNTRAINED: "2"}, lambda: {TRAINED: tiny, UNTRAINED: untrained}
+    return ComparedEncoders(
+        EncoderSource("file", "tiny"),
+        Preprocessing("rgb", 16),
+        {TRAINED: "1", UNTRAINED: "2"},
+        lambda: {TRAINED: tiny, UNTRAINED: untrained},
     )
 
 
-def run_task(subject, data_dir, output, change=lambda split, samples: samples):
+def run_task(compared, data_dir, output, change=lambda split, samples: samples):
     class Changed(Dataset):
         def samples(self, split):
             return change(split, super().samples(split))
@@ -70,7 +74,7 @@ def run_task(subject, data_dir, output, change=lambda split, samples: samples):
     # no features are asked for: nothing is kept of them
     data = Data(Changed(data_dir), "train", "test", store=None)
     output.mkdir(exist_ok=True)
-    return monodepth.run(subject, data, output, SETTINGS)
+    return monodepth.run(compared, data, output, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +83,8 @@ def output(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(subject, data_dir, output):
-    return run_task(subject, data_dir, output)
+def results(compared, data_dir, output):
+    return run_task(compared, data_dir, output)
 
 
 def kept(output):
@@ -115,14 +119,14 @@ def test_the_network_of_the_trained_encoder_is_kept(data_dir, output, results):
     np.testing.assert_allclose(predicted, kept(output)["trained encoder probe"][0], atol=1e-6)
 
 
-def test_test_depth_reaches_nothing_but_scores(subject, data_dir, output, results, tmp_path):
+def test_test_depth_reaches_nothing_but_scores(compared, data_dir, output, results, tmp_path):
     def permuted(split, samples):
         if split != "test":
             return samples
         depths = tf.data.Dataset.from_tensor_slices([sample["depth"] for sample in samples][::-1])
         return tf.data.Dataset.zip((samples, depths)).map(lambda sample, depth: sample | {"depth": depth})
 
-    other = run_task(subject, data_dir, tmp_path, permuted)["configurations"]
+    other = run_task(compared, data_dir, tmp_path, permuted)["configurations"]
     before, after = kept(output), kept(tmp_path)
     np.testing.assert_array_equal(after["depth"], before["depth"][::-1])
     for name, found in results["configurations"].items():
@@ -139,9 +143,9 @@ def test_test_depth_reaches_nothing_but_scores(subject, data_dir, output, result
         ("test", "no measured depth to judge"),
     ],
 )
-def test_a_split_without_measured_depth(subject, tmp_path, split, line):
+def test_a_split_without_measured_depth(compared, tmp_path, split, line):
     with pytest.raises(UserError, match=line):
-        run_task(subject, write_dataset(tmp_path / "data", missing=(split,)), tmp_path / "out")
+        run_task(compared, write_dataset(tmp_path / "data", missing=(split,)), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -150,16 +154,17 @@ def settings(tmp_path_factory, data_dir):
     folder = tmp_path_factory.mktemp("command")
     rgbd = make_run(folder / "run", modality="rgbd", method="supervised")
     flags = {"depth_trials": 1, "depth_epochs": 2, "depth_lr": 0.01}
-    return evaluate.Settings(rgbd, data_dir, ("monodepth",), "test", "train", 16, str(folder / "out"), **flags)
+    common = {"task": "monodepth", "batch_size": 16, "output": str(folder / "out")}
+    return {"encoder": rgbd, "dataset": Dataset(data_dir)} | common | flags
 
 
 @pytest.mark.slow
 def test_the_tower_of_an_rgbd_encoder_is_named_so_and_left_as_it_was(settings):
-    found = evaluate.evaluate(settings)["monodepth"]
+    found = evaluate(**settings)["monodepth"]
     assert list(found["configurations"]) == ["classification (RGB tower) probe", "random (RGB tower) probe"]
     assert "random" in found["configurations"]["classification (RGB tower) probe"]["against"]
-    fresh = run.untrained_encoder(dataclasses.replace(run.load_config(settings.encoder), seed=1))
-    for one, other in zip(run.load_encoder(settings.encoder).get_weights(), fresh.get_weights(), strict=True):
+    fresh = run.untrained_encoder(dataclasses.replace(run.load_config(settings["encoder"]), seed=1))
+    for one, other in zip(run.load_encoder(settings["encoder"]).get_weights(), fresh.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -180,7 +185,7 @@ def test_the_tower_of_an_rgbd_encoder_is_named_so_and_left_as_it_was(settings):
 def test_mistakes_in_the_flags(settings, tmp_path, change, line):
     (tmp_path / "results.json").write_text("of an earlier task")
     with pytest.raises(UserError, match=line) as error:
-        evaluate.evaluate(dataclasses.replace(settings, output=str(tmp_path), **change))
+        evaluate(**settings | {"output": str(tmp_path)} | change)
     assert "\n" not in str(error.value)
     assert (tmp_path / "results.json").read_text() == "of an earlier task"
 
@@ -188,11 +193,11 @@ def test_mistakes_in_the_flags(settings, tmp_path, change, line):
 def test_encoders_and_data_that_do_not_go_together(settings, tmp_path):
     def refused(line, **change):
         with pytest.raises(UserError, match=line) as error:
-            evaluate.evaluate(dataclasses.replace(settings, output=str(tmp_path / "out"), **change))
+            evaluate(**settings | {"output": str(tmp_path / "out")} | change)
         assert "\n" not in str(error.value)
 
     rgb = make_run(tmp_path / "rgb")
-    data = write_dataset(tmp_path / "data", depth=False)
-    refused("has no depth: `task=monodepth` needs RGB-D", encoder=rgb, data_dir=data)
+    data = Dataset(write_dataset(tmp_path / "data", depth=False))
+    refused("has no depth: `task=monodepth` needs RGB-D", encoder=rgb, dataset=data)
     refused("depth would leak the answer", encoder=make_run(tmp_path / "early", modality="rgbd", fusion="early"))
     assert not (tmp_path / "out").exists()

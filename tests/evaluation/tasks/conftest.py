@@ -8,9 +8,10 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.evaluation.data import Data
-from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, Subject
+from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, ComparedEncoders
+from keras_simsiam.evaluation.encoders.source import EncoderSource
 from keras_simsiam.evaluation.feature_store import Store
-from keras_simsiam.views.augmentation import Augmentation
+from keras_simsiam.training.config import RunConfig
 from keras_simsiam.views.preprocessing import Preprocessing
 
 CLASSES = ("apple", "leaf", "plum")
@@ -78,17 +79,16 @@ def _encoder(names, seed):
 
 
 @pytest.fixture
-def make_subject():
-    """A function from a modality to a `Subject` of two encoders."""
+def make_compared():
+    """A function from a modality to two `ComparedEncoders`."""
 
     def make(modality="rgb"):
         names = {"rgb": ["rgb"], "rgbd": ["rgb", "hha"]}[modality]
-        return Subject(
-            "nowhere",
+        return ComparedEncoders(
+            EncoderSource("file", "nowhere", config=RunConfig("", "", min_crop=0.5)),
             Preprocessing(modality, SIZE),
             {TRAINED: "1", UNTRAINED: "2"},
             lambda: {TRAINED: _encoder(names, 1), UNTRAINED: _encoder(names, 2)},
-            augmentation=Augmentation(min_crop=0.5),
         )
 
     return make

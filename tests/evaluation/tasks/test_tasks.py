@@ -33,18 +33,18 @@ def permuted(samples):
 
 @pytest.fixture
 def run(output):
-    def run(task, subject, data, **changes):
+    def run(task, compared, data, **changes):
         settings = dataclasses.replace(SETTINGS[task], **changes)
-        task.check(subject, data, settings)
-        return task.run(subject, data, output, settings)
+        task.check(compared, data, settings)
+        return task.run(compared, data, output, settings)
 
     return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", SETTINGS)
-def test_results_are_json_and_files_are_there(task, run, make_subject, make_data, output):
-    found = run(task, make_subject(), make_data())
+def test_results_are_json_and_files_are_there(task, run, make_compared, make_data, output):
+    found = run(task, make_compared(), make_data())
     assert set(json.loads(json.dumps(found))) == set(found)
     assert all((output / file).stat().st_size > 0 for file in found["files"]) and found["files"]
     assert "\n" not in found["protocol"]
@@ -54,10 +54,10 @@ def test_results_are_json_and_files_are_there(task, run, make_subject, make_data
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", [label_fraction, finetune, robustness])
-def test_predictions_do_not_depend_on_the_test_labels(task, run, make_subject, make_data, output):
+def test_predictions_do_not_depend_on_the_test_labels(task, run, make_compared, make_data, output):
     kept = []
     for change in (lambda samples: samples, permuted):
-        files = run(task, make_subject(), make_data(change=change))["files"]
+        files = run(task, make_compared(), make_data(change=change))["files"]
         kept.append(dict(np.load(output / next(file for file in files if file.endswith(".npz")))))
     assert not np.array_equal(kept[0].pop("labels"), kept[1].pop("labels"))
     for name in kept[0]:
@@ -65,17 +65,17 @@ def test_predictions_do_not_depend_on_the_test_labels(task, run, make_subject, m
 
 
 @pytest.mark.slow
-def test_neighbours_do_not_depend_on_the_test_labels(run, make_subject, make_data):
+def test_neighbours_do_not_depend_on_the_test_labels(run, make_compared, make_data):
     """Of the queries in the picture some are drawn of each class; who is near to them is a matter of features alone."""
     clean, moved = (
-        run(neighbours, make_subject(), make_data(change=change), neighbour_queries=30)["shown"][TRAINED]
+        run(neighbours, make_compared(), make_data(change=change), neighbour_queries=30)["shown"][TRAINED]
         for change in (lambda samples: samples, permuted)
     )
     assert {one["query"]: one["neighbours"] for one in clean} == {one["query"]: one["neighbours"] for one in moved}
     assert all(all(one["right"]) for one in clean) and not any(any(one["right"]) for one in moved)
 
 
-def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_subject, make_data, monkeypatch):
+def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_compared, make_data, monkeypatch):
     random, data = np.random.default_rng(0), make_data()
     known = {}
     for split in ("train", "test"):
@@ -85,8 +85,8 @@ def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_subject, m
             name: Features(random.normal(size=(count, 5)).astype(np.float32), labels, frames, labels)
             for name in (TRAINED, UNTRAINED)
         }
-    monkeypatch.setattr(Data, "features", lambda data, subject, split: known[split])
-    found = run(neighbours, make_subject(), data)["precision"]
+    monkeypatch.setattr(Data, "features", lambda data, compared, split: known[split])
+    found = run(neighbours, make_compared(), data)["precision"]
     for name in (TRAINED, UNTRAINED):
         bank, queries = known["train"][name], known["test"][name]
         right = 0
@@ -96,8 +96,8 @@ def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_subject, m
         assert found[name] == pytest.approx(right / (30 * neighbours.SHOWN))
 
 
-def test_label_fraction_counts_and_draws(run, make_subject, make_data):
-    found = run(label_fraction, make_subject(), make_data())
+def test_label_fraction_counts_and_draws(run, make_compared, make_data):
+    found = run(label_fraction, make_compared(), make_data())
     assert found["labels"] == {"1 a class": 3, "25 %": 9, "100 %": 36}
     assert found["accuracy_by_labels"]["linear"][TRAINED]["100 %"]["mean"] == 1  # any encoder tells the colours apart
     by_budget = found["accuracy_by_labels"]["knn"][UNTRAINED]
@@ -106,39 +106,39 @@ def test_label_fraction_counts_and_draws(run, make_subject, make_data):
 
 
 @pytest.mark.parametrize(("task", "flag"), [(label_fraction, "label_fractions"), (finetune, "finetune_fractions")])
-def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, flag, make_subject, make_data):
+def test_fewer_labels_than_classes_are_refused_before_anything_runs(task, flag, make_compared, make_data):
     with pytest.raises(UserError, match=f"`{flag}=0.05`: 2 of 36 labels are fewer than the 3 classes"):
-        task.check(make_subject(), make_data(), dataclasses.replace(SETTINGS[task], **{flag: (0.05,)}))
+        task.check(make_compared(), make_data(), dataclasses.replace(SETTINGS[task], **{flag: (0.05,)}))
 
 
-def test_finetuning_needs_a_rate(make_subject, make_data):
+def test_finetuning_needs_a_rate(make_compared, make_data):
     with pytest.raises(UserError, match="`finetune_lr` is empty"):
-        finetune.check(make_subject(), make_data(), dataclasses.replace(SETTINGS[finetune], finetune_lr=()))
+        finetune.check(make_compared(), make_data(), dataclasses.replace(SETTINGS[finetune], finetune_lr=()))
 
 
 @pytest.mark.parametrize("task", [task for task in SETTINGS if task is not pose])
-def test_unlabelled_data_is_refused(task, make_subject, make_data):
+def test_unlabelled_data_is_refused(task, make_compared, make_data):
     data = make_data()
     data.dataset.splits["test"].unlabelled = 3
     with pytest.raises(UserError, match=r"3 of 30 samples without a label: `task`=\w+ needs labels"):
-        task.check(make_subject(), data, SETTINGS[task])
+        task.check(make_compared(), data, SETTINGS[task])
 
 
-def test_pose_needs_recordings(run, make_subject, make_data):
+def test_pose_needs_recordings(run, make_compared, make_data):
     with pytest.raises(UserError, match="no recording of 8 frames or more"):
-        run(pose, make_subject(), make_data(train=9, test=9))
+        run(pose, make_compared(), make_data(train=9, test=9))
 
 
-def test_pose_is_learnt_across_the_splits(run, make_subject, make_data):
-    found = run(pose, make_subject(), make_data())
+def test_pose_is_learnt_across_the_splits(run, make_compared, make_data):
+    found = run(pose, make_compared(), make_data())
     assert found["recordings"] == [f"{name}_1_{video}" for name in ("apple", "leaf", "plum") for video in (1, 2)]
     assert found["errors"]["within"][TRAINED]["predictions"] == 66
     assert found["errors"]["across"][TRAINED]["predictions"] == 66
     assert found["difference"]["within"]["verdict"] in ("tie", "differs")
 
 
-def test_pose_scores_are_numpys_of_the_errors_that_are_kept(run, make_subject, make_data, output):
-    found = run(pose, make_subject(), make_data())["errors"]
+def test_pose_scores_are_numpys_of_the_errors_that_are_kept(run, make_compared, make_data, output):
+    found = run(pose, make_compared(), make_data())["errors"]
     kept = np.load(output / "predictions_pose.npz")
     assert {(way, name) for way in found for name in found[way]} == {
         (way, name) for way in ("within", "across") for name in (TRAINED, UNTRAINED, pose.CHANCE)
@@ -151,18 +151,18 @@ def test_pose_scores_are_numpys_of_the_errors_that_are_kept(run, make_subject, m
             assert summary["within_30_degrees"] == pytest.approx(np.count_nonzero(sizes <= 30) / 66)
 
 
-def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_subject, make_data, monkeypatch):
-    subject, data, seen = make_subject(), make_data(val=9), []
+def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_compared, make_data, monkeypatch):
+    compared, data, seen = make_compared(), make_data(val=9), []
 
     def train(encoder, num_classes, frames, rows, validation, augmentation, recipe):
         seen.append((frames, rows, validation))
         return finetuning._build(encoder, num_classes)[0], [0.5]
 
     monkeypatch.setattr(finetuning, "train", train)
-    found = run(finetune, subject, data, finetune_fractions=(1.0,))
+    found = run(finetune, compared, data, finetune_fractions=(1.0,))
     assert found["labels"] == {"100 %": 36, "validation": 9} and "the 9 frames of split val;" in found["protocol"]
     (view, facts), (learnt, _) = (
-        next(iter(clean_batches(data.dataset.samples(split), subject.preprocessing, batch_size=99)))
+        next(iter(clean_batches(data.dataset.samples(split), compared.preprocessing, batch_size=99)))
         for split in ("val", "train")
     )
     assert len(seen) == 2 * 2 * 2  # encoders, draws, rates
@@ -172,7 +172,7 @@ def test_finetuning_is_validated_by_the_split_val_where_there_is_one(run, make_s
         np.testing.assert_array_equal(next(iter(frames.clean(np.sort(rows), 99)))["rgb"], learnt["rgb"])
     data.dataset.splits["val"].unlabelled = 2
     with pytest.raises(UserError, match="split val has 2 of 9 samples without a label: `task=finetune`"):
-        finetune.check(subject, data, SETTINGS[finetune])
+        finetune.check(compared, data, SETTINGS[finetune])
 
 
 def test_a_split_that_is_learnt_from_or_measured_on_validates_nothing(make_data):
@@ -187,16 +187,16 @@ def test_robustness_leaves_out_what_an_encoder_cannot_see():
     assert len(robustness.conditions("rgbd")) == 9
 
 
-def test_a_map_needs_three_frames(run, make_subject, make_data):
-    run(embedding_map, make_subject(), make_data(test=3))
+def test_a_map_needs_three_frames(run, make_compared, make_data):
+    run(embedding_map, make_compared(), make_data(test=3))
     with pytest.raises(UserError, match="has 2 frames"):
-        run(embedding_map, make_subject(), make_data(test=2))
+        run(embedding_map, make_compared(), make_data(test=2))
 
 
 @pytest.mark.slow
-def test_neighbours_show_depth_where_there_is_some(run, make_subject, make_data, output):
+def test_neighbours_show_depth_where_there_is_some(run, make_compared, make_data, output):
     heights = []
     for depth in (False, True):
-        run(neighbours, make_subject(), make_data(depth=depth))
+        run(neighbours, make_compared(), make_data(depth=depth))
         heights.append(imread(output / "neighbours.png").shape[0])
     assert heights[1] > 1.5 * heights[0]
