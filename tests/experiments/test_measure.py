@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 
 import numpy as np
@@ -62,6 +63,7 @@ def test_it_is_what_an_evaluation_finds_and_its_features_are_those_of_the_store(
         config.workdir, dataset, task=tasks, output=str(tmp_path / "out"), progress=lines.append
     )
     assert not lines  # nothing was embedded again
+    results = json.loads(json.dumps(results))
     assert found["robustness"]["accuracy_by_condition"] == results["robustness"]["accuracy_by_condition"]
     for task in measure.TASKS:
         assert found[task]["accuracy"][TRAINED] == results[task]["accuracy"][TRAINED]
