@@ -116,12 +116,12 @@ def test_a_workdir_that_cannot_be_written_is_refused_before_anything_is_trained(
 def test_refusals(settings, stubbed, finish, permuted_data_dir):
     with pytest.raises(UserError, match=r"train.py has no flag --telepathy"):
         common.Runs(settings).ask({"one": TINY, "two": ("--telepathy=1",)}, (0,), lambda runs: None)
-    with pytest.raises(UserError, match="--width=0: must be at least 1"):
+    with pytest.raises(UserError, match="`width=0`: must be at least 1"):
         common.Runs(settings).ask({"one": TINY, "two": ("--width=0",)}, (0,), lambda runs: None)
     assert not stubbed  # before anything is trained
 
     common.Runs(settings).ask({"one": TINY}, (0,), lambda runs: None)
-    with pytest.raises(UserError, match=r"another configuration .*--width=4 there, 8 now"):
+    with pytest.raises(UserError, match=r"another configuration .*`width=4` there, 8 now"):
         common.Runs(settings).ask({"one": (*TINY, "--width=8")}, (0,), lambda runs: None)
     other = common.Settings(permuted_data_dir, settings.workdir)
     with pytest.raises(UserError, match=r"one was trained on .*things: give that as --data_dir"):

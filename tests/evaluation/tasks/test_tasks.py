@@ -120,7 +120,7 @@ def test_finetuning_needs_a_rate(make_compared, make_data):
 def test_unlabelled_data_is_refused(task, make_compared, make_data):
     data = make_data()
     data.dataset.splits["test"].unlabelled = 3
-    with pytest.raises(UserError, match=r"3 of 30 samples without a label: `task`=\w+ needs labels"):
+    with pytest.raises(UserError, match=r"3 of 30 samples without a label: `task=\w+` needs labels"):
         task.check(make_compared(), data, SETTINGS[task])
 
 
