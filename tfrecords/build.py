@@ -133,12 +133,12 @@ def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None
     """Builds the data set that the flags ask for, and prints the report.
 
     Args:
-      workers: how many processes of this machine load and write; with a cluster, only load a few frames beforehand.
-      cluster: makes, of the build's hidden folder and the source's arguments, what runs the tasks instead of them
-        (`tfrecords.builder.build`).
+        workers: how many processes of this machine load and write; with a cluster, only load a few frames beforehand.
+        cluster: makes, of the build's hidden folder and the source's arguments, what runs the tasks instead of them
+            (`tfrecords.builder.build`).
 
     Raises:
-      UserError: as `tfrecords.builder.build` and the source's plan do.
+        UserError: as `tfrecords.builder.build` and the source's plan do.
     """
     # A build that is told to end keeps what it can go on from, like one that is interrupted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -35,20 +35,20 @@ def build(
     """Writes the data set of a plan to the folder of `unfinished`, or goes on where the same build was stopped.
 
     Args:
-      plan: of the source.
-      source: its `name` and `arguments`, as JSON values.
-      seed: of the order of the records.
-      unfinished: entered.
-      pool: entered before anything of the plan ran.
-      strict: stops at the first frame that cannot be used, instead of leaving it out.
-      run: runs the tasks that write the shards, as `pool.run` (the default) does.
+        plan: of the source.
+        source: its `name` and `arguments`, as JSON values.
+        seed: of the order of the records.
+        unfinished: entered.
+        pool: entered before anything of the plan ran.
+        strict: stops at the first frame that cannot be used, instead of leaving it out.
+        run: runs the tasks that write the shards, as `pool.run` (the default) does.
 
     Returns:
-      The content of dataset.json, with what was left out under `skipped_frames` besides.
+        The content of dataset.json, with what was left out under `skipped_frames` besides.
 
     Raises:
-      UserError: no frame can be used, or (strict) one cannot; another build is in the way; a worker was killed.
-      WriteError: the output cannot be written.
+        UserError: no frame can be used, or (strict) one cannot; another build is in the way; a worker was killed.
+        WriteError: the output cannot be written.
     """
     random = np.random.default_rng(seed)
     # Mixed on disk, so that a reader's shuffle buffer need not hold whole sequences of near-equal frames.

@@ -45,12 +45,12 @@ class Cluster:
         """Yields the facts of the shards, when all are written.
 
         Args:
-          function: writes the shard of a task and notes its facts (`tfrecords.unfinished.record`).
-          tasks: picklable, with a `name`, that of the shard, and `references`.
-          progress: called with the number of references of each.
+            function: writes the shard of a task and notes its facts (`tfrecords.unfinished.record`).
+            tasks: picklable, with a `name`, that of the shard, and `references`.
+            progress: called with the number of references of each.
 
         Raises:
-          UserError: of a task (then those not begun are left); or the facts of a shard do not appear.
+            UserError: of a task (then those not begun are left); or the facts of a shard do not appear.
         """
         tasks = {task.name: task for task in tasks}
         if not tasks:

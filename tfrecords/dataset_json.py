@@ -22,12 +22,12 @@ def describe(shards: Mapping[str, Sequence[dict]], description: Mapping[str, Any
     """The content of dataset.json.
 
     Args:
-      shards: by split, the facts of each shard (`tfrecords.shard.Shard.finish`), at least one of them with frames.
-      description: what else it shall say: source, classes, instances, gravity and so on, as JSON values.
+        shards: by split, the facts of each shard (`tfrecords.shard.Shard.finish`), at least one of them with frames.
+        description: what else it shall say: source, classes, instances, gravity and so on, as JSON values.
 
     Returns:
-      `description` and schema_version, splits (shards, bytes, sha256, count, labels: frames by label), has_depth,
-      camera, depth (None for colour only), and in gravity how many frames it is known for.
+        `description` and schema_version, splits (shards, bytes, sha256, count, labels: frames by label), has_depth,
+        camera, depth (None for colour only), and in gravity how many frames it is known for.
     """
     # A shard all of whose frames had to be left out has no records to read.
     shards = {split: [facts for facts in found if facts["count"]] for split, found in shards.items()}
@@ -49,13 +49,13 @@ def publish(folder: str, output: str, content: Mapping[str, Any], skipped: Seque
     Interrupted, it can be called again.
 
     Args:
-      folder: where the shards are, those that have not been moved yet.
-      output: the data set's folder.
-      content: of dataset.json, as `describe` makes it.
-      skipped: a line each in skipped.jsonl.
+        folder: where the shards are, those that have not been moved yet.
+        output: the data set's folder.
+        content: of dataset.json, as `describe` makes it.
+        skipped: a line each in skipped.jsonl.
 
     Raises:
-      WriteError: something cannot be written.
+        WriteError: something cannot be written.
     """
     names = [name for split in content["splits"].values() for name in split["shards"]]
     if skipped:
@@ -75,7 +75,7 @@ def write(path: str, text: str) -> None:
     """Writes a small file, wholly or not at all.
 
     Raises:
-      WriteError: it cannot be written.
+        WriteError: it cannot be written.
     """
     with writing(path):
         files.write_text(path, text)

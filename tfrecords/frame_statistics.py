@@ -30,8 +30,8 @@ class Statistics:
         """Takes in a frame; decodes its depth image, but only reads the header of its colour image.
 
         Raises:
-          UserError: its images are not what a record must hold: colour PNG or JPEG, depth a 16-bit PNG of one channel
-            and of the same size.
+            UserError: its images are not what a record must hold: colour PNG or JPEG, depth a 16-bit PNG of one channel
+                and of the same size.
         """
         height, width = images.header_size(frame.rgb, frame.name)
         if frame.depth is not None:

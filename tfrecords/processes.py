@@ -61,13 +61,13 @@ class Pool:
         """Calls `function(task, progress)` for each task in some worker; yields the results in the order they come in.
 
         Args:
-          function: picklable, as are the tasks and its results. It may call its own `progress` with amounts, > 0.
-          tasks: are begun in this order.
-          progress: called here with each of those amounts.
+            function: picklable, as are the tasks and its results. It may call its own `progress` with amounts, > 0.
+            tasks: are begun in this order.
+            progress: called here with each of those amounts.
 
         Raises:
-          UserError: a worker was killed.
-          Exception: whatever `function` raised.
+            UserError: a worker was killed.
+            Exception: whatever `function` raised.
         """
         tasks = iter(tasks)
         busy = {pipe for pipe in self._workers if self._begin(pipe, function, tasks)}

@@ -52,8 +52,8 @@ class Shard:
         """Appends a frame.
 
         Raises:
-          UserError: its images are not what a record must hold; nothing was appended.
-          WriteError: the shard cannot be written.
+            UserError: its images are not what a record must hold; nothing was appended.
+            WriteError: the shard cannot be written.
         """
         self._statistics.add(frame)
         record = example.encode(frame)
@@ -66,10 +66,10 @@ class Shard:
         """Gives the shard its name.
 
         Returns:
-          Its facts: `name`, `count`, `bytes`, `sha256` (hexadecimal) of the file, and `Statistics.facts`.
+            Its facts: `name`, `count`, `bytes`, `sha256` (hexadecimal) of the file, and `Statistics.facts`.
 
         Raises:
-          WriteError: the shard cannot be written.
+            WriteError: the shard cannot be written.
         """
         with writing(self._path):
             self._file.close()
@@ -86,7 +86,7 @@ def writing(path: str) -> contextlib.AbstractContextManager[None]:
     """`files.writing` for what a build writes.
 
     Raises:
-      WriteError: on leaving the context.
+        WriteError: on leaving the context.
     """
     remedy = "make room or choose another --output; the same command goes on from the finished shards"
     return files.writing(path, remedy, WriteError)

@@ -41,8 +41,8 @@ def describe(path: str, content: dict) -> str:
     """What dataset.json says, as lines of text: a name, and what there is under it.
 
     Args:
-      path: the data set's folder.
-      content: its dataset.json. Keys that this version does not know are shown too.
+        path: the data set's folder.
+        content: its dataset.json. Keys that this version does not know are shown too.
     """
     source = content.get("source", {})
     lines = [("data set", f"{path} (schema version {content['schema_version']})")]

@@ -27,16 +27,16 @@ def layout(
     """How many shards each split gets, and whether its frames have depth.
 
     Args:
-      load: makes the frame of a reference, or raises UserError.
-      splits: references by split, at least one each, in the order of writing.
-      pool: that does the work; the result does not depend on it.
-      strict: whether a frame that cannot be used is an error.
+        load: makes the frame of a reference, or raises UserError.
+        splits: references by split, at least one each, in the order of writing.
+        pool: that does the work; the result does not depend on it.
+        strict: whether a frame that cannot be used is an error.
 
     Returns:
-      JSON values: `shards`, a number by split, and `has_depth`, that of the first frame that can be used.
+        JSON values: `shards`, a number by split, and `has_depth`, that of the first frame that can be used.
 
     Raises:
-      UserError: no frame can be used, or (strict) one that was looked at cannot.
+        UserError: no frame can be used, or (strict) one that was looked at cannot.
     """
     everything = [(split, reference) for split, references in splits.items() for reference in references]
     samples = [

@@ -20,7 +20,7 @@ def check_output(output: str) -> None:
     """Checks that a data set can be begun in a folder, which need not be there.
 
     Raises:
-      UserError: it holds a data set, or is a file.
+        UserError: it holds a data set, or is a file.
     """
     if os.path.exists(os.path.join(output, dataset_json.DATASET_JSON)):
         raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
@@ -32,7 +32,7 @@ def record(folder: str, facts: dict) -> None:
     """Notes in the hidden folder that a shard is finished, with its facts.
 
     Raises:
-      WriteError: the note cannot be written.
+        WriteError: the note cannot be written.
     """
     dataset_json.write(os.path.join(folder, f"{facts['name']}.json"), json.dumps(facts))
 
@@ -45,7 +45,7 @@ class Unfinished:
           output: the data set's folder on a local file system; made if it is not there.
 
         Raises:
-          UserError: it holds a data set or is a file; on entering the context, where it cannot be made.
+            UserError: it holds a data set or is a file; on entering the context, where it cannot be made.
         """
         check_output(output)
         self._output = output
@@ -73,15 +73,15 @@ class Unfinished:
         """Begins a build, or goes on with the one that is there.
 
         Args:
-          command: what makes it the same build: `source` (name and arguments) and `input` (a digest), as JSON values.
-          make_layout: how the frames are dealt out to shards, as JSON values; called only where no shard is finished yet.
+            command: what makes it the same build: `source` (name and arguments) and `input` (a digest), as JSON values.
+            make_layout: how the frames are dealt out to shards, as JSON values; called only where no shard is finished yet.
 
         Returns:
-          The layout of the build.
+            The layout of the build.
 
         Raises:
-          UserError: the build there is another command's, of other input, or goes on at this moment.
-          WriteError: the folder cannot be written.
+            UserError: the build there is another command's, of other input, or goes on at this moment.
+            WriteError: the folder cannot be written.
         """
         self._open()
         path = os.path.join(self.folder, _BUILD_JSON)
@@ -108,7 +108,7 @@ class Unfinished:
         """`tfrecords.dataset.publish`; then removes the folder.
 
         Raises:
-          WriteError: the output cannot be written.
+            WriteError: the output cannot be written.
         """
         dataset_json.publish(self.folder, self._output, content, skipped)
         for name in self._facts_names():

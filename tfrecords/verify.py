@@ -21,14 +21,14 @@ def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
     classes and instances that there are. A split must have as many records as dataset.json says.
 
     Args:
-      data: the data set.
-      checksums: SHA-256 of each shard of a split, in hexadecimal digits; splits that are not in it are not compared.
+        data: the data set.
+        checksums: SHA-256 of each shard of a split, in hexadecimal digits; splits that are not in it are not compared.
 
     Yields:
-      A line for each split that is as it should be.
+        A line for each split that is as it should be.
 
     Raises:
-      UserError: the first fault, with its shard and record (counted from 0).
+        UserError: the first fault, with its shard and record (counted from 0).
     """
     for name, split in data.splits.items():
         count = 0

@@ -29,9 +29,9 @@ def make_encoder(
     There is one graph for images of all sizes, since crops have a size each and tracing takes longer than encoding.
 
     Args:
-      encoding: "gupta" or "paper".
-      gravity: its direction in the camera's frame, None to estimate it from each image.
-      holes_as: one of `keras_simsiam.depth.holes.CHOICES`; `mask` gives [H,W,4].
+        encoding: "gupta" or "paper".
+        gravity: its direction in the camera's frame, None to estimate it from each image.
+        holes_as: one of `keras_simsiam.depth.holes.CHOICES`; `mask` gives [H,W,4].
     """
 
     @tf.function(
@@ -47,7 +47,7 @@ def write_png(path: str, image: np.ndarray) -> None:
     """Writes an RGB or RGBA image, uint8 [H,W,3 or 4], with its folder. No partial file appears under its name.
 
     Raises:
-      UserError: the folder or file cannot be written.
+        UserError: the folder or file cannot be written.
     """
     order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
     encoded = cv2.imencode(".png", cv2.cvtColor(image, order))[1]

@@ -32,16 +32,16 @@ def checked(depth, intrinsics, valid=None):
     such checks; there, and nowhere else, a frame of a camera that cannot exist is taken for one without any depth.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None, as for `measured`.
+        depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None, as for `measured`.
 
     Returns:
-      `(depth, valid, intrinsics)`: what `measured` returns, and float32 `[..., 4]`, finite, with positive focal lengths.
+        `(depth, valid, intrinsics)`: what `measured` returns, and float32 `[..., 4]`, finite, with positive focal lengths.
 
     Raises:
-      ValueError: the depth has fewer than two dimensions, or most of it lies beyond 50 m; the intrinsics are not four
-        numbers, not finite, or have a focal length that is not positive.
+        ValueError: the depth has fewer than two dimensions, or most of it lies beyond 50 m; the intrinsics are not four
+            numbers, not finite, or have a focal length that is not positive.
     """
     depth, intrinsics = tf.convert_to_tensor(depth, tf.float32), tf.convert_to_tensor(intrinsics, tf.float32)
     if depth.shape.rank is not None and depth.shape.rank < 2:
@@ -64,12 +64,12 @@ def measured(depth, valid=None):
     """Separates measured depth from missing depth.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
-      valid: bool `[..., H, W]` or None, False where the depth is missing for other reasons.
+        depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
+        valid: bool `[..., H, W]` or None, False where the depth is missing for other reasons.
 
     Returns:
-      `(depth, valid)`: float32 metres in NEAREST..FARTHEST, 0 where the sensor gave none (whatever the argument
-      `valid` says), and bool, True where the depth is positive, finite and valid.
+        `(depth, valid)`: float32 metres in NEAREST..FARTHEST, 0 where the sensor gave none (whatever the argument
+        `valid` says), and bool, True where the depth is positive, finite and valid.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
     present = (depth > 0) & (depth < math.inf)
@@ -89,11 +89,11 @@ def rays(height, width, intrinsics):
     """Viewing directions of all pixels, scaled to unit depth: (u, v, 1) = K⁻¹(x, y, 1).
 
     Args:
-      height, width: the image's size in pixels, numbers or scalar tensors.
-      intrinsics: float32 `[..., 4]`.
+        height, width: the image's size in pixels, numbers or scalar tensors.
+        intrinsics: float32 `[..., 4]`.
 
     Returns:
-      float32 `[..., 3, H, W]`, no unit.
+        float32 `[..., 3, H, W]`, no unit.
     """
     u, v = slopes(height, width, intrinsics)
     shape = tf.broadcast_dynamic_shape(tf.shape(u), tf.shape(v))
@@ -104,11 +104,11 @@ def back_project(depth, intrinsics):
     """The point cloud of a depth image, P = Z·K⁻¹(x, y, 1) (Zhu, section 3.2, Eq. 2).
 
     Args:
-      depth: float32 `[..., H, W]`, metres.
-      intrinsics: float32 `[..., 4]`.
+        depth: float32 `[..., H, W]`, metres.
+        intrinsics: float32 `[..., 4]`.
 
     Returns:
-      float32 `[..., 3, H, W]`, metres in the camera's frame; the origin where depth is missing.
+        float32 `[..., 3, H, W]`, metres in the camera's frame; the origin where depth is missing.
     """
     depth, _ = measured(depth)
     u, v = slopes(*image_size(depth), intrinsics)
@@ -129,11 +129,11 @@ def resize_intrinsics(intrinsics, scale):
     to (c + ½)·s − ½.
 
     Args:
-      intrinsics: float32 `[..., 4]`, pixels.
-      scale: positive number or scalar tensor, or a pair (horizontal, vertical) of them.
+        intrinsics: float32 `[..., 4]`, pixels.
+        scale: positive number or scalar tensor, or a pair (horizontal, vertical) of them.
 
     Returns:
-      float32 `[..., 4]`, pixels of the resized image.
+        float32 `[..., 4]`, pixels of the resized image.
     """
     intrinsics = tf.convert_to_tensor(intrinsics, tf.float32)
     scale = tf.cast(scale, tf.float32)

@@ -29,15 +29,15 @@ def from_depth(depth, intrinsics, valid=None):
     """Estimates gravity from a depth image, and says how far the image decides it.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
 
     Returns:
-      `(down, confidence)`: what `estimate` returns, and what `confidence` says of it.
+        `(down, confidence)`: what `estimate` returns, and what `confidence` says of it.
 
     Raises:
-      ValueError: as `camera.checked`.
+        ValueError: as `camera.checked`.
     """
     depth, valid, intrinsics = camera.checked(depth, intrinsics, valid)
     normals, normals_valid = _normals(depth, intrinsics, valid)
@@ -49,14 +49,14 @@ def known_or_estimated(gravity, depth, intrinsics, valid=None):
     """Gravity where it is given, estimated from the depth elsewhere; nothing is estimated where all of it is given.
 
     Args:
-      gravity: float32 `[..., 3]`, or `[3]` for all images, of any length; zero or not finite is unknown. None: all
-        unknown.
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
+        gravity: float32 `[..., 3]`, or `[3]` for all images, of any length; zero or not finite is unknown. None: all
+            unknown.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
 
     Returns:
-      float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
+        float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
 
@@ -79,12 +79,12 @@ def tilted(down, seed, most_degrees):
     """Gravity turned by a random angle about a random horizontal axis, as if the camera had been held otherwise.
 
     Args:
-      down: float32 `[3]`, a unit vector.
-      seed: int32 `[2]`.
-      most_degrees: the largest angle; the angle is uniform up to it, and so is the axis's direction.
+        down: float32 `[3]`, a unit vector.
+        seed: int32 `[2]`.
+        most_degrees: the largest angle; the angle is uniform up to it, and so is the axis's direction.
 
     Returns:
-      float32 `[3]`, a unit vector.
+        float32 `[3]`, a unit vector.
     """
     angle_seed, axis_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     angle = tf.random.stateless_uniform([], angle_seed, 0.0, math.radians(most_degrees))
@@ -102,11 +102,11 @@ def estimate(normals, normals_valid):
     directions that tie, y is the one nearest to (0, 1, 0).
 
     Args:
-      normals: float32 `[..., 3, H, W]` unit vectors.
-      normals_valid: bool `[..., H, W]`; the others are not used.
+        normals: float32 `[..., 3, H, W]` unit vectors.
+        normals_valid: bool `[..., H, W]`; the others are not used.
 
     Returns:
-      float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
+        float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
     """
     normals = tf.convert_to_tensor(normals, tf.float32)
     used, count = _used(normals, normals_valid)
@@ -127,12 +127,12 @@ def confidence(down, normals, normals_valid):
     taken for a wall: of cameras tilted by more than 45° it says nothing.
 
     Args:
-      down: float32 `[..., 3]`, what `estimate` returns for these normals.
-      normals: float32 `[..., 3, H, W]` unit vectors.
-      normals_valid: bool `[..., H, W]`.
+        down: float32 `[..., 3]`, what `estimate` returns for these normals.
+        normals: float32 `[..., 3, H, W]` unit vectors.
+        normals_valid: bool `[..., H, W]`.
 
     Returns:
-      float32 `[...]` in 0..1. 0 where the rule for ties applies: no normals, a single wall.
+        float32 `[...]` in 0..1. 0 where the rule for ties applies: no normals, a single wall.
     """
     used, count = _used(normals, normals_valid)
     values = tf.linalg.eigvalsh(_scatter(down, used, math.radians(SCHEDULE[-1][0])))

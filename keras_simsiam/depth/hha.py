@@ -37,28 +37,28 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground
     1/Z, relative height and angle of gradient normals, each stretched to 0..255 per image over its valid pixels.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
-      gravity: float32 `[..., 3]` (`[3]` for one of all images), direction of gravity in the camera's frame (x right, y
-        down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
-        about half of the cost; it is skipped where all gravities of the batch are known.
-      valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
-        out of the normals alone, as published; `paper` treats them as missing.
-      encoding: "gupta" or "paper".
-      ground: where `gupta` counts height from. "auto", as published: the lowest point in sight, or 130 cm below the
-        camera where no point is lower than 90 cm below it. "lowest": the lowest point in any case. A number: the
-        camera's height above the ground in metres, for a camera on a known stand; the same level is then the same
-        height in every image. `paper` counts from the lowest point under both names and refuses a number, which its
-        stretching would cancel.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
+        gravity: float32 `[..., 3]` (`[3]` for one of all images), direction of gravity in the camera's frame (x right, y
+            down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
+            about half of the cost; it is skipped where all gravities of the batch are known.
+        valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
+            out of the normals alone, as published; `paper` treats them as missing.
+        encoding: "gupta" or "paper".
+        ground: where `gupta` counts height from. "auto", as published: the lowest point in sight, or 130 cm below the
+            camera where no point is lower than 90 cm below it. "lowest": the lowest point in any case. A number: the
+            camera's height above the ground in metres, for a camera on a known stand; the same level is then the same
+            height in every image. `paper` counts from the lowest point under both names and refuses a number, which its
+            stretching would cancel.
 
     Returns:
-      float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN. Missing depth: in `gupta` the published (255, the
-      camera's height, the angle of the surrounding pixels or 218), in `paper` black. An image without any depth has
-      height 130 in `gupta` (`lowest`: 0; a number: that height).
+        float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN. Missing depth: in `gupta` the published (255, the
+        camera's height, the angle of the surrounding pixels or 218), in `paper` black. An image without any depth has
+        height 130 in `gupta` (`lowest`: 0; a number: that height).
 
     Raises:
-      ValueError: the encoding or the ground is not known; depth or intrinsics as `camera.checked`, which says when a
-        graph raises InvalidArgumentError instead.
+        ValueError: the encoding or the ground is not known; depth or intrinsics as `camera.checked`, which says when a
+            graph raises InvalidArgumentError instead.
     """
     _check_choices(encoding, ground)
     shape = tf.convert_to_tensor(depth, tf.float32).shape

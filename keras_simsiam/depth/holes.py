@@ -25,10 +25,10 @@ def nearest(depth):
     until none farther can be better. The cost grows with the missing pixels times the radius of the largest hole.
 
     Args:
-      depth: float32 `[..., H, W]`, metres.
+        depth: float32 `[..., H, W]`, metres.
 
     Returns:
-      float32 `[..., H, W]`, metres. Of several pixels equally near always the same one is taken.
+        float32 `[..., H, W]`, metres. Of several pixels equally near always the same one is taken.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
     _, valid = camera.measured(depth)
@@ -48,11 +48,11 @@ def inpaint(depth):
     not know is interpolated in the complete one of half its size. No mean nor interpolation takes in a missing pixel.
 
     Args:
-      depth: float32 `[..., H, W]`, metres, at most 32768 pixels a side.
+        depth: float32 `[..., H, W]`, metres, at most 32768 pixels a side.
 
     Returns:
-      float32 `[..., H, W]`, metres; filled pixels lie between the least and the greatest depth measured in the image,
-      which count as 0.1 mm to 10 km (keras_simsiam.depth.camera).
+        float32 `[..., H, W]`, metres; filled pixels lie between the least and the greatest depth measured in the image,
+        which count as 0.1 mm to 10 km (keras_simsiam.depth.camera).
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
     known, valid = camera.measured(depth)
@@ -71,17 +71,17 @@ def encode(depth, intrinsics, gravity=None, encoding="gupta", holes="none"):
     """Encodes depth as HHA with one of the choices of what becomes of missing depth.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics, gravity, encoding: as `hha.encode` takes them.
-      holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
-        0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
-        first and then encoded as if measured; unknown gravity is still estimated from what was measured alone.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics, gravity, encoding: as `hha.encode` takes them.
+        holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
+            0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
+            first and then encoded as if measured; unknown gravity is still estimated from what was measured alone.
 
     Returns:
-      float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
+        float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
 
     Raises:
-      ValueError: the choice or the encoding is not known.
+        ValueError: the choice or the encoding is not known.
     """
     if holes not in CHOICES:
         raise ValueError(f"holes must be one of {', '.join(CHOICES)}, not {holes!r}")

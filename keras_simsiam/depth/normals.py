@@ -22,12 +22,12 @@ def gradient_normals(points, valid):
     image's border is left out.
 
     Args:
-      points: float32 `[..., 3, H, W]`, metres in the camera's frame.
-      valid: bool `[..., H, W]`, False where the point is missing.
+        points: float32 `[..., 3, H, W]`, metres in the camera's frame.
+        valid: bool `[..., H, W]`, False where the point is missing.
 
     Returns:
-      `(normals, normals_valid)`: float32 `[..., 3, H, W]` unit vectors, zero where invalid, and bool `[..., H, W]`,
-      True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
+        `(normals, normals_valid)`: float32 `[..., 3, H, W]` unit vectors, zero where invalid, and bool `[..., H, W]`,
+        True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
     """
     valid = tf.convert_to_tensor(valid, tf.bool)
     points = tf.unstack(points, axis=-3)
@@ -48,18 +48,18 @@ def plane_normals(depth, intrinsics, valid, radius, stride=1):
     numbers and their products stay exact.
 
     Args:
-      depth: float32 `[..., H, W]`, metres.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
-      radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
-      stride: whole number s, a divisor of 2R+1: the normals of every s-th pixel of each row and column alone, from
-        pixel s // 2 on. They are those of stride 1, for far less work.
+        depth: float32 `[..., H, W]`, metres.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
+        radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
+        stride: whole number s, a divisor of 2R+1: the normals of every s-th pixel of each row and column alone, from
+            pixel s // 2 on. They are those of stride 1, for far less work.
 
     Returns:
-      `(normals, normals_valid)`: float32 `[..., 3, ceil(H/s), ceil(W/s)]` unit vectors, zero where invalid, and bool
-      `[..., ceil(H/s), ceil(W/s)]`, True where the window holds three valid pixels not on one line. The pixel itself
-      may be missing, or for s > 1 just outside the image: such a normal is that of the surface around it, with n_z ≥ 0
-      where no depth tells its direction.
+        `(normals, normals_valid)`: float32 `[..., 3, ceil(H/s), ceil(W/s)]` unit vectors, zero where invalid, and bool
+        `[..., ceil(H/s), ceil(W/s)]`, True where the window holds three valid pixels not on one line. The pixel itself
+        may be missing, or for s > 1 just outside the image: such a normal is that of the surface around it, with n_z ≥ 0
+        where no depth tells its direction.
     """
     depth, valid = camera.measured(depth, valid)
     fx, fy, cx, cy = camera.split(intrinsics)

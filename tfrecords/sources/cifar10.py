@@ -35,12 +35,12 @@ def plan(input: str, val_fraction: float = 0.0, seed: int = 0) -> Plan:
     """Plans the data set from its official files, without depth.
 
     Args:
-      input: the folder cifar-10-batches-py: data_batch_1 to data_batch_5, test_batch and batches.meta.
-      val_fraction: of the training images that becomes `val`, in [0, 1): the last ones; the batches are in random order.
-      seed: of nothing; the builder orders the records by it.
+        input: the folder cifar-10-batches-py: data_batch_1 to data_batch_5, test_batch and batches.meta.
+        val_fraction: of the training images that becomes `val`, in [0, 1): the last ones; the batches are in random order.
+        seed: of nothing; the builder orders the records by it.
 
     Raises:
-      UserError: a file is missing, damaged, or holds something else.
+        UserError: a file is missing, damaged, or holds something else.
     """
     classes = _class_names(os.path.join(input, _NAMES))
     splits = {}

@@ -33,24 +33,24 @@ def plan(
     what tells recordings and frames apart.
 
     Args:
-      input: the folder that the patterns are relative to.
-      rgb: pattern of the colour images, PNG or JPEG (`folder_layout.scan`).
-      depth: pattern of the depth images; a frame's two images are those for which the wildcards match the same. Empty:
-        colour only.
-      camera: fx,fy,cx,cy of the colour images, to which the depth is registered.
-      camera_file: path of the camera file; without either the camera.json beside or above each image is read.
-      units_per_metre: depth value of one metre, where the camera file does not tell it.
-      gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
-      labels: `none`; or `folder`: the first wildcard after the split's names the class.
-      split: `all`: everything is for training; or `folder`: the first wildcard is train (training, learn), val (valid,
-        validation, dev) or test (testing, eval).
-      every: keeps the 1st, (every + 1)st, ... frame of each recording (the frames of one folder, 2 before 10).
-      val_fraction: of the training data that becomes `val`, in [0, 1): the last part of each recording, for
-        neighbouring frames of a video are nearly the same.
-      seed: of nothing; the builder orders the records by it.
+        input: the folder that the patterns are relative to.
+        rgb: pattern of the colour images, PNG or JPEG (`folder_layout.scan`).
+        depth: pattern of the depth images; a frame's two images are those for which the wildcards match the same. Empty:
+            colour only.
+        camera: fx,fy,cx,cy of the colour images, to which the depth is registered.
+        camera_file: path of the camera file; without either the camera.json beside or above each image is read.
+        units_per_metre: depth value of one metre, where the camera file does not tell it.
+        gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
+        labels: `none`; or `folder`: the first wildcard after the split's names the class.
+        split: `all`: everything is for training; or `folder`: the first wildcard is train (training, learn), val (valid,
+            validation, dev) or test (testing, eval).
+        every: keeps the 1st, (every + 1)st, ... frame of each recording (the frames of one folder, 2 before 10).
+        val_fraction: of the training data that becomes `val`, in [0, 1): the last part of each recording, for
+            neighbouring frames of a video are nearly the same.
+        seed: of nothing; the builder orders the records by it.
 
     Raises:
-      UserError: a file or an argument that the user can mend, named in the message.
+        UserError: a file or an argument that the user can mend, named in the message.
     """
     choose("labels", labels, ("none", "folder"))
     choose("split", split, ("all", "folder"))

@@ -34,19 +34,19 @@ def plan(
     """Plans the labelled frames. The label is the scene type, the instance the scene, where the file has them.
 
     Args:
-      input: path of the .mat file (MATLAB 7.3, that is HDF5): `images` uint8 [N,3,640,480], `depths` and `rawDepths`
-        float32 [N,640,480] in metres, as h5py shows them; optional `sceneTypes`, `scenes` and `accelData`.
-      split: `official`: 795 for training and 654 for testing, by splits_file; `paper`: 1,152, 144 and 145 drawn by the
-        seed (`nyu_splits.paper`); `all`: everything is for training.
-      depth: `filled`: in-painted, without holes; `raw`: as measured, registered to the colour image.
-      gravity: `accelerometer`: that of accelData, unknown where its axes cannot be told (`nyu_gravity.measure`);
-        `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
-      splits_file: the toolbox's splits.mat; empty: beside `input`.
-      val_fraction: of the training data that becomes `val`, whole scenes drawn by the seed, in [0, 1).
-      seed: of all draws.
+        input: path of the .mat file (MATLAB 7.3, that is HDF5): `images` uint8 [N,3,640,480], `depths` and `rawDepths`
+            float32 [N,640,480] in metres, as h5py shows them; optional `sceneTypes`, `scenes` and `accelData`.
+        split: `official`: 795 for training and 654 for testing, by splits_file; `paper`: 1,152, 144 and 145 drawn by the
+            seed (`nyu_splits.paper`); `all`: everything is for training.
+        depth: `filled`: in-painted, without holes; `raw`: as measured, registered to the colour image.
+        gravity: `accelerometer`: that of accelData, unknown where its axes cannot be told (`nyu_gravity.measure`);
+            `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
+        splits_file: the toolbox's splits.mat; empty: beside `input`.
+        val_fraction: of the training data that becomes `val`, whole scenes drawn by the seed, in [0, 1).
+        seed: of all draws.
 
     Raises:
-      UserError: the file is damaged or of another layout, or an argument does not fit it.
+        UserError: the file is damaged or of another layout, or an argument does not fit it.
     """
     choose("split", split, ("official", "paper", "all"))
     choose("gravity", gravity, ("accelerometer", "estimate"))

@@ -24,14 +24,14 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     two folders above. Depth is in millimetres unless that file has units_per_metre.
 
     Args:
-      input: a recording's folder, or a folder that holds some, at any depth.
-      split: `all`: everything is for training, but for val_fraction.
-      every: keeps the 1st, (every + 1)st, ... frame of each recording.
-      val_fraction: of each recording, the last frames, that become `val`, in [0, 1).
-      seed: of the order of the records.
+        input: a recording's folder, or a folder that holds some, at any depth.
+        split: `all`: everything is for training, but for val_fraction.
+        every: keeps the 1st, (every + 1)st, ... frame of each recording.
+        val_fraction: of each recording, the last frames, that become `val`, in [0, 1).
+        seed: of the order of the records.
 
     Raises:
-      UserError: no recording or no image below `input`, no usable camera file, or images that cannot be paired.
+        UserError: no recording or no image below `input`, no usable camera file, or images that cannot be paired.
     """
     choose("split", split, ("all",))
     found = {}

@@ -28,15 +28,15 @@ def plan(
     Gravity comes from the frame's extrinsics, intrinsics from its intrinsics.txt.
 
     Args:
-      input: the folder SUNRGBD, which holds kv1, kv2, realsense and xtion; any folder above a frame's folder will do.
-      split: `official`: 5,285 for training and 5,050 for testing, by splits_file; `all`: everything is for training.
-      depth: `filled`: depth_bfx, holes filled and refined; `raw`: depth, as measured.
-      splits_file: the toolbox's allsplit.mat; empty: SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat in `input` or beside.
-      val_fraction: of the training data that becomes `val`, frames drawn by the seed, in [0, 1).
-      seed: of the draw.
+        input: the folder SUNRGBD, which holds kv1, kv2, realsense and xtion; any folder above a frame's folder will do.
+        split: `official`: 5,285 for training and 5,050 for testing, by splits_file; `all`: everything is for training.
+        depth: `filled`: depth_bfx, holes filled and refined; `raw`: depth, as measured.
+        splits_file: the toolbox's allsplit.mat; empty: SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat in `input` or beside.
+        val_fraction: of the training data that becomes `val`, frames drawn by the seed, in [0, 1).
+        seed: of the draw.
 
     Raises:
-      UserError: no frame below `input`, or the split's file is missing, damaged or names none of them.
+        UserError: no frame below `input`, or the split's file is missing, damaged or names none of them.
     """
     choose("split", split, ("official", "all"))
     depth_folder = _DEPTH_FOLDERS[choose("depth", depth, tuple(_DEPTH_FOLDERS))]
@@ -64,7 +64,7 @@ def unrotate(stored: np.ndarray) -> np.ndarray:
     """Millimetres from a depth image of SUN3D and SUN RGB-D, whose 16 bits are rotated left by three (read3dPoints.m).
 
     Args:
-      stored: uint16, any shape.
+        stored: uint16, any shape.
     """
     return (stored >> 3) | (stored << 13)
 
@@ -77,10 +77,10 @@ def down(extrinsics: np.ndarray) -> np.ndarray:
     that y points down, and gravity is Rᵀ (0, 1, 0).
 
     Args:
-      extrinsics: float [3,3], R.
+        extrinsics: float [3,3], R.
 
     Returns:
-      float [3], a unit vector.
+        float [3], a unit vector.
     """
     return extrinsics[1] / np.linalg.norm(extrinsics[1])
 

@@ -44,17 +44,17 @@ def plan(
     """Plans a data set of 8 shapes; equal arguments give equal bytes.
 
     Args:
-      split: `category`: the label is the shape, the test objects are others. `instance`, as on Washington: the label is
-        the object, seen in training from about 24° and 57° above (videos 1 and 4), in test from 34° (video 2).
-      train_instances: objects of each shape to train on.
-      test_instances: other objects of each shape to test on (category only).
-      frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
-      val_fraction: of each shape's training objects (instance: of each object's training views) that become `val`,
-        in [0, 1).
-      seed: of everything.
+        split: `category`: the label is the shape, the test objects are others. `instance`, as on Washington: the label is
+            the object, seen in training from about 24° and 57° above (videos 1 and 4), in test from 34° (video 2).
+        train_instances: objects of each shape to train on.
+        test_instances: other objects of each shape to test on (category only).
+        frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
+        val_fraction: of each shape's training objects (instance: of each object's training views) that become `val`,
+            in [0, 1).
+        seed: of everything.
 
     Raises:
-      UserError: val_fraction leaves nothing to train on, or there are too few views for videos to train and test on.
+        UserError: val_fraction leaves nothing to train on, or there are too few views for videos to train and test on.
     """
     choose("split", split, ("category", "instance"))
     counts = {"train": train_instances, "val": 0, "test": test_instances if split == "category" else 0}

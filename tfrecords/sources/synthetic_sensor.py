@@ -19,14 +19,14 @@ def depth_image(
     """The depth image of a structured-light sensor.
 
     Args:
-      depth: exact, float [H,W], metres.
-      facing: [H,W], the cosine between the surface's normal and the ray; grazing surfaces return no pattern.
-      focal_length: pixels.
-      blobs: expected number of patches that return no pattern, for whatever reason.
-      random: of the noise.
+        depth: exact, float [H,W], metres.
+        facing: [H,W], the cosine between the surface's normal and the ray; grazing surfaces return no pattern.
+        focal_length: pixels.
+        blobs: expected number of patches that return no pattern, for whatever reason.
+        random: of the noise.
 
     Returns:
-      uint16 [H,W], millimetres, 0 = missing.
+        uint16 [H,W], millimetres, 0 = missing.
     """
     scale = focal_length * _BASELINE
     exact = scale / depth

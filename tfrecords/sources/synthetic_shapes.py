@@ -17,9 +17,9 @@ class Solid:
     """A solid that stands on the plane y = 0 about the origin.
 
     Attributes:
-      distance: signed distances, metres, float [N], of points float [N,3], metres, y up.
-      height: of the solid, metres.
-      radius: of the upright cylinder about the y axis that holds it, metres.
+        distance: signed distances, metres, float [N], of points float [N,3], metres, y up.
+        height: of the solid, metres.
+        radius: of the upright cylinder about the y axis that holds it, metres.
     """
 
     distance: Distance

@@ -50,15 +50,15 @@ def plan(
     depth_image; the label the class label of the names label, class. The plan reads the lengths of the records only.
 
     Args:
-      input: the folder of one version, which holds dataset_info.json, prepared as TFRecord files (the default of TFDS).
-      camera: fx,fy,cx,cy of the images, which TFDS does not keep; needed where there is depth.
-      camera_file: path of a camera file instead.
-      units_per_metre: depth value of one metre: 1 for nyu_depth_v2.
-      gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
-      seed: of nothing; the builder orders the records by it.
+        input: the folder of one version, which holds dataset_info.json, prepared as TFRecord files (the default of TFDS).
+        camera: fx,fy,cx,cy of the images, which TFDS does not keep; needed where there is depth.
+        camera_file: path of a camera file instead.
+        units_per_metre: depth value of one metre: 1 for nyu_depth_v2.
+        gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
+        seed: of nothing; the builder orders the records by it.
 
     Raises:
-      UserError: tensorflow-datasets is not installed, or a file or an argument that the user can mend.
+        UserError: tensorflow-datasets is not installed, or a file or an argument that the user can mend.
     """
     info = _open(input).info
     names = _Names.of(info.features, input)

@@ -29,14 +29,14 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     from the sequence's groundtruth.txt (`tum_poses`), unknown where that has no pose within 0.02 s or is not there.
 
     Args:
-      input: a sequence's folder, or a folder that holds some, at any depth.
-      split: `all`: everything is for training, but for val_fraction.
-      every: keeps the 1st, (every + 1)st, ... pair of each sequence.
-      val_fraction: of each sequence, the last frames, that become `val`, in [0, 1).
-      seed: of the order of the records.
+        input: a sequence's folder, or a folder that holds some, at any depth.
+        split: `all`: everything is for training, but for val_fraction.
+        every: keeps the 1st, (every + 1)st, ... pair of each sequence.
+        val_fraction: of each sequence, the last frames, that become `val`, in [0, 1).
+        seed: of the order of the records.
 
     Raises:
-      UserError: no sequence below `input`, a list that does not parse, no pair within 0.02 s, or an unknown camera.
+        UserError: no sequence below `input`, a list that does not parse, no pair within 0.02 s, or an unknown camera.
     """
     choose("split", split, ("all",))
     sequences, unpaired = {}, 0
@@ -65,11 +65,11 @@ def associate(first: list[float], second: list[float]) -> list[tuple[float, floa
     """Pairs two lists of times as the benchmark's associate.py: the nearest first, each time at most once.
 
     Args:
-      first: seconds, distinct.
-      second: seconds, distinct.
+        first: seconds, distinct.
+        second: seconds, distinct.
 
     Returns:
-      The pairs less than 0.02 s apart, sorted.
+        The pairs less than 0.02 s apart, sorted.
     """
     ordered = sorted(second)
     candidates = []

@@ -22,18 +22,18 @@ def plan(
     """Plans the data set from its official files, cropped or full frames.
 
     Args:
-      input: the folder of the categories.
-      split: `category`: one test instance of each category, the label is the category
-        (`washington_splits.by_category`); `instance`: trained on videos 1 and 4, tested on 2, the label is the instance
-        (`washington_splits.by_instance`).
-      every: keeps the 1st, (every + 1)st, ... frame of each (instance, video); the paper takes every 5th.
-      gravity: `table`: the plane of the table (`washington_gravity.table`); `nominal`: 30°, 45°, 60° below the horizon
-        for videos 1, 2, 4; `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
-      val_fraction: of the training data that becomes `val` (`washington_splits.hold_out`), in [0, 1).
-      seed: of the test instances, the validation instances and the plane fits.
+        input: the folder of the categories.
+        split: `category`: one test instance of each category, the label is the category
+            (`washington_splits.by_category`); `instance`: trained on videos 1 and 4, tested on 2, the label is the instance
+            (`washington_splits.by_instance`).
+        every: keeps the 1st, (every + 1)st, ... frame of each (instance, video); the paper takes every 5th.
+        gravity: `table`: the plane of the table (`washington_gravity.table`); `nominal`: 30°, 45°, 60° below the horizon
+            for videos 1, 2, 4; `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
+        val_fraction: of the training data that becomes `val` (`washington_splits.hold_out`), in [0, 1).
+        seed: of the test instances, the validation instances and the plane fits.
 
     Raises:
-      UserError: a file or an argument that the user can mend, named in the message.
+        UserError: a file or an argument that the user can mend, named in the message.
     """
     choose("split", split, ("category", "instance"))
     choose("gravity", gravity, ("table", "nominal", "estimate"))

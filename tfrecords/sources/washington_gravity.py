@@ -38,12 +38,12 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
     the others of the same video, or the nominal gravity where no other has any.
 
     Args:
-      references: the frames to use.
-      seed: of the plane fits.
+        references: the frames to use.
+        seed: of the plane fits.
 
     Returns:
-      Unit vectors by (instance, video), all zero where even the nominal one is unknown; and what dataset.json says of
-      them: the mode, the angle below the horizon in degrees by instance and video, and how many came from where.
+        Unit vectors by (instance, video), all zero where even the nominal one is unknown; and what dataset.json says of
+        them: the mode, the angle below the horizon in degrees by instance and video, and how many came from where.
     """
     frames = defaultdict(list)
     for reference in references:
@@ -65,11 +65,11 @@ def estimate(depth: np.ndarray, intrinsics: tuple[float, float, float, float]) -
     """Gravity of one frame, from its depth alone (`keras_simsiam.depth.gravity`).
 
     Args:
-      depth: float32 [H,W], metres, 0 = missing.
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        depth: float32 [H,W], metres, 0 = missing.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
 
     Returns:
-      Unit vector in the camera frame.
+        Unit vector in the camera frame.
     """
     # The other modes need none of the library.
     from keras_simsiam.depth import gravity

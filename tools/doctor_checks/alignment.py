@@ -47,11 +47,11 @@ def correlation(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Correlation between the edges of colour and those of depth moved by (x, y): [y + REACH, x + REACH].
 
     Args:
-      rgb: uint8 [H,W,3].
-      depth: float32 [H,W], metres, 0 = missing.
+        rgb: uint8 [H,W,3].
+        depth: float32 [H,W], metres, 0 = missing.
 
     Returns:
-      float32 [2·REACH + 1, 2·REACH + 1]; shifts beyond a fifth of the image's shorter side are 0.
+        float32 [2·REACH + 1, 2·REACH + 1]; shifts beyond a fifth of the image's shorter side are 0.
     """
     reach = min(REACH, min(depth.shape) // 5)
     # One size of edge for all: the finest are noise, and the strongest must not decide alone.

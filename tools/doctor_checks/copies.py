@@ -22,9 +22,9 @@ class Print:
     """What is kept of a frame to find it again.
 
     Attributes:
-      frame, split: their names.
-      digest: of its pixels; equal for equal colour images only.
-      thumbnail: uint8 [48,48,3].
+        frame, split: their names.
+        digest: of its pixels; equal for equal colour images only.
+        thumbnail: uint8 [48,48,3].
     """
 
     frame: str

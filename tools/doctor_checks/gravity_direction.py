@@ -77,11 +77,11 @@ def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
     Of 300 directions the one with most normals within 10°, then the mean of those within 12° and, three times, 8°.
 
     Args:
-      depth: float32 [H,W], metres, 0 = missing.
-      intrinsics: float32 [4], pixels.
+        depth: float32 [H,W], metres, 0 = missing.
+        intrinsics: float32 [4], pixels.
 
     Returns:
-      Unit vector [3] in the camera's frame, away from the camera; None where no plane stands out.
+        Unit vector [3] in the camera's frame, away from the camera; None where no plane stands out.
     """
     normals, valid = (tensor.numpy() for tensor in _graph()(depth, intrinsics))
     normals = normals[:, valid & (depth > 0)].T
