@@ -109,9 +109,9 @@ def _measure(name, plan, output, pool, workers):
     rates, costs = {"alone": [], "build": []}, {"alone": [], "build": []}
     for repeat in range(REPEATS):
         parts = [references[start::workers] for start in range(workers)]
-        found = list(pool.run(partial(_decode_and_encode, load=plan.load), parts))
-        rates["alone"].append(sum(rate for rate, _ in found))
-        costs["alone"].append(1000 * sum(cpu for _, cpu in found) / len(references))
+        measurements = list(pool.run(partial(_decode_and_encode, load=plan.load), parts))
+        rates["alone"].append(sum(rate for rate, _ in measurements))
+        costs["alone"].append(1000 * sum(cpu for _, cpu in measurements) / len(references))
         start, cpu = time.perf_counter(), _cpu_seconds()
         with Unfinished(str(output / name / str(repeat))) as unfinished:
             content = builder.build(plan, {"name": name, "arguments": {}}, 0, unfinished, pool)

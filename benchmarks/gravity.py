@@ -31,9 +31,9 @@ def main():
     rows = []
     for index in range(cameras):
         depth, down = scene(seed, index)
-        found, confidence = estimate(depth, hha_scenes.NYU_INTRINSICS)
+        estimated, confidence = estimate(depth, hha_scenes.NYU_INTRINSICS)
         tilt = degrees(down, (0, 1, 0))
-        rows.append((degrees(found, down), float(confidence), tilt))
+        rows.append((degrees(estimated, down), float(confidence), tilt))
         if rows[-1][0] > 1:
             print(f"camera {index}: off by {rows[-1][0]:.2f}°, tilted {tilt:.1f}°, confidence {confidence:.2f}")
     errors, confidences, tilts = np.transpose(rows)

@@ -66,8 +66,8 @@ def _embedding(embed, frame):
     specs = embed.structured_input_signature[1]
     if "depth" in specs and frame.depth is None:
         raise UserError("--depth is empty, but the model looks at depth: give the pattern of the depth images")
-    found = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})["embedding"][0]
-    return tf.math.l2_normalize(found).numpy()
+    embedding = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})["embedding"][0]
+    return tf.math.l2_normalize(embedding).numpy()
 
 
 def neighbours(index, query, count, among="*"):
@@ -95,19 +95,19 @@ def neighbours(index, query, count, among="*"):
     return np.array(kept)[nearest], cosines[nearest]
 
 
-def draw(index, found, path):
+def draw(index, results, path):
     """Draws a row for each query: the frame, and its neighbours with their names and cosines.
 
     Args:
         index: an `Index`.
-        found: dict from a query's name to what `neighbours` gave.
+        results: dict from a query's name to what `neighbours` gave.
         path: the PNG file to write.
     """
-    columns = 1 + max(len(nearest) for nearest, _ in found.values())
-    figure = Figure(figsize=(1.5 * columns, 1.8 * len(found)), dpi=110, layout="constrained")
+    columns = 1 + max(len(nearest) for nearest, _ in results.values())
+    figure = Figure(figsize=(1.5 * columns, 1.8 * len(results)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(found), columns, squeeze=False)
-    for row, (query, (nearest, cosines)) in zip(grid, found.items(), strict=True):
+    grid = figure.subplots(len(results), columns, squeeze=False)
+    for row, (query, (nearest, cosines)) in zip(grid, results.items(), strict=True):
         titles = ["query", *(f"{cosine:.3f}" for cosine in cosines)]
         places = [list(index.names).index(query), *nearest]
         for axes in row:
@@ -176,11 +176,11 @@ def main():
     camera = {"camera": values.camera, "units_per_metre": values.units_per_metre}
     plan = folder.plan(values.input, values.rgb, values.depth, **camera)
     index = opened(values.index, values.model, plan)
-    found = {name: neighbours(index, name, values.count, values.among) for name in values.query}
-    for name, (nearest, cosines) in found.items():
+    results = {name: neighbours(index, name, values.count, values.among) for name in values.query}
+    for name, (nearest, cosines) in results.items():
         listed = (f"{index.names[place]} ({cosine:.3f})" for place, cosine in zip(nearest, cosines, strict=True))
         print(f"{name}: {', '.join(listed)}")
-    draw(index, found, values.output)
+    draw(index, results, values.output)
     print(f"written: {values.output}")
 
 

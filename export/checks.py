@@ -122,11 +122,11 @@ def _decoded(name, file, decode, nothing, known, kind):
 def _attempt(function, argument, otherwise):
     """function(argument), or `otherwise` where it fails: in a graph a tf.data pipeline alone can catch an error."""
     one = tf.data.Dataset.from_tensors
-    found = one(argument).map(function).ignore_errors().concatenate(one(otherwise)).take(1)
+    result = one(argument).map(function).ignore_errors().concatenate(one(otherwise)).take(1)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
-    return found.with_options(options).get_single_element()
+    return result.with_options(options).get_single_element()
 
 
 def _header(file):

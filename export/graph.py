@@ -140,13 +140,13 @@ def _network(compute, shapes, spec, batching):
         autograph=False,
     )
     def batched(*images):
-        found = compute(dict(zip(spec, images, strict=True)))
-        return {name: tf.cast(tensor, tf.float32) for name, tensor in found.items()}
+        features = compute(dict(zip(spec, images, strict=True)))
+        return {name: tf.cast(tensor, tf.float32) for name, tensor in features.items()}
 
     def network(views):
         with tf.name_scope(f"network_{uuid.uuid4().hex}"):  # of one name, two models in one process would share a queue
-            found = batched(*(views[part] for part in spec))
-        return {name: tf.ensure_shape(found[name], shapes[name]) for name in found}
+            features = batched(*(views[part] for part in spec))
+        return {name: tf.ensure_shape(features[name], shapes[name]) for name in features}
 
     return network
 

@@ -54,10 +54,10 @@ def import_encoder(settings):
     """
     _check(settings)
     path = settings.checkpoint
-    found = (safetensors_file if path.endswith(".safetensors") else torch_pickle).read(path)
+    entries = (safetensors_file if path.endswith(".safetensors") else torch_pickle).read(path)
     try:
-        prefix = torch_names.find_prefix(found, settings.prefix)
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+        prefix = torch_names.find_prefix(entries, settings.prefix)
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in entries.items() if name.startswith(prefix)}
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         architecture = torch_names.recognise(shapes)
         heads = torch_names.check(shapes, architecture)

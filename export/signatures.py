@@ -81,8 +81,8 @@ def inputs(modality, depth=False):
     Returns:
         A dict from a name of SIGNATURES to a list of `Input`.
     """
-    found = {name: _rows(signature.given, modality) for name, signature in SIGNATURES.items() if name != "depth"}
-    return found | ({"depth": _rows("files", "rgb")} if depth else {})
+    taken = {name: _rows(signature.given, modality) for name, signature in SIGNATURES.items() if name != "depth"}
+    return taken | ({"depth": _rows("files", "rgb")} if depth else {})
 
 
 def _rows(given, modality):

@@ -90,7 +90,7 @@ def layers(architecture):
     """
     blocks, bottleneck = BACKBONES[architecture.backbone]
     side = next(side for side, stem in _STEMS.items() if stem == architecture.stem)
-    found = [("conv1", "bn1", (architecture.width, 3, side, side))]
+    layers = [("conv1", "bn1", (architecture.width, 3, side, side))]
     channels = architecture.width
     for stage, count in enumerate(blocks):
         width = architecture.width * 2**stage
@@ -100,11 +100,11 @@ def layers(architecture):
             inputs = (channels, *widths)
             for place, (side, filters) in enumerate(zip(sides, widths, strict=True)):
                 kernel = (filters, inputs[place], side, side)
-                found.append((f"{name}.conv{place + 1}", f"{name}.bn{place + 1}", kernel))
+                layers.append((f"{name}.conv{place + 1}", f"{name}.bn{place + 1}", kernel))
             if block == 0 and (stage > 0 or channels != out):
-                found.append((f"{name}.downsample.0", f"{name}.downsample.1", (out, channels, 1, 1)))
+                layers.append((f"{name}.downsample.0", f"{name}.downsample.1", (out, channels, 1, 1)))
             channels = out
-    return found
+    return layers
 
 
 def check(shapes, architecture):

@@ -63,8 +63,8 @@ def build(
     layout = unfinished.begin(command, lambda: survey.layout(plan.load, splits, pool, strict))
     tasks = {split: _tasks(split, references, layout, unfinished.folder) for split, references in splits.items()}
     facts = _write_shards(plan.load, tasks, unfinished, run or pool.run, layout["has_depth"], strict)
-    shards = {split: [facts[task.name] for task in found] for split, found in tasks.items()}
-    skipped = [line for found in shards.values() for shard in found for line in shard["skipped"]]
+    shards = {split: [facts[task.name] for task in dealt] for split, dealt in tasks.items()}
+    skipped = [line for shard in itertools.chain(*shards.values()) for line in shard["skipped"]]
     content = dataset_json.describe(shards, _description(plan, source) | {"skipped": len(skipped)})
     unfinished.publish(content, skipped)
     return content | {"skipped_frames": skipped}
@@ -94,7 +94,7 @@ def _tasks(split, references, layout, folder):
 
 def _write_shards(load, tasks, unfinished, run, has_depth, strict):
     """The facts of all shards by their names, those that were finished before included."""
-    tasks = [task for found in tasks.values() for task in found]
+    tasks = list(itertools.chain(*tasks.values()))
     facts = unfinished.finished()
     total = sum(len(task.references) for task in tasks)
     done = sum(len(task.references) for task in tasks if task.name in facts)
@@ -102,8 +102,8 @@ def _write_shards(load, tasks, unfinished, run, has_depth, strict):
         _refuse_skipped(facts.values())
     write = partial(_write_shard, load=load, has_depth=has_depth, strict=strict)
     with tqdm(total=total, initial=done, unit="frame", desc="building", disable=None) as bar:
-        for found in run(write, [task for task in tasks if task.name not in facts], bar.update):
-            facts[found["name"]] = found
+        for shard in run(write, [task for task in tasks if task.name not in facts], bar.update):
+            facts[shard["name"]] = shard
     return facts
 
 

@@ -95,10 +95,10 @@ def beside(path: str) -> Camera:
     Raises:
         UserError: there is none, or as `read` does.
     """
-    found = nearest(os.path.dirname(path))
-    if found is None:
+    camera_path = nearest(os.path.dirname(path))
+    if camera_path is None:
         raise UserError(f"{path} has no {NAME} beside or above it: give --camera=fx,fy,cx,cy or --camera_file")
-    return read(found)
+    return read(camera_path)
 
 
 def units(camera: Camera, units_per_metre: float | None, path: str) -> float:

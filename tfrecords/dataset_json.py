@@ -1,5 +1,6 @@
 """dataset.json: what it says of a data set, and how it appears, last of all, beside the shards."""
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -30,11 +31,11 @@ def describe(shards: Mapping[str, Sequence[dict]], description: Mapping[str, Any
         camera, depth (None for colour only), and in gravity how many frames it is known for.
     """
     # A shard all of whose frames had to be left out has no records to read.
-    shards = {split: [facts for facts in found if facts["count"]] for split, found in shards.items()}
-    total = frame_statistics.merge(facts for found in shards.values() for facts in found)
+    shards = {split: [facts for facts in written if facts["count"]] for split, written in shards.items()}
+    total = frame_statistics.merge(itertools.chain(*shards.values()))
     return {
         "schema_version": example.SCHEMA_VERSION,
-        "splits": {split: _split(found) for split, found in shards.items() if found},
+        "splits": {split: _split(written) for split, written in shards.items() if written},
         "has_depth": total["depth"] is not None,
         "camera": _camera(total["ranges"]),
         "depth": total["depth"] and _depth(total["depth"]),

@@ -81,10 +81,10 @@ class _Depth:
         self._missing = [0] * MISSING_BINS
 
     def add(self, depth, units_per_metre):
-        found = np.bincount(depth.reshape(-1))
-        self._values[units_per_metre][: len(found)] += found
+        counts = np.bincount(depth.reshape(-1))
+        self._values[units_per_metre][: len(counts)] += counts
         # A frame with nothing but holes belongs to the last bin, not past it.
-        self._missing[min(int(found[0] / depth.size * MISSING_BINS), MISSING_BINS - 1)] += 1
+        self._missing[min(int(counts[0] / depth.size * MISSING_BINS), MISSING_BINS - 1)] += 1
 
     def facts(self):
         if not self._values:

@@ -92,11 +92,11 @@ def _record_flags(output):
     """Writes down what images of this folder show; refuses to add others to them."""
     path, given = os.path.join(output, _RECORD), {name: FLAGS[name].value for name in _RECORDED}
     if os.path.exists(path) and not FLAGS.overwrite:
-        found = _read_record(path)
+        recorded = _read_record(path)
         for name in _RECORDED:
-            if found[name] != given[name]:
+            if recorded[name] != given[name]:
                 raise UserError(
-                    f"{output} holds images of --{name}={found[name]}: give that, another --output, or --overwrite"
+                    f"{output} holds images of --{name}={recorded[name]}: give that, another --output, or --overwrite"
                 )
     with open(path, "w", encoding="utf-8") as file:
         json.dump(given, file, indent=1)

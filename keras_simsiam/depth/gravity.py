@@ -180,5 +180,5 @@ def _refine(down, normals, count, threshold):
     nearest = tf.linalg.matvec(vectors, tf.where(tied, parts, 0.0))
     length = tf.norm(nearest, axis=-1, keepdims=True)
     decided = tied[..., 1:2] & (length > 1e-3)
-    found = tf.where(decided, tf.math.divide_no_nan(nearest, length), vectors[..., 0])
-    return tf.where(tf.reduce_sum(found * down, axis=-1, keepdims=True) < 0, -found, found)
+    refined = tf.where(decided, tf.math.divide_no_nan(nearest, length), vectors[..., 0])
+    return tf.where(tf.reduce_sum(refined * down, axis=-1, keepdims=True) < 0, -refined, refined)

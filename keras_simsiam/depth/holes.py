@@ -34,9 +34,9 @@ def nearest(depth):
     _, valid = camera.measured(depth)
     fillable = ~valid & tf.reduce_any(valid, axis=(-2, -1), keepdims=True)
     holes = tf.where(tf.reshape(fillable, [-1]))[:, 0]
-    found = _nearest_in_rows(holes, *_nearest_in_row(valid), tf.shape(depth, tf.int64))
+    sources = _nearest_in_rows(holes, *_nearest_in_row(valid), tf.shape(depth, tf.int64))
     values = tf.reshape(tf.where(valid, depth, 0.0), [-1])
-    filled = tf.tensor_scatter_nd_update(values, holes[:, tf.newaxis], tf.gather(values, found))
+    filled = tf.tensor_scatter_nd_update(values, holes[:, tf.newaxis], tf.gather(values, sources))
     return tf.ensure_shape(tf.reshape(filled, tf.shape(depth)), depth.shape)
 
 
@@ -117,17 +117,17 @@ def _nearest_in_rows(holes, in_row, distance, shape):
     height, width = shape[-2], shape[-1]
     rows, square = holes // width % height, distance * distance
 
-    def closer(step, best, found):
+    def closer(step, best, source):
         inside = (rows + step >= 0) & (rows + step < height)
         # a hole at the border looks at itself, which is never closer than what it has
         candidates = tf.where(inside, holes + step * width, holes)
         squares = tf.gather(square, candidates) + step * step
-        return tf.minimum(best, squares), tf.where(squares < best, tf.gather(in_row, candidates), found)
+        return tf.minimum(best, squares), tf.where(squares < best, tf.gather(in_row, candidates), source)
 
-    def widen(reach, best, found):
-        return reach + 1, *closer(reach, *closer(-reach, best, found))
+    def widen(reach, best, source):
+        return reach + 1, *closer(reach, *closer(-reach, best, source))
 
-    def may_improve(reach, best, _found):
+    def may_improve(reach, best, _source):
         return (reach < height) & tf.reduce_any(best > reach * reach)
 
     start = tf.constant(1, tf.int64), tf.gather(square, holes), tf.gather(in_row, holes)

@@ -52,16 +52,16 @@ def turns(frames):
         name, number = frame_names.place(frame)
         if number is not None:
             numbered[name].append((float(number), place))
-    found, left_out = [], []
+    recordings, left_out = [], []
     for name in sorted(numbered):
         numbers, places = (np.array(column) for column in zip(*sorted(numbered[name]), strict=True))
         if _is_whole(numbers):
             period = numbers[-1] - numbers[0] + np.median(np.diff(numbers))
             angles = 2 * np.pi * (numbers / period % 1)
-            found.append(Recording(name, frame_names.place(name)[0], places.astype(np.int64), angles))
+            recordings.append(Recording(name, frame_names.place(name)[0], places.astype(np.int64), angles))
         else:
             left_out.append(name)
-    return found, left_out
+    return recordings, left_out
 
 
 def _is_whole(numbers):

@@ -142,11 +142,11 @@ def open_workdir(config):
     """
     path = os.path.join(config.workdir, "flags.txt")
     if os.path.exists(path):
-        there, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
+        stored, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
         differing = [
-            f"--{name}={settings.text(there[name])} there, {settings.text(now[name])} now"
+            f"--{name}={settings.text(stored[name])} there, {settings.text(now[name])} now"
             for name in now
-            if there[name] != now[name] and name not in MOVABLE
+            if stored[name] != now[name] and name not in MOVABLE
         ]
         if differing:
             raise UserError(

@@ -128,8 +128,8 @@ def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[st
     paths = {os.path.dirname(_path(reference)): _path(reference) for reference in references}
     cameras = {folder: given or camera_file.beside(path) for folder, path in paths.items()}
     return {
-        folder: (found, camera_file.units(found, units_per_metre, paths[folder]) if has_depth else 1.0)
-        for folder, found in cameras.items()
+        folder: (own, camera_file.units(own, units_per_metre, paths[folder]) if has_depth else 1.0)
+        for folder, own in cameras.items()
     }
 
 

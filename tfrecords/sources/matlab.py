@@ -54,8 +54,10 @@ def variables(path: str, *names: str) -> list[np.ndarray]:
 
 def _read_hdf5(path, names):
     with open_hdf5(path) as file:
-        found = [name for name in names if isinstance(file.get(name), h5py.Dataset)]
-        return {name: texts(file, name) if h5py.check_ref_dtype(file[name].dtype) else file[name][()] for name in found}
+        present = [name for name in names if isinstance(file.get(name), h5py.Dataset)]
+        return {
+            name: texts(file, name) if h5py.check_ref_dtype(file[name].dtype) else file[name][()] for name in present
+        }
 
 
 def _read_matlab5(path):

@@ -78,15 +78,15 @@ def plan(
 def _check_layout(file, variable):
     """The number of frames."""
     for name, shape, kind in (("images", (3, _WIDTH, _HEIGHT), "uint8"), (variable, (_WIDTH, _HEIGHT), "float32")):
-        found = file.get(name)
-        if not isinstance(found, h5py.Dataset) or found.shape[1:] != shape:
-            is_there = list(found.shape) if isinstance(found, h5py.Dataset) else "missing"
+        dataset = file.get(name)
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape[1:] != shape:
+            actual = list(dataset.shape) if isinstance(dataset, h5py.Dataset) else "missing"
             raise UserError(
-                f"{file.filename}: {name} is {is_there}, not [N,{','.join(map(str, shape))}] as h5py shows it: give "
+                f"{file.filename}: {name} is {actual}, not [N,{','.join(map(str, shape))}] as h5py shows it: give "
                 "nyu_depth_v2_labeled.mat, or a file like it"
             )
-        if found.dtype != kind:
-            raise UserError(f"{file.filename}: {name} holds {found.dtype}, not {kind}: give nyu_depth_v2_labeled.mat")
+        if dataset.dtype != kind:
+            raise UserError(f"{file.filename}: {name} holds {dataset.dtype}, not {kind}: give nyu_depth_v2_labeled.mat")
     count = len(file["images"])
     if not count or count != len(file[variable]):
         raise UserError(

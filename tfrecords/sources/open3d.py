@@ -34,17 +34,17 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
         UserError: no recording or no image below `input`, no usable camera file, or images that cannot be paired.
     """
     choose("split", split, ("all",))
-    found = {}
+    recordings = {}
     for folder, name, inner, _ in recorded_frames.folders(input):
         color = next((color for color in _COLOR_FOLDERS if color in inner), None)
         if color and "depth" in inner:
-            found[name] = _references(folder, name, color, len(found))
-    if not any(found.values()):
+            recordings[name] = _references(folder, name, color, len(recordings))
+    if not any(recordings.values()):
         raise UserError(
             f"--input={input} holds no folder with images in color/ and depth/: give a recording's folder, or one that "
             "holds some"
         )
-    return recorded_frames.plan(found, every, val_fraction, gravity={"mode": "unknown"})
+    return recorded_frames.plan(recordings, every, val_fraction, gravity={"mode": "unknown"})
 
 
 def _references(folder, name, color, number):

@@ -115,13 +115,13 @@ class _Names:
     @classmethod
     def of(cls, features, folder):
         feature = _import_tfds().features
-        color = _first(features, _COLOR, lambda found: isinstance(found, feature.Image) and found.np_dtype == np.uint8)
+        color = _first(features, _COLOR, lambda kind: isinstance(kind, feature.Image) and kind.np_dtype == np.uint8)
         if color is None:
             raise UserError(
                 f"--input={folder} has no 8-bit image called {', '.join(_COLOR)}: its features are {', '.join(features)}"
             )
-        depth = _first(features, _DEPTH, lambda found: isinstance(found, feature.Tensor | feature.Image))
-        return cls(color, depth, _first(features, _LABEL, lambda found: isinstance(found, feature.ClassLabel)))
+        depth = _first(features, _DEPTH, lambda kind: isinstance(kind, feature.Tensor | feature.Image))
+        return cls(color, depth, _first(features, _LABEL, lambda kind: isinstance(kind, feature.ClassLabel)))
 
 
 def _first(features, names, fits):
@@ -163,12 +163,12 @@ def _gravity(text):
 
 
 def _camera(camera, path, units_per_metre, names, folder) -> tuple[Camera | None, float]:
-    found = camera_file.given(camera, path)
+    shared = camera_file.given(camera, path)
     if names.depth is None:
-        return found, 1.0
-    if found is None:
+        return shared, 1.0
+    if shared is None:
         raise UserError(f"--input={folder} has depth, whose camera TFDS does not keep: give --camera=fx,fy,cx,cy")
-    return found, camera_file.units(found, units_per_metre, folder)
+    return shared, camera_file.units(shared, units_per_metre, folder)
 
 
 class _Loader:

@@ -50,8 +50,10 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
             unpaired += len(colors) - len(pairs)
             sequences[name] = _references(folder, name, len(sequences), [(a, colors[a], depths[b]) for a, b in pairs])
     if not any(sequences.values()):
-        found = "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
-        raise UserError(f"--input={input} holds {found}: give a TUM sequence's folder, or one that holds some")
+        content = (
+            "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
+        )
+        raise UserError(f"--input={input} holds {content}: give a TUM sequence's folder, or one that holds some")
     return recorded_frames.plan(
         sequences,
         every,

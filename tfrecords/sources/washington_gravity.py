@@ -49,8 +49,8 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
     for reference in references:
         frames[reference.sequence].append(reference)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda sequence: _measure(frames[sequence], seed), frames))
-    measured = {sequence: normal for sequence, normal in zip(frames, found, strict=True) if normal is not None}
+        normals = list(pool.map(lambda sequence: _measure(frames[sequence], seed), frames))
+    measured = {sequence: normal for sequence, normal in zip(frames, normals, strict=True) if normal is not None}
     gravities, origins = {}, Counter()
     for sequence in frames:
         origin, gravities[sequence] = _with_fallback(sequence, measured)

@@ -64,11 +64,11 @@ _AXES = "it is a unit vector pointing down, in the camera's frame: x right, y do
 
 def _angle(sample):
     """Degrees between gravity and the frame's most frequent normal; None without a clear plane."""
-    found = main_normal(sample["depth"], sample["intrinsics"])
-    if found is None:
+    normal = main_normal(sample["depth"], sample["intrinsics"])
+    if normal is None:
         return None
     down = sample["gravity"] / np.linalg.norm(sample["gravity"])
-    return float(np.degrees(np.arccos(np.clip(found @ down, -1, 1))))
+    return float(np.degrees(np.arccos(np.clip(normal @ down, -1, 1))))
 
 
 def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
@@ -89,12 +89,12 @@ def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
     if len(normals) < 100:
         return None
     votes = (normals @ _DIRECTIONS.T > np.cos(np.radians(10))).sum(axis=0)
-    found = _DIRECTIONS[votes.argmax()]
+    direction = _DIRECTIONS[votes.argmax()]
     for degrees in (12, 8, 8, 8):
-        found = normals[normals @ found > np.cos(np.radians(degrees))].mean(axis=0)
-        found /= np.linalg.norm(found)
-    near, around = ((normals @ found > np.cos(np.radians(degrees))).mean() for degrees in (7, 20))
-    return found if near >= _SHARE and near >= _CONCENTRATION * around else None
+        direction = normals[normals @ direction > np.cos(np.radians(degrees))].mean(axis=0)
+        direction /= np.linalg.norm(direction)
+    near, around = ((normals @ direction > np.cos(np.radians(degrees))).mean() for degrees in (7, 20))
+    return direction if near >= _SHARE and near >= _CONCENTRATION * around else None
 
 
 @functools.cache

@@ -167,7 +167,7 @@ def _epoch(step, batches):
 
 def _require_unchanged(before, after):
     pairs = zip(before.get_weights(), after.get_weights(), strict=True)
-    if not all(np.array_equal(one, other) for one, other in pairs):
+    if not all(np.array_equal(*pair) for pair in pairs):
         raise RuntimeError("the frozen encoder has changed while its decoder was trained")
 
 
@@ -183,8 +183,9 @@ class _Best:
         if self.validation is None:
             self.epoch = epoch
             return
-        found = squared_error(tf.constant(predict(self.model, self.validation.rgb)), tf.constant(self.validation.depth))
-        self.errors.append(float(tf.math.divide_no_nan(*found)))
+        predicted = tf.constant(predict(self.model, self.validation.rgb))
+        total, measured = squared_error(predicted, tf.constant(self.validation.depth))
+        self.errors.append(float(tf.math.divide_no_nan(total, measured)))
         if self._weights is None or self.errors[-1] < self.errors[self.epoch]:
             self.epoch, self._weights = epoch, self.model.get_weights()
 

@@ -49,8 +49,8 @@ def difference(predicted, others, crops, metric):
     """
     first, blocks = _of_measured(predicted, crops)
     second, _ = _of_measured(others, crops)
-    found = bootstrap.compare(first[metric], second[metric], blocks)
-    return {"difference": found.difference, "interval": _known(found), "verdict": found.verdict}
+    comparison = bootstrap.compare(first[metric], second[metric], blocks)
+    return {"difference": comparison.difference, "interval": _known(comparison), "verdict": comparison.verdict}
 
 
 def table(configurations, baselines):
@@ -64,15 +64,15 @@ def table(configurations, baselines):
     Returns:
         Rows of strings, the header first.
     """
-    others = list(dict.fromkeys(other for found in configurations.values() for other in found["against"]))
+    others = list(dict.fromkeys(other for results in configurations.values() for other in results["against"]))
     rows = [["test depth", "mean over", *metrics.METRICS, *(f"rel against {other}" for other in others)]]
-    for name, found in (configurations | baselines).items():
-        against = found.get("against", {})
+    for name, results in (configurations | baselines).items():
+        against = results.get("against", {})
         compared = [_compared(against[other]) if other in against else "" for other in others]
         rows.append(
-            [name, "pixels", *(_cell(found["pooled"][metric]) for metric in metrics.METRICS), *[""] * len(others)]
+            [name, "pixels", *(_cell(results["pooled"][metric]) for metric in metrics.METRICS), *[""] * len(others)]
         )
-        rows.append([name, "images", *(_cell(found["per_image"][metric]) for metric in metrics.METRICS), *compared])
+        rows.append([name, "images", *(_cell(results["per_image"][metric]) for metric in metrics.METRICS), *compared])
     return rows
 
 
@@ -80,9 +80,9 @@ def _cell(values):
     return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
 
 
-def _compared(found):
-    interval = "" if found["interval"] is None else " [{:+.3f}, {:+.3f}]".format(*found["interval"])
-    return f"{found['difference']:+.3f}{interval} {found['verdict']}"
+def _compared(comparison):
+    interval = "" if comparison["interval"] is None else " [{:+.3f}, {:+.3f}]".format(*comparison["interval"])
+    return f"{comparison['difference']:+.3f}{interval} {comparison['verdict']}"
 
 
 def _of_measured(predicted, crops):
