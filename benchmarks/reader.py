@@ -94,7 +94,9 @@ def _compare_throughput(data_dir, rounds):
     seconds = [[], []]
     for _ in range(rounds + 1):  # the first warms up
         for stream, taken in zip(streams, seconds, strict=True):
-            taken.append(_seconds(stream.prefetch(tf.data.AUTOTUNE)))
+            start = time.perf_counter()
+            _read_all(stream.prefetch(tf.data.AUTOTUNE))
+            taken.append(time.perf_counter() - start)
     bare, read = (count / statistics.median(taken[1:]) for taken in seconds)
     print("| frames | decoding alone, frames/s | reading and decoding, frames/s | share |\n|---|---|---|---|")
     print(f"| {count} | {bare:.0f} | {read:.0f} | {100 * read / bare:.1f} % |")
@@ -115,12 +117,6 @@ def _bare(dataset):
 def _decode(rgb, depth=None):
     image = tf.io.decode_image(rgb, channels=3, expand_animations=False)
     return image if depth is None else (image, tf.io.decode_png(depth, channels=1, dtype=tf.uint16))
-
-
-def _seconds(stream):
-    start = time.perf_counter()
-    _read_all(stream)
-    return time.perf_counter() - start
 
 
 def _read_all(stream):

@@ -62,16 +62,11 @@ def _check_records(data, shard):
             what = "cut off" if "truncated" in error.message else "damaged (its CRC differs)"
             raise UserError(f"{shard}, record {number}: {what}: {_AGAIN}") from None
         except tf.errors.InvalidArgumentError as error:
-            reason = error.message.splitlines()[0].removeprefix("{{function_node __wrapped__IteratorGetNext}} ")
-            raise UserError(f"{shard}, record {number}: does not decode ({_plain(reason)}): {_AGAIN}") from None
+            reason = error.message.splitlines()[0].rpartition("}} ")[2]  # without the names of graph nodes
+            raise UserError(f"{shard}, record {number}: does not decode ({reason}): {_AGAIN}") from None
         if fault:
             raise UserError(f"{shard}, record {number}: {fault}: build the data set again")
         number += 1
-
-
-def _plain(reason):
-    """TensorFlow's message without the names of graph nodes."""
-    return reason.rpartition("}} ")[2]
 
 
 def _fault(sample, data):

@@ -27,10 +27,13 @@ def summarise(predicted, crops):
     pooled = [metrics.pooled(depth, crops.depth) for depth in predicted]
     images = [metrics.per_image(depth, crops.depth) for depth in predicted]
     each, blocks = _of_measured(predicted, crops)
+    against_zero = {
+        name: bootstrap.compare(values, np.zeros((1, values.shape[1])), blocks) for name, values in each.items()
+    }
     return {
         "pooled": {name: [trial[name] for trial in pooled] for name in metrics.METRICS},
         "per_image": {name: [trial[name] for trial in images] for name in metrics.METRICS},
-        "interval": {name: _interval(values, blocks) for name, values in each.items()},
+        "interval": {name: _known(comparison) for name, comparison in against_zero.items()},
     }
 
 
@@ -91,10 +94,6 @@ def _of_measured(predicted, crops):
     measured = ~np.isnan(trials[0]["mse"])
     each = {name: np.stack([trial[name][measured] for trial in trials]) for name in metrics.METRICS}
     return each, bootstrap.neighbours(crops.frames[measured], BLOCK)
-
-
-def _interval(values, blocks):
-    return _known(bootstrap.compare(values, np.zeros((1, values.shape[1])), blocks))
 
 
 def _known(comparison):
