@@ -67,7 +67,7 @@ def plane_normals(depth, directions, valid, radius):
 
 
 def window_sum(values, radius):
-    """Sums over the windows around every pixel, cut at the border."""
+    """Sum over the windows around every pixel, cut at the border."""
     for axis in (0, 1):
         size = values.shape[axis]
         total = np.insert(np.cumsum(values, axis=axis), 0, 0, axis=axis)

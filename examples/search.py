@@ -31,7 +31,7 @@ class Index(typing.NamedTuple):
 
 
 def build(model, plan):
-    """Embeds every frame of a plan.
+    """Embed every frame of a plan.
 
     Args:
         model: folder of one version of an exported encoder.
@@ -96,7 +96,7 @@ def neighbours(index, query, count, among="*"):
 
 
 def draw(index, results, path):
-    """Draws a row for each query: the frame, and its neighbours with their names and cosines.
+    """Draw a row for each query: the frame, and its neighbours with their names and cosines.
 
     Args:
         index: an `Index`.

@@ -69,7 +69,7 @@ def same_size(image, depth, image_name):
 
 
 def image(file):
-    """Decodes a JPEG or PNG file, string [], to uint8 [H,W,3]; `_decoded` says what is refused."""
+    """Decode a JPEG or PNG file, string [], to uint8 [H,W,3]; `_decoded` says what is refused."""
     header = _header(file)
     known = _is_png(header) | (tf.strings.substr(header, 0, len(_JPEG)) == _JPEG)
 
@@ -80,7 +80,7 @@ def image(file):
 
 
 def depth(file):
-    """Decodes a 16-bit PNG file of one channel, string [], to uint16 [H,W]; `_decoded` says what is refused."""
+    """Decode a 16-bit PNG file of one channel, string [], to uint16 [H,W]; `_decoded` says what is refused."""
     header = _header(file)
     # bytes 24 and 25 of a PNG file: bits a channel, colour type (0 is gray); PNG specification, 11.2.2.
     # The decoder would turn 8 bits or colours into 16-bit depth without a word.

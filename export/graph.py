@@ -30,7 +30,7 @@ _WAITING_RUNS = 64
 
 
 def servable(encoder, preprocessing, batching=None, depth_network=None):
-    """Builds the graph.
+    """Build the graph.
 
     Args:
         encoder: a functional model from a view to a dict with `embedding` and feature maps.

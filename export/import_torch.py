@@ -41,7 +41,7 @@ class Settings:
 
 
 def import_encoder(settings):
-    """Writes the run directory.
+    """Write the run directory.
 
     Args:
         settings: `Settings`.
@@ -82,7 +82,7 @@ def import_encoder(settings):
 
 
 def fill(encoder, weights, architecture, mean, std):
-    """Puts PyTorch's weights into an encoder.
+    """Put PyTorch's weights into an encoder.
 
     Args:
         encoder: what `build_encoder` makes of modality `rgb` and the architecture.
@@ -141,7 +141,7 @@ def _check(settings):
 
 
 def _write(config, encoder, facts):
-    """Writes the folder; one that cannot be finished is taken away again."""
+    """Write the folder; one that cannot be finished is taken away again."""
     folder = Path(config.workdir)
     try:
         open_workdir(config)

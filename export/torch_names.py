@@ -108,7 +108,7 @@ def layers(architecture):
 
 
 def check(shapes, architecture):
-    """Refuses a checkpoint whose network is not the recognised one, weight for weight.
+    """Refuse a checkpoint whose network is not the recognised one, weight for weight.
 
     Args:
         shapes: dict from name, without its prefix, to shape.

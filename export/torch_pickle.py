@@ -90,7 +90,7 @@ def refusing(path):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes of a pickle what the module's first lines list, and nothing else."""
+    """Unpickler of what the module's first lines list, and of nothing else."""
 
     def __init__(self, stream, path, tensor=None):
         super().__init__(stream, encoding="latin1")

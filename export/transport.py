@@ -49,7 +49,7 @@ class Grpc:
         self._predict = self._stub(self._channel).Predict
 
     def predict(self, tensors, signature="serving_default"):
-        """Runs a signature.
+        """Run a signature.
 
         Args:
             tensors: dict of arrays, files as arrays of bytes objects.
@@ -75,7 +75,7 @@ class Grpc:
         return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
 
     def close(self):
-        """Ends the connection."""
+        """End the connection."""
         self._channel.close()
 
 
@@ -118,7 +118,7 @@ class Rest:
         return _arrays(response.json()["predictions"])
 
     def close(self):
-        """Ends the connection."""
+        """End the connection."""
         self._session.close()
 
 

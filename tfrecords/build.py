@@ -130,7 +130,7 @@ def main():
 
 
 def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None) -> None:
-    """Builds the data set that the flags ask for, and prints the report.
+    """Build the data set that the flags ask for, and print the report.
 
     Args:
         workers: how many processes of this machine load and write; with a cluster, only load a few frames beforehand.

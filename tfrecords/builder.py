@@ -32,7 +32,7 @@ def build(
     strict: bool = False,
     run: Callable[..., Iterator[dict]] | None = None,
 ) -> dict:
-    """Writes the data set of a plan to the folder of `unfinished`, or goes on where the same build was stopped.
+    """Write the data set of a plan to the folder of `unfinished`, or go on where the same build was stopped.
 
     Args:
         plan: of the source.
@@ -108,7 +108,7 @@ def _write_shards(load, tasks, unfinished, run, has_depth, strict):
 
 
 def _write_shard(task, progress, load, has_depth, strict):
-    """Writes a shard, in a worker; returns its facts, with the lines of skipped.jsonl under `skipped`."""
+    """Write a shard, in a worker; return its facts, with the lines of skipped.jsonl under `skipped`."""
     skipped = []
     with Shard(task.path) as shard:
         for number, reference in enumerate(task.references, 1):

@@ -47,7 +47,7 @@ def parse(text: str) -> Camera:
 
 @functools.cache
 def read(path: str) -> Camera:
-    """Reads a camera from JSON.
+    """Read a camera from JSON.
 
     Keys: fx, fy, cx, cy, or Open3D's `intrinsic_matrix` (nine numbers, by columns). Optional: width and height;
     units_per_metre or depth_units_per_metre; pixel_coordinates, which begins with "zero-based" (the default) or

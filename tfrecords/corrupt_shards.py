@@ -33,7 +33,7 @@ class Reading:
 
 
 def read_through(shard: str, size: int) -> Reading:
-    """Reads a shard to its end, against the checksums that it holds.
+    """Read a shard to its end, against the checksums that it holds.
 
     Args:
         shard: its path.

@@ -45,7 +45,7 @@ def describe(shards: Mapping[str, Sequence[dict]], description: Mapping[str, Any
 
 
 def publish(folder: str, output: str, content: Mapping[str, Any], skipped: Sequence[dict] = ()) -> None:
-    """Moves finished shards from a folder to the output, on the same disk; then dataset.json: now the data set exists.
+    """Move finished shards from a folder to the output, on the same disk; then dataset.json: now the data set exists.
 
     Interrupted, it can be called again.
 
@@ -73,7 +73,7 @@ def publish(folder: str, output: str, content: Mapping[str, Any], skipped: Seque
 
 
 def write(path: str, text: str) -> None:
-    """Writes a small file, wholly or not at all.
+    """Write a small file, wholly or not at all.
 
     Raises:
         WriteError: it cannot be written.

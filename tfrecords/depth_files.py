@@ -24,7 +24,7 @@ FARTHEST_MEDIAN = 50.0
 
 
 def find(pattern: str, output: str) -> tuple[str, list[str]]:
-    """Finds depth images.
+    """Find depth images.
 
     Args:
         pattern: a folder, searched with the folders in it for files with one of SUFFIXES; a file; or a glob pattern
@@ -55,7 +55,7 @@ def find(pattern: str, output: str) -> tuple[str, list[str]]:
 
 
 def read(path: str, units_per_metre: float, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Reads a depth image.
+    """Read a depth image.
 
     Args:
         path: of a PNG, PGM, TIFF, EXR or NumPy file of one channel, of integers of 16 bits or more, or of floats.
@@ -81,7 +81,7 @@ def read(path: str, units_per_metre: float, size: tuple[int, int] | None = None)
 
 
 def read_for_record(path: str, units_per_metre: float) -> tuple[bytes, float, tuple[int, int]]:
-    """Reads a depth image as a record holds it.
+    """Read a depth image as a record holds it.
 
     Args:
         path: as for `read`.

@@ -43,7 +43,7 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """Serializes a frame as a tf.train.Example; the encoded images are kept byte for byte."""
+    """Serialize a frame as a tf.train.Example; the encoded images are kept byte for byte."""
     features = {
         _RGB: _bytes(frame.rgb),
         _INTRINSICS: _floats(frame.intrinsics),
@@ -61,7 +61,7 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(serialized: tf.Tensor, has_depth: bool = True) -> dict[str, tf.Tensor]:
-    """Decodes one record to a sample; a graph function, for tf.data's map.
+    """Decode one record to a sample; a graph function, for tf.data's map.
 
     Args:
         serialized: scalar string, as `encode` makes it.

@@ -18,7 +18,7 @@ MISSING_BINS = 10
 
 
 class Statistics:
-    """Collects the facts of the frames of a shard."""
+    """Collector of the facts of the frames of a shard."""
 
     def __init__(self):
         self._labels = Counter()
@@ -27,7 +27,7 @@ class Statistics:
         self._depth = _Depth()
 
     def add(self, frame: Frame) -> None:
-        """Takes in a frame; decodes its depth image, but only reads the header of its colour image.
+        """Take in a frame; decode its depth image, but only read the header of its colour image.
 
         Raises:
             UserError: its images are not what a record must hold: colour PNG or JPEG, depth a 16-bit PNG of one channel
@@ -74,7 +74,7 @@ def merge(facts: Iterable[dict]) -> dict:
 
 
 class _Depth:
-    """Counts depth values: exact, and cheap for uint16."""
+    """Counts of depth values: exact, and cheap for uint16."""
 
     def __init__(self):
         self._values = defaultdict(lambda: np.zeros(2**16, np.int64))

@@ -19,7 +19,7 @@ _JPEG_SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD,
 
 @functools.lru_cache(maxsize=1)  # who has just checked a file's depth and who gathers statistics of it decode it once
 def decode(encoded: bytes) -> np.ndarray | None:
-    """Decodes an image as it is: its depth and its channels (blue first); read-only, as it may be given out again.
+    """Decode an image as it is: its depth and its channels (blue first); read-only, as it may be given out again.
 
     Returns:
         uint8 or uint16 [H,W] or [H,W,C]; None for what is no readable image.
@@ -53,7 +53,7 @@ def header_size(encoded: bytes, name: str) -> tuple[int, int]:
 
 
 def read_color(path: str) -> tuple[bytes, tuple[int, int]]:
-    """Reads an 8-bit colour image, PNG or JPEG.
+    """Read an 8-bit colour image, PNG or JPEG.
 
     Returns:
         The file's bytes, and the image's height and width in pixels.
@@ -79,7 +79,7 @@ def check_color(encoded: bytes, origin: str) -> tuple[int, int]:
 
 
 def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, np.ndarray]:
-    """Reads a 16-bit depth image of one channel.
+    """Read a 16-bit depth image of one channel.
 
     Args:
         path: of a PNG file.
@@ -100,7 +100,7 @@ def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, n
 
 
 def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Reads an object mask: bool [H,W], True on the object.
+    """Read an object mask: bool [H,W], True on the object.
 
     Raises:
         UserError: the file does not decode, has several channels, or is not of height and width `size`.
@@ -113,7 +113,7 @@ def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_text(path: str) -> str:
-    """Reads a small text file that belongs to a frame.
+    """Read a small text file that belongs to a frame.
 
     Raises:
         UserError: the file is missing.
@@ -134,7 +134,7 @@ def _read_bytes(path):
 
 
 def _jpeg_size(encoded):
-    """Walks from marker to marker, each FF, its code and the length of what follows (ITU-T T.81, B.1.1)."""
+    """Walk from marker to marker, each FF, its code and the length of what follows (ITU-T T.81, B.1.1)."""
     position = 2
     while encoded[position + 1] not in _JPEG_SIZES:
         # A marker may be led by any number of bytes FF.

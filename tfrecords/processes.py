@@ -32,8 +32,9 @@ class Pool:
     """
 
     def __init__(self, workers: int):
-        """Args:
-        workers: how many processes, > 0.
+        """
+        Args:
+            workers: how many processes, > 0.
         """
         self._count = workers
 
@@ -58,7 +59,7 @@ class Pool:
     def run(
         self, function: Callable[[Any, Progress], Any], tasks: Iterable[Any], progress: Progress = lambda amount: None
     ) -> Iterator[Any]:
-        """Calls `function(task, progress)` for each task in some worker; yields the results in the order they come in.
+        """Call `function(task, progress)` for each task in some worker; yield the results in the order they come in.
 
         Args:
             function: picklable, as are the tasks and its results. It may call its own `progress` with amounts, > 0.
@@ -84,7 +85,7 @@ class Pool:
                     yield value
 
     def _begin(self, pipe, function, tasks):
-        """Sends a worker the next task; False where there is none left."""
+        """Send a worker the next task; False where there is none left."""
         for task in tasks:
             try:
                 pipe.send((function, task))

@@ -26,8 +26,9 @@ class Shard:
     """
 
     def __init__(self, path: str):
-        """Args:
-        path: of the shard; until it is finished, a hidden file lies beside it.
+        """
+        Args:
+            path: of the shard; until it is finished, a hidden file lies beside it.
         """
         self._path = path
         # another at each call: on a cluster a task may be tried again while it still runs
@@ -49,7 +50,7 @@ class Shard:
             os.remove(self._hidden)
 
     def add(self, frame: example.Frame) -> None:
-        """Appends a frame.
+        """Append a frame.
 
         Raises:
             UserError: its images are not what a record must hold; nothing was appended.
@@ -63,7 +64,7 @@ class Shard:
         self.bytes += len(record)
 
     def finish(self) -> dict:
-        """Gives the shard its name.
+        """Give the shard its name.
 
         Returns:
             Its facts: `name`, `count`, `bytes`, `sha256` (hexadecimal) of the file, and `Statistics.facts`.

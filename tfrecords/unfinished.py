@@ -17,7 +17,7 @@ _LOCK = "lock"
 
 
 def check_output(output: str) -> None:
-    """Checks that a data set can be begun in a folder, which need not be there.
+    """Check that a data set can be begun in a folder, which need not be there.
 
     Raises:
         UserError: it holds a data set, or is a file.
@@ -29,7 +29,7 @@ def check_output(output: str) -> None:
 
 
 def record(folder: str, facts: dict) -> None:
-    """Notes in the hidden folder that a shard is finished, with its facts.
+    """Note in the hidden folder that a shard is finished, with its facts.
 
     Raises:
         WriteError: the note cannot be written.
@@ -41,8 +41,9 @@ class Unfinished:
     """A context manager of the hidden folder inside `output`; leaving it keeps finished shards and removes all else."""
 
     def __init__(self, output: str):
-        """Args:
-          output: the data set's folder on a local file system; made if it is not there.
+        """
+        Args:
+            output: the data set's folder on a local file system; made if it is not there.
 
         Raises:
             UserError: it holds a data set or is a file; on entering the context, where it cannot be made.
@@ -70,7 +71,7 @@ class Unfinished:
             os.rmdir(self._output)
 
     def begin(self, command: dict, make_layout: Callable[[], dict]) -> dict:
-        """Begins a build, or goes on with the one that is there.
+        """Begin a build, or go on with the one that is there.
 
         Args:
             command: what makes it the same build: `source` (name and arguments) and `input` (a digest), as JSON values.

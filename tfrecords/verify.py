@@ -14,7 +14,7 @@ _AGAIN = "copy or build the data set again"
 
 
 def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
-    """Checks every shard, in order; what it reads is not kept.
+    """Check every shard, in order; what it reads is not kept.
 
     A record's framing has a CRC of its length and one of its data (TFRecord format); it must decode
     (`tfrecords.example.decode`) to images of one size, a camera that can exist, gravity of length 1 or 0, and numbers of
@@ -49,7 +49,7 @@ def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _check_records(data, shard):
-    """Checks each record of a shard; how many there are."""
+    """Check each record of a shard; how many there are."""
     records = tf.data.TFRecordDataset(shard).map(data.decode, num_parallel_calls=2, deterministic=True)
     samples = records.prefetch(2).as_numpy_iterator()
     number = 0

@@ -26,9 +26,10 @@ class Writer:
     """
 
     def __init__(self, output: str, shard_bytes: int = SHARD_BYTES):
-        """Args:
-          output: the data set's folder on a local file system; made if it is not there.
-          shard_bytes: a shard that has reached this size is closed and the next one begun.
+        """
+        Args:
+            output: the data set's folder on a local file system; made if it is not there.
+            shard_bytes: a shard that has reached this size is closed and the next one begun.
 
         Raises:
             UserError: `output` already holds a data set or is not a folder; on entering the context, where it cannot be
@@ -54,7 +55,7 @@ class Writer:
             os.rmdir(self._output)
 
     def add(self, split: str, frame: example.Frame) -> None:
-        """Appends a frame to a split.
+        """Append a frame to a split.
 
         Raises:
             ValueError: this frame has depth and earlier ones have not, or the reverse.
@@ -73,7 +74,7 @@ class Writer:
         self._open[split].add(frame)
 
     def commit(self, description: dict) -> dict:
-        """Moves the shards into the output folder, then dataset.json: the data set exists from that last step on.
+        """Move the shards into the output folder, then dataset.json: the data set exists from that last step on.
 
         Args:
             description: what else dataset.json shall say: source, classes, instances and so on, as JSON values.

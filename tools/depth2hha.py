@@ -89,7 +89,7 @@ def _make_folder(output):
 
 
 def _record_flags(output):
-    """Writes down what images of this folder show; refuses to add others to them."""
+    """Write down what images of this folder show; refuse to add others to them."""
     path, given = os.path.join(output, _RECORD), {name: FLAGS[name].value for name in _RECORDED}
     if os.path.exists(path) and not FLAGS.overwrite:
         recorded = _read_record(path)
@@ -113,7 +113,7 @@ def _read_record(path):
 
 
 def _convert(jobs, gravity):
-    """Writes the HHA image of each job; the sorted reasons why some were skipped."""
+    """Write the HHA image of each job; the sorted reasons why some were skipped."""
     # TensorFlow takes seconds to load: mistakes in the flags are told before.
     from tools import hha_images
 

@@ -16,7 +16,7 @@ _THUMBNAIL = (48, 48)
 
 
 def draw(data: Dataset, splits: list[str], frames: int, seed: int) -> tuple[list[dict], list[Print]]:
-    """Draws frames, every frame as likely as any other, and decodes them in one pass over the shards.
+    """Draw frames, every frame as likely as any other, and decode them in one pass over the shards.
 
     Args:
         data: the data set.

@@ -12,7 +12,7 @@ from keras_simsiam.depth import holes
 
 
 def limit_threads(images_at_once: int) -> None:
-    """Gives each image one thread; must be called before TensorFlow computes anything.
+    """Give each image one thread; must be called before TensorFlow computes anything.
 
     With one thread an image, sums come in one order: the same image always gives the same bytes, and no time goes
     into dividing operations of a millisecond among threads.
@@ -44,7 +44,7 @@ def make_encoder(
 
 
 def write_png(path: str, image: np.ndarray) -> None:
-    """Writes an RGB or RGBA image, uint8 [H,W,3 or 4], with its folder. No partial file appears under its name.
+    """Write an RGB or RGBA image, uint8 [H,W,3 or 4], with its folder. No partial file appears under its name.
 
     Raises:
         UserError: the folder or file cannot be written.

@@ -77,7 +77,7 @@ class Checked:
 
 
 def check(instance: typing.Any) -> None:
-    """Refuses values that are not of a setting's choices or out of its range; None passes.
+    """Refuse values that are not of a setting's choices or out of its range; None passes.
 
     Args:
         instance: an object of a dataclass of settings.
@@ -138,7 +138,7 @@ def part(instance: typing.Any, cls: type[T]) -> T:
 
 
 def define_flags(cls: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags of a dataclass of settings; --help lists them by the module that declares each.
+    """Define the flags of a dataclass of settings; --help lists them by the module that declares each.
 
     Args:
         cls: the dataclass.

@@ -61,7 +61,7 @@ def checked(depth, intrinsics, valid=None):
 
 
 def measured(depth, valid=None):
-    """Separates measured depth from missing depth.
+    """Separate measured depth from missing depth.
 
     Args:
         depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
@@ -153,7 +153,7 @@ def image_size(image):
 
 
 def _require(condition, tensor, message, culprit):
-    """Raises ValueError now if `tensor` is known and fails; else returns the operations that check it in the graph."""
+    """Raise ValueError now if `tensor` is known and fails; else return the operations that check it in the graph."""
     known = tf.get_static_value(tensor)
     if known is None:
         passes = tf.reduce_all(condition(tensor))

@@ -26,7 +26,7 @@ TIE = 0.01
 
 
 def from_depth(depth, intrinsics, valid=None):
-    """Estimates gravity from a depth image, and says how far the image decides it.
+    """Estimate gravity from a depth image, and say how far the image decides it.
 
     Args:
         depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
@@ -94,7 +94,7 @@ def tilted(down, seed, most_degrees):
 
 
 def estimate(normals, normals_valid):
-    """Estimates gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
+    """Estimate gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
 
     With y the direction so far, floors are the normals within the threshold t of ±y, walls those within t of the plane
     across y; the next y minimises Σ_walls (n·y)² − Σ_floors (n·y)², an eigenvector of a 3×3 matrix, with the sign that

@@ -30,7 +30,7 @@ LEAST_RANGE = (1e-3, 1e-3, 1.0)
 
 
 def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground="auto"):
-    """Encodes depth as HHA: channels disparity, height, angle.
+    """Encode depth as HHA: channels disparity, height, angle.
 
     `gupta` is the published encoding (Gupta et al. 2014, as its MATLAB code and Python port compute it): disparity
     31000/Z, height above the lowest point in centimetres, angle in degrees + 38. `paper` is that of Zhu, section 3.2:
@@ -79,7 +79,7 @@ def _interleaved(channels):
 
 
 def _check_choices(encoding, ground):
-    """Raises ValueError where `encode` does not know them."""
+    """Raise ValueError where `encode` does not know them."""
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, not {encoding!r}")
     if isinstance(ground, str) and ground in GROUNDS:
@@ -122,7 +122,7 @@ def _paper(depth, intrinsics, gravity, valid):
 
 
 def _stretch(values, valid, least_range):
-    """Scales each image's valid values to 0..255; 0 elsewhere."""
+    """Scale each image's valid values to 0..255; 0 elsewhere."""
     low = tf.reduce_min(tf.where(valid, values, tf.float32.max), axis=(-2, -1), keepdims=True)
     high = tf.reduce_max(tf.where(valid, values, tf.float32.min), axis=(-2, -1), keepdims=True)
     scaled = (values - low) * (255.0 / tf.maximum(high - low, least_range))

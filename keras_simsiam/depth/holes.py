@@ -18,7 +18,7 @@ _LEVELS = 15  # halvings that bring an image of up to 32768 pixels a side to a s
 
 
 def nearest(depth):
-    """Gives each hole the depth of the nearest measured pixel: exact Euclidean distances between pixel centres.
+    """Give each hole the depth of the nearest measured pixel: exact Euclidean distances between pixel centres.
 
     Separable, as in Saito & Toriwaki, New algorithms for Euclidean distance transformation, Pattern Recognition 1994:
     first the nearest measured pixel in each row, then for each hole the best of the rows at 0, 1, 2… pixels from it,
@@ -41,7 +41,7 @@ def nearest(depth):
 
 
 def inpaint(depth):
-    """Fills holes smoothly from their rims, with a pyramid of means over measured pixels (pull-push).
+    """Fill holes smoothly from their rims, with a pyramid of means over measured pixels (pull-push).
 
     Gortler et al., The Lumigraph, SIGGRAPH 1996; Kraus, The pull-push algorithm revisited, GRAPP 2009. Pull: an image
     of half the size holds the mean of the known pixels around each, until nothing is unknown. Push: what an image does
@@ -68,7 +68,7 @@ CHOICES = ("none", "mask", "neutral", *FILLS)
 
 
 def encode(depth, intrinsics, gravity=None, encoding="gupta", holes="none"):
-    """Encodes depth as HHA with one of the choices of what becomes of missing depth.
+    """Encode depth as HHA with one of the choices of what becomes of missing depth.
 
     Args:
         depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
@@ -135,7 +135,7 @@ def _nearest_in_rows(holes, in_row, distance, shape):
 
 
 def _pull_push(depth, levels):
-    """Completes depth `[B, H, W]`, 0 = unknown, from an image of half its size, completed likewise."""
+    """Complete depth `[B, H, W]`, 0 = unknown, from an image of half its size, completed likewise."""
     if levels == 0:
         return depth
     known = depth > 0

@@ -75,7 +75,7 @@ def plane_normals(depth, intrinsics, valid, radius, stride=1):
 
 
 def _unit(normal, facing, defined):
-    """Stacks components to unit vectors with the sign of `facing`; zero and invalid where undefined or of no length."""
+    """Stack components to unit vectors with the sign of `facing`; zero and invalid where undefined or of no length."""
     square = _sum([n * n for n in normal])
     valid = defined & (square > 0)
     scale = tf.where(valid, tf.where(facing < 0, -1.0, 1.0) * tf.math.rsqrt(tf.where(valid, square, 1.0)), 0.0)
@@ -119,7 +119,7 @@ def _fit_planes(valid, inverse_depth, radius, stride):
 
 
 def _window_sums(valid, inverse_depth, radius, stride):
-    """Sums over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays.
+    """Sum over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays.
 
     They are separable, and made of shifted additions alone: a convolution would be rounded to TensorFloat-32 on recent
     GPUs, and running sums over the whole image lose digits. Columns come first: with a stride they leave few rows.

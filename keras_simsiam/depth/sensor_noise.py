@@ -52,7 +52,7 @@ def simulate(depth, intrinsics, seed):
 
 
 def shadow(depth, baseline_focal):
-    """Loses the pixels that the projector's light does not reach: those beside a nearer surface.
+    """Lose the pixels that the projector's light does not reach: those beside a nearer surface.
 
     A projector b to the right of the camera lights the point at column x and depth Z from its own column x − bf/Z. Where a
     pixel farther right is lit from the same column or one farther left, it stands in the light of this one. The shadow
@@ -98,7 +98,7 @@ def quantise(depth, steps, seed):
 
 
 def holes(depth, seed):
-    """Loses one to four patches, ellipses or rectangles whose half sides are 3 to 15 % of the image's.
+    """Lose one to four patches, ellipses or rectangles whose half sides are 3 to 15 % of the image's.
 
     Args:
         depth: float32 [H,W], metres.

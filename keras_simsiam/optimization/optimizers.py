@@ -65,7 +65,7 @@ class TorchSGD(keras.optimizers.Optimizer):
         variable.assign_sub(tf.cast(rate, variable.dtype) * velocity)
 
     def _accelerate(self, velocity, gradient, variable):
-        """Makes the velocity the next one."""
+        """Make the velocity the next one."""
         velocity.assign(self.momentum * velocity + gradient)
         if self.decay == "all" or is_weight(variable):
             # apart: of a sum of three TensorFlow makes an AddN, whose order, and last bit, is a matter of what ran before it

@@ -54,7 +54,7 @@ def available(k, temperature, num_classes):
 
 
 def predict(probes, train, test):
-    """Fits every probe on one encoder's training features and predicts its test features.
+    """Fit every probe on one encoder's training features and predict its test features.
 
     The test labels take no part in it.
 

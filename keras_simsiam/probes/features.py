@@ -22,7 +22,7 @@ class Features:
 
 
 def extract(encoder, batches):
-    """Embeds every sample once, in inference mode (BatchNorm uses its moving statistics, dropout is off).
+    """Embed every sample once, in inference mode (BatchNorm uses its moving statistics, dropout is off).
 
     Args:
         encoder: a functional model from a view to a dict with `embedding` [B,D].

@@ -17,7 +17,7 @@ PROTOCOL = (
 
 
 def classify(bank, bank_labels, queries, k, temperature, num_classes):
-    """Predicts a class for each query from its k nearest rows of the bank.
+    """Predict a class for each query from its k nearest rows of the bank.
 
     Features are compared by cosine similarity s; each of the k nearest votes for its class with weight exp(s / T)
     (Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4).
@@ -113,7 +113,7 @@ def _normalised(features, out=None):
 
 
 def _release(array):
-    """Takes the pages of a read-only memory map out of this process's memory; they are read again where needed."""
+    """Take the pages of a read-only memory map out of this process's memory; they are read again where needed."""
     if getattr(array, "mode", None) != "r":
         return
     while not isinstance(array, mmap.mmap):

@@ -40,7 +40,7 @@ class Position(tf.train.experimental.PythonState):
         return json.dumps([getattr(self, name) for name in self._NAMES])
 
     def deserialize(self, string_value):
-        """Takes what `serialize` gave; what an earlier version did not write stays as it is."""
+        """Take what `serialize` gave; what an earlier version did not write stays as it is."""
         for name, value in zip(self._NAMES, json.loads(string_value), strict=False):
             setattr(self, name, value)
 
@@ -74,7 +74,7 @@ class Store:
         self._state = tf.train.Checkpoint(method=method, position=self.position)
 
     def restore(self):
-        """Puts the newest readable checkpoint, if there is any, into the method and the position; warns of unreadable ones.
+        """Put the newest readable checkpoint, if there is any, into the method and the position; warn of unreadable ones.
 
         Returns:
             The position.
@@ -106,7 +106,7 @@ class Store:
         self._written = os.path.join(workdir, "checkpoints")
 
     def save(self):
-        """Writes the state, all at once, and deletes what it replaces: older checkpoints, and later ones that were unreadable.
+        """Write the state, all at once, and delete what it replaces: older checkpoints, and later ones that were unreadable.
 
         Raises:
             UserError: it cannot be written; those that were there are as they were.
@@ -122,7 +122,7 @@ class Store:
         )
 
     def _write(self, name):
-        """Writes the state in a folder of its own, and moves it, once it is on the disk, to where it is found."""
+        """Write the state in a folder of its own, and move it, once it is on the disk, to where it is found."""
         partial = os.path.join(self._written, "partial")
         shutil.rmtree(partial, ignore_errors=True)
         os.makedirs(partial)

@@ -132,7 +132,7 @@ def load_config(workdir):
 
 
 def open_workdir(config):
-    """Makes the run's folder with its flags.txt, or checks that the one there is of the same configuration.
+    """Make the run's folder with its flags.txt, or check that the one there is of the same configuration.
 
     Args:
         config: a `RunConfig`.

@@ -43,7 +43,7 @@ def train_on(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     devices: Devices | None = None,
 ) -> dict[str, float]:
-    """Trains a run on a data set to its last epoch, from its newest checkpoint where there is one.
+    """Train a run on a data set to its last epoch, from its newest checkpoint where there is one.
 
         dataset = tfrecords.Dataset("data/washington")
         train_on(RunConfig(dataset.path, "runs/rgbd", epochs=20), dataset)
@@ -76,7 +76,7 @@ def train_on(
 
 
 def train(config, data, callbacks=(), *, devices=None):
-    """Trains a run to its last epoch, from its newest checkpoint where there is one.
+    """Train a run to its last epoch, from its newest checkpoint where there is one.
 
     Args:
         config: a `RunConfig`.
@@ -114,7 +114,7 @@ def _open(config, devices):
 
 
 def _fit(config, data, devices, callbacks, workdir):
-    """Trains in the folder that is this process's own, from the newest checkpoint of `workdir`."""
+    """Train in the folder that is this process's own, from the newest checkpoint of `workdir`."""
     open_workdir(config)
     steps_per_epoch = data.count // config.batch_size
     keras.backend.clear_session()
@@ -147,7 +147,7 @@ def _fit(config, data, devices, callbacks, workdir):
 
 
 def _check_data(config, data, devices):
-    """Refuses data, and a machine, that the configuration cannot train on."""
+    """Refuse data, and a machine, that the configuration cannot train on."""
     check_precision(config.precision)
     devices.check_batch(config.batch_size)
     if data.count < config.batch_size:
@@ -265,7 +265,7 @@ def _encoder_path(workdir):
 
 
 def _save_encoder(config, path, encoder):
-    """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
+    """Save the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
     with files.writing(path), files.replacing(path, os.path.join(config.workdir, "encoder.partial.keras")) as partial:
@@ -319,7 +319,7 @@ def _drawing(config, data, devices):
 
 
 def _forget_epochs_after(workdir, epoch):
-    """Drops the lines of epochs that were logged after the checkpoint a run resumes from: they will come again."""
+    """Drop the lines of epochs that were logged after the checkpoint a run resumes from: they will come again."""
     path = os.path.join(workdir, "metrics.jsonl")
     if not os.path.exists(path):
         return

@@ -14,9 +14,9 @@ CHECKED_EVERY = 1.0  # seconds between two looks at the losses
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the state after each epoch, every so many steps and on a signal; begins in mid-epoch where it was saved there.
+    """Callback that saves the state after each epoch, every so many steps and on a signal.
 
-    It ends the run where the loss is no longer finite, before anything is saved. The losses stay on the device until they are
+    A run that was saved in mid-epoch goes on from there. The callback ends the run where the loss is no longer finite, before anything is saved. The losses stay on the device until they are
     looked at together, once a second and before each checkpoint, for a look at each step would wait for the device each time.
 
     Several workers must act alike: they look at losses and signals before and after each checkpoint alone, all at one step.
@@ -106,7 +106,7 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class BestEncoder(keras.callbacks.Callback):
-    """Keeps the encoder of the epoch with the highest kNN accuracy; of two that are as good, the earlier one."""
+    """Callback that keeps the encoder of the epoch with the highest kNN accuracy; of two that are as good, the earlier one."""
 
     def __init__(self, position, save):
         """

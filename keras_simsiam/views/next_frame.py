@@ -14,7 +14,7 @@ from keras_simsiam.core.errors import UserError
 
 
 def in_memory(records, decode, *, limit_gb):
-    """Reads every record into memory, undecoded, and pairs each frame with the next.
+    """Read every record into memory, undecoded, and pair each frame with the next.
 
     Args:
         records: a tf.data.Dataset of undecoded records, scalar strings, in the same order at every pass.

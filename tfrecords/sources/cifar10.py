@@ -32,7 +32,7 @@ class _Reference:
 
 
 def plan(input: str, val_fraction: float = 0.0, seed: int = 0) -> Plan:
-    """Plans the data set from its official files, without depth.
+    """Plan the data set from its official files, without depth.
 
     Args:
         input: the folder cifar-10-batches-py: data_batch_1 to data_batch_5, test_batch and batches.meta.
@@ -90,7 +90,7 @@ def _class_names(path):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads dicts, lists, numbers, texts and NumPy arrays, and runs no code that a pickle names."""
+    """Unpickler of dicts, lists, numbers, texts and NumPy arrays; it runs no code that a pickle names."""
 
     def find_class(self, module, name):
         if (module, name) not in _PERMITTED:

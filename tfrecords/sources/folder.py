@@ -27,7 +27,7 @@ def plan(
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans a data set of what two patterns match.
+    """Plan a data set of what two patterns match.
 
     The wildcards are read from the left: the split where `split` is folder, then the class where `labels` is folder, then
     what tells recordings and frames apart.
@@ -115,7 +115,7 @@ def _by_folder(references):
 
 
 def _hold_out(splits, fraction):
-    """Takes `val` from the end of each recording of `train`, beside what is in `val` already."""
+    """Take `val` from the end of each recording of `train`, beside what is in `val` already."""
     held = hold_out.last(folder_layout.sequences(splits.get("train", [])), fraction)
     return splits | {"train": held["train"], "val": splits.get("val", []) + held["val"]}
 
@@ -134,7 +134,7 @@ def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[st
 
 
 class _Loader:
-    """Reads the frame of a reference."""
+    """Reader of a reference's frame."""
 
     def __init__(self, cameras: Mapping[str, tuple[Camera, float]], gravity: Sequence[float], has_depth: bool):
         self._cameras, self._gravity, self._has_depth = cameras, gravity, has_depth

@@ -44,7 +44,7 @@ class Reference:
 
 
 def scan(root: str, rgb: str, depth: str) -> list[Reference]:
-    """Pairs the images below `root`.
+    """Pair the images below `root`.
 
     In a pattern `*` matches within a name and `**/` any folders. One without an image's ending takes any: COLOR_SUFFIXES for
     colour, `tfrecords.depth_files.SUFFIXES` for depth.

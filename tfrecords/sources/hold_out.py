@@ -10,7 +10,7 @@ Splits = dict[str, list[Hashable]]
 
 
 def last(recordings: Sequence[Sequence[Hashable]], fraction: float) -> Splits:
-    """Holds out the end of each recording, so that no validation frame has neighbours in time among the training frames.
+    """Hold out the end of each recording, so that no validation frame has neighbours in time among the training frames.
 
     Args:
         recordings: the frames of each, in the order of time.
@@ -31,7 +31,7 @@ def last(recordings: Sequence[Sequence[Hashable]], fraction: float) -> Splits:
 
 
 def drawn(groups: Sequence[Sequence[Hashable]], fraction: float, seed: int) -> Splits:
-    """Holds out whole groups of frames, drawn one after the other until they make up that fraction of all frames.
+    """Hold out whole groups of frames, drawn one after the other until they make up that fraction of all frames.
 
     Args:
         groups: frames that must stay together, those of one scene for example.

@@ -7,7 +7,7 @@ from keras_simsiam.core.errors import UserError
 
 
 def open_hdf5(path: str) -> h5py.File:
-    """Opens a MATLAB 7.3 file for reading; close it, or use it as a context.
+    """Open a MATLAB 7.3 file for reading; close it, or use it as a context.
 
     Raises:
         UserError: the file is missing, cut off, or not HDF5.

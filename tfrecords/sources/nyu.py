@@ -31,7 +31,7 @@ def plan(
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans the labelled frames. The label is the scene type, the instance the scene, where the file has them.
+    """Plan the labelled frames. The label is the scene type, the instance the scene, where the file has them.
 
     Args:
         input: path of the .mat file (MATLAB 7.3, that is HDF5): `images` uint8 [N,3,640,480], `depths` and `rawDepths`
@@ -123,7 +123,7 @@ def _numbers(names, known):
 
 
 class _Loader:
-    """Reads one frame at a time: a frame's number is its reference. gravities None: estimated from each frame."""
+    """Reader of one frame at a time: its number is its reference. gravities None: estimated from each frame."""
 
     def __init__(self, path, variable, gravities, labels, instances):
         self._path, self._variable, self._gravities = path, variable, gravities

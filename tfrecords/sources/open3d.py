@@ -15,7 +15,7 @@ _CAMERA_FILES = (camera_file.NAME, "camera_primesense.json", "camera_intrinsic.j
 
 
 def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
-    """Plans one or several recordings, frames in the order of their names.
+    """Plan one or several recordings, frames in the order of their names.
 
     Colour and depth belong together by the first number in their names (00012.jpg, 000012-000400000000.png); where the
     folders have few numbers or none in common, by sorted order, as Open3D takes them.
@@ -98,7 +98,7 @@ def _by_number(paths):
 
 
 def _pair_numbers(folder, color, colors, depths):
-    """Pairs in the order of numbers. A missing partner gets the path where it should be: its frame fails to load."""
+    """Pair in the order of numbers. A missing partner gets the path where it should be: its frame fails to load."""
     ending = os.path.splitext(next(iter(colors.values())))[1]
     for number in sorted(colors.keys() | depths.keys()):
         stem = _stem(colors.get(number) or depths[number])

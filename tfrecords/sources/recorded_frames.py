@@ -25,7 +25,7 @@ class Reference:
 
 
 def load(reference: Reference) -> Frame:
-    """Reads a frame; its bytes are those of the files, and it has no label.
+    """Read a frame; its bytes are those of the files, and it has no label.
 
     Raises:
         UserError: a file is missing or is not what it should be, or the images differ in size from each other or from
@@ -71,7 +71,7 @@ def folders(root: str) -> Iterator[tuple[str, str, list[str], list[str]]]:
 
 
 def plan(recordings: dict[str, list[Reference]], every: int, val_fraction: float, **description) -> Plan:
-    """Plans recordings without labels: their names are the instances, the end of each is held out for `val`.
+    """Plan recordings without labels: their names are the instances, the end of each is held out for `val`.
 
     Args:
         recordings: the frames of each in the order of time, by name.

@@ -23,7 +23,7 @@ def plan(
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans the frames of the data set's folder tree; the label is the scene type in scene.txt, where there is one.
+    """Plan the frames of the data set's folder tree; the label is the scene type in scene.txt, where there is one.
 
     Gravity comes from the frame's extrinsics, intrinsics from its intrinsics.txt.
 
@@ -106,7 +106,7 @@ def _scene(folder):
 
 
 class _Loader:
-    """Reads the frame of a folder's name."""
+    """Reader of the frame of a folder's name."""
 
     def __init__(self, root, depth_folder, labels):
         self._root, self._depth_folder, self._labels = root, depth_folder, labels
@@ -140,7 +140,7 @@ def _file(folder, ending):
 
 
 def _as_stored(rotated, path):
-    """Encodes a rotated depth image as a PNG of millimetres."""
+    """Encode a rotated depth image as a PNG of millimetres."""
     # The lowest three bits hold what is beyond 8.191 m, which these sensors hardly see.
     if np.count_nonzero(rotated & 7) > np.count_nonzero(rotated) / 2:
         raise UserError(f"{path} does not hold SUN RGB-D's rotated bits: fetch the original, or use --source=folder")

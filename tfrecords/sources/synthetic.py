@@ -41,7 +41,7 @@ def plan(
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans a data set of 8 shapes; equal arguments give equal bytes.
+    """Plan a data set of 8 shapes; equal arguments give equal bytes.
 
     Args:
         split: `category`: the label is the shape, the test objects are others. `instance`, as on Washington: the label is
@@ -82,7 +82,7 @@ def plan(
 
 
 def _by_video(references, frames_per_instance, val_fraction):
-    """Splits the views of the same objects: video 2 to test on, the last of the others for validation."""
+    """Split the views of the same objects: video 2 to test on, the last of the others for validation."""
     splits = {"train": [], "val": [], "test": []}
     first_val = round((1 - val_fraction) * frames_per_instance)
     for reference in references:
@@ -101,7 +101,7 @@ def _video(reference):
 
 
 class _Maker:
-    """Makes the frame of a reference. Each draw is seeded by what it belongs to, so frames can be made in any order."""
+    """Maker of a reference's frame. Each draw is seeded by what it belongs to, so frames can be made in any order."""
 
     def __init__(self, seed, frames_per_instance, instances, by_instance):
         self._by_instance = by_instance

@@ -47,7 +47,7 @@ class Texture:
 
 
 def draw_texture(random: np.random.Generator) -> Texture:
-    """Draws a texture: its kind, two colours of about one hue, and a period of 1 to 6 cm in random directions."""
+    """Draw a texture: its kind, two colours of about one hue, and a period of 1 to 6 cm in random directions."""
     kind = random.choice(list(_WAVES))
     square = np.linalg.qr(random.normal(size=(3, 3)))[0]
     directions = np.concatenate([square, random.normal(size=(3, 3))])[: _WAVES[kind]]
@@ -116,7 +116,7 @@ def render(
     intrinsics: tuple[float, float, float, float],
     size: tuple[int, int],
 ) -> Image:
-    """Renders the scene.
+    """Render the scene.
 
     Args:
         scene: what to see.

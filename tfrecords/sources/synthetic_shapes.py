@@ -37,7 +37,7 @@ class _Centred:
 
 
 def draw(name: str, random: np.random.Generator) -> Solid:
-    """Draws an instance of a class: its proportions, its pose and its largest extent, 7 to 13 cm whatever the class."""
+    """Draw an instance of a class: its proportions, its pose and its largest extent, 7 to 13 cm whatever the class."""
     centred = CLASSES[name](random)
     lying = centred.may_lie and random.random() < 0.4
     half_y, half_x, half_z = centred.half

@@ -44,7 +44,7 @@ def plan(
     gravity: str = "unknown",
     seed: int = 0,
 ) -> Plan:
-    """Plans a data set from a folder that TensorFlow Datasets has written, with the splits it has there.
+    """Plan a data set from a folder that TensorFlow Datasets has written, with the splits it has there.
 
     Colour is the first image feature of the names image, rgb, color; depth, where there is any, of depth, depth_map,
     depth_image; the label the class label of the names label, class. The plan reads the lengths of the records only.
@@ -172,7 +172,7 @@ def _camera(camera, path, units_per_metre, names, folder) -> tuple[Camera | None
 
 
 class _Loader:
-    """Reads the frame of a reference."""
+    """Reader of a reference's frame."""
 
     def __init__(self, folder, names, camera, units_per_metre, gravity):
         self._folder, self._names, self._gravity = folder, names, gravity

@@ -22,7 +22,7 @@ _FREIBURG = re.compile(r"(?<![a-z])(?:freiburg|fr)([123])(?!\d)", re.IGNORECASE)
 
 
 def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
-    """Plans one or several sequences: colour and depth paired by their time, in the order of time.
+    """Plan one or several sequences: colour and depth paired by their time, in the order of time.
 
     The camera is that of the camera.json in the sequence's folder or up to two folders above; without one, that of
     freiburg1, 2 or 3, by the folder's name. Depth is in 1/5000 m unless the camera.json says otherwise. Gravity comes
@@ -64,7 +64,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
 
 
 def associate(first: list[float], second: list[float]) -> list[tuple[float, float]]:
-    """Pairs two lists of times as the benchmark's associate.py: the nearest first, each time at most once.
+    """Pair two lists of times as the benchmark's associate.py: the nearest first, each time at most once.
 
     Args:
         first: seconds, distinct.

@@ -19,7 +19,7 @@ def plan(
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans the data set from its official files, cropped or full frames.
+    """Plan the data set from its official files, cropped or full frames.
 
     Args:
         input: the folder of the categories.
@@ -67,7 +67,7 @@ def _gravities(references: Sequence[Reference], mode, seed):
 
 
 class _Loader:
-    """Reads the frame of a reference; gravities None: estimated from each frame."""
+    """Reader of a reference's frame; gravities None: estimated from each frame."""
 
     def __init__(self, categories, instances, gravities):
         self._instances = {name: index for index, name in enumerate(instances)}

@@ -67,7 +67,7 @@ class Reference:
 
 
 def scan(root: str, every: int) -> list[Reference]:
-    """Finds the frames: cropped ones in a folder that has any, else full ones.
+    """Find the frames: cropped ones in a folder that has any, else full ones.
 
     Args:
         root: the folder of the categories.

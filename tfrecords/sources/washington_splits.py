@@ -78,7 +78,7 @@ def by_instance(references: Sequence[Reference]) -> tuple[Splits, dict[str, int]
 
 
 def hold_out(splits: Splits, fraction: float, whole_instances: bool, seed: int) -> Splits:
-    """Takes a validation split from the training frames.
+    """Take a validation split from the training frames.
 
     Whole instances, drawn by the seed, where that is asked for and every category can spare one: of each category's
     training instances that fraction, at least one. Else a block: the last frames of each (instance, video) sequence, so

@@ -62,7 +62,7 @@ class Trained:
 
 
 def train(encoder, strategy, material, settings, seed):
-    """Trains a decoder behind an encoder, and the encoder too where the strategy says so.
+    """Train a decoder behind an encoder, and the encoder too where the strategy says so.
 
     The loss is the mean squared error of standardised depth over measured pixels. Adam as PyTorch has it: an encoder that was
     frozen starts without moments, the decoder keeps its own. A frozen encoder's BatchNorm keeps its moving statistics.
@@ -157,7 +157,7 @@ def _step(built, optimizers, std, frozen):
 
 
 def _epoch(step, batches):
-    """Trains on all batches; their mean squared error, m²."""
+    """Train on all batches; their mean squared error, m²."""
     totals = np.sum([[float(part) for part in step(rgb, depth)] for rgb, depth in batches], axis=0)
     error = float(totals[0] / max(1.0, totals[1]))
     if not np.isfinite(error):
@@ -179,7 +179,7 @@ class _Best:
         self.epoch, self.errors, self._weights = 0, [], None
 
     def see(self, epoch):
-        """Takes note of the model as it is after an epoch, counted from 0."""
+        """Take note of the model as it is after an epoch, counted from 0."""
         if self.validation is None:
             self.epoch = epoch
             return
@@ -190,6 +190,6 @@ class _Best:
             self.epoch, self._weights = epoch, self.model.get_weights()
 
     def restore(self):
-        """Gives the model the weights of the chosen epoch."""
+        """Give the model the weights of the chosen epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)

@@ -10,7 +10,7 @@ _CELL = 1.25  # inches
 
 
 def predictions(rgb, truth, predicted, path):
-    """Draws a row of images, one of measured depth, and one of predicted depth a configuration; a column a frame.
+    """Draw a row of images, one of measured depth, and one of predicted depth a configuration; a column a frame.
 
     All depths share one colour scale, that of the measured ones; missing depth is gray.
 
@@ -39,7 +39,7 @@ def predictions(rgb, truth, predicted, path):
 
 
 def curves(histories, path):
-    """Draws the mean squared error over the epochs, the trials of a configuration as a `band`.
+    """Draw the mean squared error over the epochs, the trials of a configuration as a `band`.
 
     Args:
         histories: a dict from a configuration's name to a dict of `train` and `validation`, each a list of a list of m² a
@@ -61,7 +61,7 @@ def curves(histories, path):
 
 
 def band(axes, values, label, color, linestyle="-"):
-    """Draws the median over trials as a line, in a band from the lowest trial to the highest.
+    """Draw the median over trials as a line, in a band from the lowest trial to the highest.
 
     A trial may leave a plateau long after the others: a mean and a deviation would then be near none of them, and reach below
     zero, which a logarithmic axis does not show.

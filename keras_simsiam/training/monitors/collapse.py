@@ -17,7 +17,7 @@ CAUSES = (
 
 
 class CollapseWarning(keras.callbacks.Callback):
-    """Says once, loudly, that a run has collapsed: its outputs are all the same, or have kept only a few dimensions."""
+    """Callback that warns once of a collapse: the outputs are all the same, or have kept only a few dimensions."""
 
     def __init__(self, earlier=()):
         """

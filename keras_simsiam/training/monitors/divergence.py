@@ -22,7 +22,7 @@ CAUSES = (
 
 
 class DivergenceWarning(keras.callbacks.Callback):
-    """Says once, loudly, that a run diverges: loss not finite or above where it began, or gradients many times what they were.
+    """Callback that warns once of divergence: loss not finite or above where it began, or gradients many times what they were.
 
     Adds `first_loss`, that of the first step, to the first epoch's logs: the loss of the untrained network. A loss that has
     fallen and rises again, as SimSiam's and BYOL's do, is not divergence before it passes that.

@@ -17,7 +17,7 @@ THUMBNAIL = 32  # pixels; 2,000 samples make a sprite of 45 x 45
 
 
 def write(folder, samples, classes, thumbnails, name):
-    """Writes the four files.
+    """Write the four files.
 
     Args:
         folder: an existing folder.

@@ -41,7 +41,7 @@ class Views(keras.callbacks.Callback):
 
 
 def write_png(path, image):
-    """Writes a picture, or raises OSError, where OpenCV's own function says nothing of a full disk.
+    """Write a picture, or raise OSError, where OpenCV's own function says nothing of a full disk.
 
     Args:
         path: of the file.
