@@ -3,7 +3,7 @@
     python -m benchmarks.build
 
 Synthetic crops, written as Washington's files, can be had anywhere; Washington's own and 640×480 pairs are added where
-../shared/data is beside the repository. "Alone": each process holds its frames' files in memory, decodes both images
+../shared/data is next to the repository. "Alone": each process holds its frames' files in memory, decodes both images
 (OpenCV) and encodes the record. "Build" does the rest too: reads the files, checks and counts, writes, hashes, brings to
 the disk. Neither counts the seconds in which TensorFlow is imported and the files are listed. The disk is the temporary
 folder's. Compare only the ratios of one run; on a shared machine, the milliseconds of processor time a frame.

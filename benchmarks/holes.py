@@ -3,7 +3,7 @@
     python -m benchmarks.holes --frames=rgbd_frames --figure=docs/images/holes.png
 
 `--frames` is the folder that shared/data/rgbd_frames.tar.xz unpacks to. The table: windows of real depth that miss
-nothing, in which holes copied from windows of the other scenes are punched; errors are of the punched pixels alone.
+nothing, in which holes copied from windows of the other scenes are punched; errors are only of the punched pixels.
 """
 
 import keras_simsiam.core.command  # noqa: F401

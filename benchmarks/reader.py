@@ -28,7 +28,7 @@ from keras_simsiam.views.batches import records_held
 from tfrecords import Dataset, example
 from tfrecords.writer import Writer
 
-flags.DEFINE_string("data_dir", None, "Data set whose training split is decoded; none: memory alone is measured.")
+flags.DEFINE_string("data_dir", None, "Data set whose training split is decoded; none: only memory is measured.")
 flags.DEFINE_integer("rounds", 5, "Passes over the training split, of each of the two.")
 flags.DEFINE_string("memory_of", None, "Measures the memory of this one process: a data set's folder.")
 flags.DEFINE_float("shuffle_mb", 1, "Memory of the shuffle, for --memory_of.")

@@ -34,7 +34,7 @@ flags.DEFINE_float("units_per_metre", 1000.0, "Depth values in a metre.")
 flags.DEFINE_string("gravity", "0,1,0", "gx,gy,gz, or estimate.")
 flags.DEFINE_integer("repeats", 50, "Frames to time each way.")
 flags.DEFINE_integer("requests", 200, "Requests of each number of clients.")
-flags.DEFINE_integer("bad_requests", 1000, "Bad requests, each beside a good one.")
+flags.DEFINE_integer("bad_requests", 1000, "Bad requests, each together with a good one.")
 
 CLIENTS = (1, 4, 16)
 

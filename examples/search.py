@@ -41,7 +41,7 @@ def build(model, plan):
         An `Index`.
 
     Raises:
-        UserError: `model` is no SavedModel, it needs depth and there is none, or a file cannot be read.
+        UserError: `model` is no SavedModel, it needs depth and has none, or a file cannot be read.
     """
     try:
         loaded = tf.saved_model.load(model)
@@ -83,7 +83,7 @@ def neighbours(index, query, count, among="*"):
         (places in the index, cosines), each [count] or shorter.
 
     Raises:
-        UserError: there is no frame of that name, or none to be found.
+        UserError: no frame has that name, or none may be found.
     """
     if query not in index.names:
         raise UserError(f"--query={query}: no frame of that name; they are called {', '.join(index.names[:3])}, …")
@@ -119,7 +119,7 @@ def draw(index, results, path):
 
 
 def opened(path, model, plan):
-    """The index in a file; built and written there where there is none.
+    """The index in a file; built and written where it does not exist.
 
     Args:
         path: the .npz file.
@@ -151,14 +151,14 @@ def opened(path, model, plan):
 
 
 def define_flags():
-    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("model", None, "A version's folder of an exported encoder, serving/rgb/1.", required=True)
     flags.DEFINE_string("input", None, "The folder to search.", required=True)
     flags.DEFINE_string("rgb", "rgb/*", "Pattern of its colour images; a frame's name is what the wildcards match.")
-    flags.DEFINE_string("depth", "depth/*", "Pattern of its depth images; empty for a model of colour alone.")
-    flags.DEFINE_string("camera", None, "fx,fy,cx,cy; by default from the camera.json beside or above the images.")
+    flags.DEFINE_string("depth", "depth/*", "Pattern of its depth images; empty for a model of colour only.")
+    flags.DEFINE_string("camera", None, "fx,fy,cx,cy; by default from the camera.json next to or above the images.")
     flags.DEFINE_float("units_per_metre", None, "Depth value of one metre, where no camera.json tells it.")
-    flags.DEFINE_string("index", None, "File of the embeddings, .npz; made if it is not there.", required=True)
+    flags.DEFINE_string("index", None, "File of the embeddings, .npz; made if it does not exist.", required=True)
     flags.DEFINE_list("query", None, "Names of frames to look for, separated by commas.", required=True)
     flags.DEFINE_integer("count", 6, "Neighbours of each.", lower_bound=1)
     flags.DEFINE_string("among", "*", "Pattern of the names to find: frames of one video are nearly the same picture.")

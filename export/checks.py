@@ -120,7 +120,7 @@ def _decoded(name, file, decode, nothing, known, kind):
 
 
 def _attempt(function, argument, otherwise):
-    """function(argument), or `otherwise` where it fails: in a graph a tf.data pipeline alone can catch an error."""
+    """function(argument), or `otherwise` where it fails: in a graph only a tf.data pipeline can catch an error."""
     one = tf.data.Dataset.from_tensors
     result = one(argument).map(function).ignore_errors().concatenate(one(otherwise)).take(1)
     options = tf.data.Options()
@@ -130,7 +130,7 @@ def _attempt(function, argument, otherwise):
 
 
 def _header(file):
-    """The first bytes of a file, with zeros behind them, so that a place in it is there whatever was sent."""
+    """The first bytes of a file, with zeros behind them, so that every place in it exists, whatever was sent."""
     return tf.strings.join([tf.strings.substr(file, 0, _HEADER), tf.constant(b"\x00" * _HEADER)])
 
 

@@ -46,7 +46,7 @@ def servable(encoder, preprocessing, batching=None, depth_network=None):
         InvalidArgumentError as `checks` and `depth.camera.checked` do.
     """
     module, batching = tf.Module(), batching or Batching()
-    # The variables alone: the layers would be saved with a function each, which nobody calls.
+    # Only the variables: the layers would be saved with a function each, which nobody calls.
     module.encoder_variables = encoder.variables
     calls = _encoder_calls(encoder, preprocessing, batching)
     if depth_network is not None:

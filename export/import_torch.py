@@ -163,7 +163,7 @@ def _numbers(name, values):
 
 
 def define_flags():
-    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("checkpoint", None, "What torch.save wrote, or a .safetensors file.", required=True)
     flags.DEFINE_string("workdir", None, "Run directory to make.", required=True)
     flags.DEFINE_string("prefix", None, "What stands before conv1.weight in the checkpoint's names; found if left out.")

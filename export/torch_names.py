@@ -30,7 +30,7 @@ def find_prefix(names, wanted=None):
         A prefix, empty or with a dot at its end.
 
     Raises:
-        UserError: there is no ResNet, none of that prefix, or several to choose from.
+        UserError: no ResNet, none of that prefix, or several to choose from.
     """
     firsts = [name for name in names if name == "conv1.weight" or name.endswith(".conv1.weight")]
     prefixes = sorted(first.removesuffix("conv1.weight") for first in firsts)
@@ -58,7 +58,7 @@ def recognise(shapes):
         shapes: dict from name, without its prefix, to shape.
 
     Returns:
-        An `Architecture`; whether every weight is there and fits, `check` says.
+        An `Architecture`; `check` says whether every weight exists and fits.
 
     Raises:
         UserError: it is no ResNet that keras_simsiam.models.resnet can build.

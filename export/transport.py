@@ -1,6 +1,6 @@
 """The two ways to reach TensorFlow Serving, gRPC and REST: each takes a dict of arrays and gives a dict of arrays.
 
-Both try again, with growing pauses, where the server says that it is not there or has too much to do (an embedding may be
+Both try again, with growing pauses, where the server says that it is unavailable or has too much to do (an embedding may be
 asked for twice without harm), and give up when the time is over. tensorflow-serving-api and requests are imported here
 alone (requirements-serving.txt).
 """

@@ -36,7 +36,7 @@ flags.DEFINE_enum("source", None, sorted(SOURCES), "The data set to build.", req
 flags.DEFINE_string(
     "output",
     None,
-    "The folder to write the shards and dataset.json to; a build that was stopped there is taken up by the same command.",
+    "The folder to write the shards and dataset.json to; a build that was stopped is taken up by the same command.",
     required=True,
 )
 flags.DEFINE_string(
@@ -58,8 +58,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "splits_file",
     None,
-    "For --split=official. nyu: the toolbox's splits.mat (default: beside the .mat file). sunrgbd: the toolbox's "
-    "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or beside --input).",
+    "For --split=official. nyu: the toolbox's splits.mat (default: next to the .mat file). sunrgbd: the toolbox's "
+    "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or next to --input).",
 )
 flags.DEFINE_string(
     "depth",
@@ -79,7 +79,7 @@ flags.DEFINE_string(
     "gravity",
     None,
     "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
-    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. nyu: from the 'accelerometer' (the default), or "
+    "degrees of videos 1, 2 and 4; or 'estimate', from each frame only. nyu: from the 'accelerometer' (the default), or "
     "'estimate'. folder, tfds: gx,gy,gz in the camera frame (x right, y down, z forward) of a camera that stands still, or "
     "'unknown' (the default).",
 )
@@ -97,7 +97,7 @@ flags.DEFINE_string(
     "camera", None, "folder, tfds: fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file."
 )
 flags.DEFINE_string(
-    "camera_file", None, "folder, tfds: the camera file (folder: camera.json beside or above each image)."
+    "camera_file", None, "folder, tfds: the camera file (folder: camera.json next to or above each image)."
 )
 flags.DEFINE_float(
     "units_per_metre", None, "folder, tfds: depth values in a metre (1000 for millimetres), before the camera file's."

@@ -44,7 +44,7 @@ def build(
         run: runs the tasks that write the shards, as `pool.run` (the default) does.
 
     Returns:
-        The content of dataset.json, with what was left out under `skipped_frames` besides.
+        The content of dataset.json, and what was left out under `skipped_frames`.
 
     Raises:
         UserError: no frame can be used, or (strict) one cannot; another build is in the way; a worker was killed.

@@ -12,7 +12,7 @@ from keras_simsiam.core.errors import UserError
 
 NAME = "camera.json"
 
-# Data sets keep depth/ beside camera.json, or train/depth/ below it; what lies farther up belongs to something else.
+# Data sets keep depth/ next to camera.json, or train/depth/ below it; what lies farther up belongs to something else.
 _FOLDERS_UP = 2
 
 _UNITS = ("units_per_metre", "depth_units_per_metre")
@@ -89,7 +89,7 @@ def given(camera: str | None, path: str | None) -> Camera | None:
     return None if path is None else read(path)
 
 
-def beside(path: str) -> Camera:
+def of_image(path: str) -> Camera:
     """The camera of an image: that of the `nearest` camera.json.
 
     Raises:
@@ -97,7 +97,7 @@ def beside(path: str) -> Camera:
     """
     camera_path = nearest(os.path.dirname(path))
     if camera_path is None:
-        raise UserError(f"{path} has no {NAME} beside or above it: give --camera=fx,fy,cx,cy or --camera_file")
+        raise UserError(f"{path} has no {NAME} next to or above it: give --camera=fx,fy,cx,cy or --camera_file")
     return read(camera_path)
 
 
@@ -122,7 +122,7 @@ def parse_gravity(text: str, unknown: str) -> tuple[float, float, float] | None:
 
     Args:
         text: of the flag.
-        unknown: the word by which the flag says that there is none.
+        unknown: the word by which the flag says that it is unknown.
 
     Returns:
         A unit vector, None for the word.

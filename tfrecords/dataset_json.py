@@ -1,4 +1,4 @@
-"""dataset.json: what it says of a data set, and how it appears, last of all, beside the shards."""
+"""dataset.json: what it says of a data set, and how it appears, last of all, next to the shards."""
 
 import itertools
 import json

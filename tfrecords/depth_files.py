@@ -35,7 +35,7 @@ def find(pattern: str, output: str) -> tuple[str, list[str]]:
         The folder below which the files lie (what precedes the first wildcard), and their paths, sorted.
 
     Raises:
-        UserError: there are none.
+        UserError: no depth images.
     """
     if os.path.isdir(pattern):
         root = pattern

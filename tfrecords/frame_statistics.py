@@ -1,6 +1,6 @@
 """What a build learns of its frames while it writes them: counts, camera, gravity and depth, to be merged shard by shard.
 
-Facts are JSON values, as they also lie on disk beside a finished shard; those of several shards add up by `merge`.
+Facts are JSON values, as they also lie on disk next to a finished shard; those of several shards add up by `merge`.
 """
 
 import functools

@@ -32,7 +32,7 @@ def decode(encoded: bytes) -> np.ndarray | None:
 
 
 def header_size(encoded: bytes, name: str) -> tuple[int, int]:
-    """Height and width in pixels of a PNG or JPEG, from its header alone.
+    """Height and width in pixels of a PNG or JPEG, only from its header.
 
     Args:
         encoded: the file's bytes.

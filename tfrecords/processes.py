@@ -44,7 +44,7 @@ class Pool:
             ours, theirs = _CONTEXT.Pipe()
             process = _CONTEXT.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
-            # Held by its own process alone, its end is closed by that process's death.
+            # Held only by its own process, its end is closed by that process's death.
             theirs.close()
             self._workers[ours] = process
         return self

@@ -28,7 +28,7 @@ class Shard:
     def __init__(self, path: str):
         """
         Args:
-            path: of the shard; until it is finished, a hidden file lies beside it.
+            path: of the shard; until it is finished, a hidden file lies next to it.
         """
         self._path = path
         # another at each call: on a cluster a task may be tried again while it still runs

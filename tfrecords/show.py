@@ -14,7 +14,7 @@ from tfrecords.dataset import Dataset
 from tfrecords.dataset_json import DATASET_JSON
 
 FLAGS = flags.FLAGS
-flags.DEFINE_bool("verify", False, "Check every checksum and every record; ends with status 1 on the first fault.")
+flags.DEFINE_bool("verify", False, "Check every checksum and every record; ends with status 1 on the first problem.")
 flags.DEFINE_string("sheet", None, "A PNG file to draw twelve of the samples into: colour, depth and HHA.")
 
 _LISTED = 12  # names
@@ -39,7 +39,7 @@ def main(arguments):
 
 
 def describe(path: str, content: dict) -> str:
-    """What dataset.json says, as lines of text: a name, and what there is under it.
+    """What dataset.json says, as lines of text: a name, and its value.
 
     Args:
         path: the data set's folder.
@@ -100,13 +100,13 @@ def _text(value):
 
 
 def _write_sheet(data, path):
-    # Matplotlib and the library are needed for pictures alone.
+    # Only pictures need Matplotlib and the library.
     from tfrecords import contact_sheet
 
     try:
         samples = contact_sheet.choose(data)
     except tf.errors.OpError:
-        raise UserError(f"a record of {data.path} is damaged: --verify says which, build the data set again") from None
+        raise UserError(f"a record of {data.path} is corrupt: --verify says which, build the data set again") from None
     if not samples:
         raise UserError(f"{data.path} has no frames: there is nothing to draw for --sheet")
     picture = contact_sheet.draw(samples, data.classes)

@@ -17,7 +17,7 @@ _LOCK = "lock"
 
 
 def check_output(output: str) -> None:
-    """Check that a data set can be begun in a folder, which need not be there.
+    """Check that a data set can be begun in a folder, which need not exist.
 
     Raises:
         UserError: it holds a data set, or is a file.
@@ -43,7 +43,7 @@ class Unfinished:
     def __init__(self, output: str):
         """
         Args:
-            output: the data set's folder on a local file system; made if it is not there.
+            output: the data set's folder on a local file system; made if it does not exist.
 
         Raises:
             UserError: it holds a data set or is a file; on entering the context, where it cannot be made.
@@ -71,7 +71,7 @@ class Unfinished:
             os.rmdir(self._output)
 
     def begin(self, command: dict, make_layout: Callable[[], dict]) -> dict:
-        """Begin a build, or go on with the one that is there.
+        """Begin a build, or go on with the unfinished one.
 
         Args:
             command: what makes it the same build: `source` (name and arguments) and `input` (a digest), as JSON values.
@@ -101,7 +101,7 @@ class Unfinished:
         for name in self._facts_names():
             with open(os.path.join(self.folder, name), encoding="utf-8") as file:
                 facts = json.load(file)
-            if not facts["count"] or self._is_there(facts):
+            if not facts["count"] or self._exists(facts):
                 finished[facts["name"]] = facts
         return finished
 
@@ -143,8 +143,8 @@ class Unfinished:
                 f"delete {self.folder} to begin anew"
             )
 
-    def _is_there(self, facts):
-        """Whether the shard is there in full, here or already beside where dataset.json will be."""
+    def _exists(self, facts):
+        """Whether the shard exists in full, here or already where dataset.json will be."""
         paths = [os.path.join(folder, facts["name"]) for folder in (self.folder, self._output)]
         return any(os.path.exists(path) and os.path.getsize(path) == facts["bytes"] for path in paths)
 
@@ -159,7 +159,7 @@ class Unfinished:
 
 
 def _flags(there, command):
-    """The flags of the build that is there, as far as they differ."""
+    """The flags of the unfinished build, as far as they differ."""
     if there["name"] != command["name"]:
         return f"--source={there['name']}"
     differing = {name for name, value in there["arguments"].items() if command["arguments"].get(name) != value}

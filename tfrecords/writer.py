@@ -28,7 +28,7 @@ class Writer:
     def __init__(self, output: str, shard_bytes: int = SHARD_BYTES):
         """
         Args:
-            output: the data set's folder on a local file system; made if it is not there.
+            output: the data set's folder on a local file system; made if it does not exist.
             shard_bytes: a shard that has reached this size is closed and the next one begun.
 
         Raises:

@@ -21,7 +21,7 @@ flags.DEFINE_string(
     "output", None, "The folder to write the HHA images to, as PNG; inner folders are kept.", required=True
 )
 flags.DEFINE_string("camera", None, "fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file.")
-flags.DEFINE_string("camera_file", None, "Camera file of all images (default: camera.json beside or above each).")
+flags.DEFINE_string("camera_file", None, "Camera file of all images (default: camera.json next to or above each).")
 flags.DEFINE_float("units_per_metre", None, "Depth values in a metre: 1000 for millimetres, 1 for metres.")
 flags.DEFINE_enum("encoding", "gupta", ["gupta", "paper"], "Gupta's HHA, or the simpler one of the RGB-D paper.")
 flags.DEFINE_enum(
@@ -63,12 +63,12 @@ def main():
 
 
 def _jobs(pattern, output):
-    """What there is to convert. Whatever is wrong with flags and camera files is found here, before any work."""
+    """The images to convert. Whatever is wrong with flags and camera files is found here, before any work."""
     given = camera_file.given(FLAGS.camera, FLAGS.camera_file)
     root, paths = depth_files.find(pattern, output)
     jobs, sources = [], {}
     for path in paths:
-        camera = given or camera_file.beside(path)
+        camera = given or camera_file.of_image(path)
         target = os.path.splitext(os.path.join(output, os.path.relpath(path, root)))[0] + ".png"
         other = sources.setdefault(target, path)
         if other != path:

@@ -86,7 +86,7 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a small text file in UTF-8, wholly or not at all, to the disk itself.
 
     Raises:
-        OSError: it cannot be written; what was there stays.
+        OSError: it cannot be written; the file stays as it was.
     """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

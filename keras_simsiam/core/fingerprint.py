@@ -25,7 +25,7 @@ def of(*modules: str) -> str:
         Hexadecimal digits.
 
     Raises:
-        FileNotFoundError: there is no such module.
+        FileNotFoundError: no such module exists.
     """
     digest = hashlib.sha256()
     for name, source in sorted(_reached(modules).items()):

@@ -43,7 +43,7 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground
             down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
             about half of the cost; it is skipped where all gravities of the batch are known.
         valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
-            out of the normals alone, as published; `paper` treats them as missing.
+            out only of the normals, as published; `paper` treats them as missing.
         encoding: "gupta" or "paper".
         ground: where `gupta` counts height from. "auto", as published: the lowest point in sight, or 130 cm below the
             camera where no point is lower than 90 cm below it. "lowest": the lowest point in any case. A number: the

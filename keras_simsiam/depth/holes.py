@@ -75,7 +75,7 @@ def encode(depth, intrinsics, gravity=None, encoding="gupta", holes="none"):
         intrinsics, gravity, encoding: as `hha.encode` takes them.
         holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
             0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
-            first and then encoded as if measured; unknown gravity is still estimated from what was measured alone.
+            first and then encoded as if measured; unknown gravity is still estimated only from what was measured.
 
     Returns:
         float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.

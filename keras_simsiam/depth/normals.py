@@ -52,7 +52,7 @@ def plane_normals(depth, intrinsics, valid, radius, stride=1):
         intrinsics: float32 `[..., 4]`, pixels.
         valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
         radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
-        stride: whole number s, a divisor of 2R+1: the normals of every s-th pixel of each row and column alone, from
+        stride: whole number s, a divisor of 2R+1: only the normals of every s-th pixel of each row and column, from
             pixel s // 2 on. They are those of stride 1, for far less work.
 
     Returns:
@@ -121,7 +121,7 @@ def _fit_planes(valid, inverse_depth, radius, stride):
 def _window_sums(valid, inverse_depth, radius, stride):
     """Sum over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays.
 
-    They are separable, and made of shifted additions alone: a convolution would be rounded to TensorFloat-32 on recent
+    They are separable, and made of only shifted additions: a convolution would be rounded to TensorFloat-32 on recent
     GPUs, and running sums over the whole image lose digits. Columns come first: with a stride they leave few rows.
     """
     i1, iy = _moments(tf.where(valid, inverse_depth, 0.0), 1, radius, stride, axis=-2)
@@ -145,7 +145,7 @@ def _counts(mask, radius, stride):
 
 
 def _counts_of_all(valid, shape, radius, stride):
-    """`_counts` where no depth is missing: products of those of a row and a column, which differ at the borders alone."""
+    """`_counts` where no depth is missing: products of those of a row and a column, which differ only at the borders."""
     height, width = camera.image_size(valid)
     m1, my, myy = _moments(tf.ones([height, 1]), 2, radius, stride, axis=-2)
     n1, nx, nxx = _moments(tf.ones([1, width]), 2, radius, stride, axis=-1)

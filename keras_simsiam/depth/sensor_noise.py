@@ -1,6 +1,6 @@
-"""Faults of a structured-light depth camera, drawn: shadows beside near things, disparity in steps, holes.
+"""Sensor noise of a structured-light depth camera: shadows next to near things, disparity in steps, holes.
 
-Depth `[H, W]` is float32 metres; anything not positive or not finite is missing, and 0 in what is returned. No fault gives
+Depth `[H, W]` is float32 metres; anything not positive or not finite is missing, and 0 in what is returned. No noise gives
 a missing pixel a depth. Every draw is stateless.
 """
 
@@ -52,11 +52,11 @@ def simulate(depth, intrinsics, seed):
 
 
 def shadow(depth, baseline_focal):
-    """Lose the pixels that the projector's light does not reach: those beside a nearer surface.
+    """Lose the pixels that the projector's light does not reach: those next to a nearer surface.
 
     A projector b to the right of the camera lights the point at column x and depth Z from its own column x − bf/Z. Where a
     pixel farther right is lit from the same column or one farther left, it stands in the light of this one. The shadow
-    of a step from Z₁ to Z₂ is thus bf·(1/Z₁ − 1/Z₂) columns wide, at most 256. Depth counts as one sheet: what
+    of a step from Z₁ to Z₂ is thus bf·(1/Z₁ − 1/Z₂) columns wide, at most 256. Depth counts as one surface: what
     lies between a thin object and its shadow goes too.
 
     Args:

@@ -81,7 +81,7 @@ def chance(train_labels, labels, num_classes):
         num_classes: the number of classes C.
 
     Returns:
-        A dict from a description to a summary (`scores.summarise`; of the uniform guess its expected `top1` alone).
+        A dict from a description to a summary (`scores.summarise`; of the uniform guess only its expected `top1`).
     """
     constant = labels * 0 + scores.majority_class(train_labels)
     return {

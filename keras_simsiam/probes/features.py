@@ -1,4 +1,4 @@
-"""Frozen features: what the probes see of an encoder."""
+"""Frozen features: what the probes take of an encoder."""
 
 import dataclasses
 import functools

@@ -20,7 +20,7 @@ CHECKPOINTS_KEPT = 2
 
 
 class Position(tf.train.experimental.PythonState):
-    """Where a run is, beside what its method holds.
+    """Where a run is, besides what its method holds.
 
     Attributes:
         epoch: number of finished epochs.
@@ -74,13 +74,13 @@ class Store:
         self._state = tf.train.Checkpoint(method=method, position=self.position)
 
     def restore(self):
-        """Put the newest readable checkpoint, if there is any, into the method and the position; warn of unreadable ones.
+        """Put the newest readable checkpoint, if any, into the method and the position; warn of unreadable ones.
 
         Returns:
             The position.
 
         Raises:
-            UserError: there are checkpoints and none can be read.
+            UserError: checkpoints exist and none can be read.
         """
         unreadable = []
         for number in reversed(_numbers(self.folder)):
@@ -102,14 +102,14 @@ class Store:
         return self.position
 
     def save_in(self, workdir):
-        """From now on writes to another folder: all workers must write what is saved, and the chief's alone counts."""
+        """From now on writes to another folder: all workers must write what is saved, and only the chief's counts."""
         self._written = os.path.join(workdir, "checkpoints")
 
     def save(self):
         """Write the state, all at once, and delete what it replaces: older checkpoints, and later ones that were unreadable.
 
         Raises:
-            UserError: it cannot be written; those that were there are as they were.
+            UserError: it cannot be written; the earlier ones stay as they are.
         """
         number = self.position.epoch * self._steps_per_epoch + self.position.step
         last_good = self.last_good or "which would have been the first"

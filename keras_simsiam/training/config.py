@@ -15,7 +15,7 @@ from keras_simsiam.views.augmentation import Augmentation
 from keras_simsiam.views.preprocessing import Preprocessing
 
 # What may differ when a run is resumed: a folder may be renamed, and neither a cache nor checkpoints change a number. A shard
-# damaged on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
+# corrupted on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
 MOVABLE = ("workdir", "data_dir", "knn_data_dir", "checkpoint_steps", "cache", "cache_gb", "on_corrupt")
 
 # Values of `positives` in earlier versions, as (positives, compare) now: command lines and flags.txt that have them still work.
@@ -76,7 +76,7 @@ class RunConfig(
     )
     on_corrupt: str = setting(
         "fail",
-        "A damaged shard ends the run, or is read up to the damage and the rest of it left out.",
+        "A corrupt shard ends the run, or is read up to its first corrupt record and the rest left out.",
         choices=("fail", "skip"),
     )
     seed: int = setting(0, "Seed of weights, order and augmentation.", low=0, below=2**32)
@@ -132,7 +132,7 @@ def load_config(workdir):
 
 
 def open_workdir(config):
-    """Make the run's folder with its flags.txt, or check that the one there is of the same configuration.
+    """Make the run's folder with its flags.txt, or check that the existing one is of the same configuration.
 
     Args:
         config: a `RunConfig`.

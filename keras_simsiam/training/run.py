@@ -4,7 +4,7 @@ workdir/flags.txt        the flags that made it, usable as --flagfile
         metrics.jsonl    a line an epoch
         tensorboard/     the same for TensorBoard, with view grids, the flags and the embeddings of the last epoch
         checkpoints/     the last states of the run: the same command goes on from there
-        figures/         view pairs as the encoder sees them
+        figures/         view pairs as the encoder takes them
         encoder.keras    the trained encoder, float32 whatever the run's precision
         encoder_best.keras    that of the epoch of highest kNN accuracy, where the data set has a validation split
 """
@@ -221,7 +221,7 @@ def encoder_file(encoder):
 
 
 def require_encoder(encoder):
-    """The path of a trained encoder's file; refuses one that is not there.
+    """The path of a trained encoder's file; refuses one that does not exist.
 
     Args:
         encoder: as for `encoder_file`.

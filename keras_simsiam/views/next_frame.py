@@ -18,7 +18,7 @@ def in_memory(records, decode, *, limit_gb):
 
     Args:
         records: a tf.data.Dataset of undecoded records, scalar strings, in the same order at every pass.
-        decode: graph function from a record to a Sample; of a pass for names alone its images are not decoded.
+        decode: graph function from a record to a Sample; of a pass for only names its images are not decoded.
         limit_gb: the most that may be held, in units of 10⁹ bytes.
 
     Returns:

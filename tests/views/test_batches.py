@@ -115,12 +115,12 @@ def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn
         assert np.mean(np.abs(one - other) > 1 / 255) > 0.2
 
 
-def test_faults_come_with_their_probability(make_sample):
+def test_sensor_noise_comes_with_its_probability(make_sample):
     sample, augmentation = make_sample(), Augmentation(sensor_noise=0.3)
     seeds = tf.data.Dataset.range(300).map(lambda index: sample_seed(0, 0, index))
     depths = seeds.map(lambda seed: perturbed(sample, seed, augmentation)["depth"])
-    faulty = [not np.array_equal(depth, sample["depth"]) for depth in depths]
-    assert 0.22 < np.mean(faulty) < 0.38
+    noisy = [not np.array_equal(depth, sample["depth"]) for depth in depths]
+    assert 0.22 < np.mean(noisy) < 0.38
 
 
 def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypatch):

@@ -1,4 +1,4 @@
-"""The data sets that can be built: one module each, with a function that returns a plan of what there is to write."""
+"""The data sets that can be built: one module each, with a function that returns a plan of what to write."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The images of your own camera: folders of colour images with depth beside them and one camera.json, or colour only."""
+"""The images of your own camera: folders of colour images with depth next to them and one camera.json, or colour only."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def plan(
         depth: pattern of the depth images; a frame's two images are those for which the wildcards match the same. Empty:
             colour only.
         camera: fx,fy,cx,cy of the colour images, to which the depth is registered.
-        camera_file: path of the camera file; without either the camera.json beside or above each image is read.
+        camera_file: path of the camera file; without either the camera.json next to or above each image is read.
         units_per_metre: depth value of one metre, where the camera file does not tell it.
         gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
         labels: `none`; or `folder`: the first wildcard after the split's names the class.
@@ -115,7 +115,7 @@ def _by_folder(references):
 
 
 def _hold_out(splits, fraction):
-    """Take `val` from the end of each recording of `train`, beside what is in `val` already."""
+    """Take `val` from the end of each recording of `train`, in addition to what `val` already has."""
     held = hold_out.last(folder_layout.sequences(splits.get("train", [])), fraction)
     return splits | {"train": held["train"], "val": splits.get("val", []) + held["val"]}
 
@@ -126,7 +126,7 @@ def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[st
     if given is None and not has_depth:
         return {}
     paths = {os.path.dirname(_path(reference)): _path(reference) for reference in references}
-    cameras = {folder: given or camera_file.beside(path) for folder, path in paths.items()}
+    cameras = {folder: given or camera_file.of_image(path) for folder, path in paths.items()}
     return {
         folder: (own, camera_file.units(own, units_per_metre, paths[folder]) if has_depth else 1.0)
         for folder, own in cameras.items()

@@ -10,7 +10,7 @@ Splits = dict[str, list[Hashable]]
 
 
 def last(recordings: Sequence[Sequence[Hashable]], fraction: float) -> Splits:
-    """Hold out the end of each recording, so that no validation frame has neighbours in time among the training frames.
+    """Hold out the end of each recording, so that no validation frame is next in time to a training frame.
 
     Args:
         recordings: the frames of each, in the order of time.

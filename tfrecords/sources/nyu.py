@@ -41,7 +41,7 @@ def plan(
         depth: `filled`: in-painted, without holes; `raw`: as measured, registered to the colour image.
         gravity: `accelerometer`: that of accelData, unknown where its axes cannot be told (`nyu_gravity.measure`);
             `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
-        splits_file: the toolbox's splits.mat; empty: beside `input`.
+        splits_file: the toolbox's splits.mat; empty: next to `input`.
         val_fraction: of the training data that becomes `val`, whole scenes drawn by the seed, in [0, 1).
         seed: of all draws.
 

@@ -58,7 +58,7 @@ def measure(file: h5py.File, depths: str, intrinsics: tuple[float, ...]) -> tupl
 
 
 def estimate(depth: np.ndarray, intrinsics: tuple[float, ...]) -> np.ndarray:
-    """Gravity [3] of one frame from its depth [H,W] in metres alone (`keras_simsiam.depth.gravity`)."""
+    """Gravity [3] of one frame from its depth [H,W] in metres (`keras_simsiam.depth.gravity`)."""
     return _from_depth(depth, intrinsics)[0]
 
 

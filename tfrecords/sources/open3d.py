@@ -1,4 +1,4 @@
-"""Recordings in the layout of Open3D and the Redwood data sets: color/ and depth/ beside an intrinsics file."""
+"""Recordings in the layout of Open3D and the Redwood data sets: color/ and depth/ next to an intrinsics file."""
 
 import os
 import re

@@ -31,7 +31,7 @@ def plan(
         input: the folder SUNRGBD, which holds kv1, kv2, realsense and xtion; any folder above a frame's folder will do.
         split: `official`: 5,285 for training and 5,050 for testing, by splits_file; `all`: everything is for training.
         depth: `filled`: depth_bfx, holes filled and refined; `raw`: depth, as measured.
-        splits_file: the toolbox's allsplit.mat; empty: SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat in `input` or beside.
+        splits_file: the toolbox's allsplit.mat; empty: SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat in `input` or next to it.
         val_fraction: of the training data that becomes `val`, frames drawn by the seed, in [0, 1).
         seed: of the draw.
 

@@ -17,7 +17,7 @@ def official(names: Sequence[str], root: str, path: str = "") -> tuple[dict[str,
     Args:
         names: the frames' folders below `root`.
         root: a folder in, at or above the data set's folder SUNRGBD.
-        path: of allsplit.mat (any .mat format); empty: SUNRGBDtoolbox/traintestSUNRGBD in `root` or beside it.
+        path: of allsplit.mat (any .mat format); empty: SUNRGBDtoolbox/traintestSUNRGBD in `root` or next to it.
 
     Returns:
         The names, in their order; and counts of what was left out.

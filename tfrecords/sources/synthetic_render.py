@@ -68,7 +68,7 @@ def plain(color: tuple[float, float, float]) -> Texture:
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to see. World: x right, y up, z away from the camera; the solid about the origin, on y = 0.
+    """What the camera looks at. World: x right, y up, z away from the camera; the solid about the origin, on y = 0.
 
     Attributes:
         solid: on the table, in its own coordinates, which `turn` (radians) rotates about y, the table with it.

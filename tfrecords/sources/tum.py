@@ -26,7 +26,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
 
     The camera is that of the camera.json in the sequence's folder or up to two folders above; without one, that of
     freiburg1, 2 or 3, by the folder's name. Depth is in 1/5000 m unless the camera.json says otherwise. Gravity comes
-    from the sequence's groundtruth.txt (`tum_poses`), unknown where that has no pose within 0.02 s or is not there.
+    from the sequence's groundtruth.txt (`tum_poses`), unknown where that has no pose within 0.02 s or does not exist.
 
     Args:
         input: a sequence's folder, or a folder that holds some, at any depth.
@@ -43,7 +43,7 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     for folder, name, _, files in recorded_frames.folders(input):
         lists = [name for name in _LISTS if name in files]
         if len(lists) == 1:
-            raise UserError(f"{folder} has {lists[0]} alone: a sequence needs rgb.txt and depth.txt, fetch it again")
+            raise UserError(f"{folder} has only {lists[0]}: a sequence needs rgb.txt and depth.txt, fetch it again")
         if lists:
             colors, depths = (_read_list(os.path.join(folder, name)) for name in lists)
             pairs = associate(list(colors), list(depths))

@@ -62,7 +62,7 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
 
 
 def estimate(depth: np.ndarray, intrinsics: tuple[float, float, float, float]) -> tuple[float, float, float]:
-    """Gravity of one frame, from its depth alone (`keras_simsiam.depth.gravity`).
+    """Gravity of one frame, from only its depth (`keras_simsiam.depth.gravity`).
 
     Args:
         depth: float32 [H,W], metres, 0 = missing.

@@ -51,7 +51,7 @@ class Reference:
         return f"{self.stem}_maskcrop.png" if self.cropped else f"{self.stem}_mask.png"
 
     def has_mask(self) -> bool:
-        """Whether there is a mask of the object: always beside a crop, beside some of the full frames."""
+        """Whether there is a mask of the object: always for a crop, for some of the full frames."""
         return os.path.exists(self.mask_path)
 
     def intrinsics(self) -> tuple[float, float, float, float]:
@@ -77,7 +77,7 @@ def scan(root: str, every: int) -> list[Reference]:
         The references, sorted by category, instance, video and frame number.
 
     Raises:
-        UserError: `root` is not there or holds no frame.
+        UserError: `root` does not exist or holds no frame.
     """
     if not os.path.isdir(root):
         raise UserError(f"--input={root} is not a folder: give the one that holds the categories' folders")

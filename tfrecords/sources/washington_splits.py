@@ -46,7 +46,7 @@ def by_category(references: Sequence[Reference], root: str, seed: int) -> tuple[
             test.add(drawn)
         elif not listed.intersection(names):
             path = os.path.join(root, TEST_INSTANCES)
-            raise UserError(f"{path} names no instance of '{category}' that is there: add one, or delete the file")
+            raise UserError(f"{path} names no instance of '{category}' that exists: add one, or delete the file")
         else:
             test |= listed.intersection(names)
     splits = {

@@ -21,7 +21,7 @@ STRATEGIES = {"probe": 1.0, "finetune": 0.0, "switch": 0.5}
 class Settings(Checked):
     """What decides a training, with the published values."""
 
-    depth_decoder: str = setting("blocks", "Of the last map alone, or of all stages.", choices=DECODERS)
+    depth_decoder: str = setting("blocks", "Of the last map only, or of all stages.", choices=DECODERS)
     depth_epochs: int = setting(70, "Epochs of each.", low=1)
     depth_batch_size: int = setting(64, "Frames of a step, at most all.", low=1)
     depth_lr: float = setting(1e-4, "Learning rate of Adam.", above=0)

@@ -1,4 +1,4 @@
-"""A run's flags beside its results, for TensorBoard's HPARAMS page."""
+"""A run's flags with its results, for TensorBoard's HPARAMS page."""
 
 import os
 
