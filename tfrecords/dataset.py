@@ -69,8 +69,8 @@ class Dataset:
 
             samples = dataset.records("train").shuffle(1000).map(dataset.decode)
 
-        Of a split larger than SMALL_BYTES eight shards are read side by side, a record of each in turn: consecutive records come
-        from different shards.
+        Of a split larger than SMALL_BYTES eight shards are read side by side, a record of each in turn: consecutive records
+        come from different shards.
 
         Raises:
             UserError: the data set has no such split.

@@ -204,7 +204,7 @@ def test_a_bad_layout_is_named(write, tmp_path):
     with pytest.raises(UserError, match=r"depth\.txt: 'no time' is not 'timestamp filename'"):
         tum.plan(str(folder))
     os.remove(folder / "depth.txt")
-    with pytest.raises(UserError, match=r"has rgb\.txt alone"):
+    with pytest.raises(UserError, match=r"has only rgb\.txt"):
         tum.plan(str(folder))
     with pytest.raises(UserError, match="--split=official is not a choice"):
         tum.plan(str(folder), split="official")
