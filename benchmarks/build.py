@@ -114,7 +114,7 @@ def _measure(name, plan, output, pool, workers):
         costs["alone"].append(1000 * sum(cpu for _, cpu in measurements) / len(references))
         start, cpu = time.perf_counter(), _cpu_seconds()
         with Unfinished(str(output / name / str(repeat))) as unfinished:
-            content = builder.build(plan, {"name": name, "arguments": {}}, 0, unfinished, pool)
+            content = builder.build(plan, {"name": name, "arguments": {}}, seed=0, unfinished=unfinished, pool=pool)
         rates["build"].append(len(references) / (time.perf_counter() - start))
         costs["build"].append(1000 * (_cpu_seconds() - cpu) / len(references))
     split = content["splits"]["train"]

@@ -68,7 +68,7 @@ def scene(seed, index, size=SIZE, intrinsics=hha_scenes.NYU_INTRINSICS):
     rays = np.stack([(x - cx) / fx, (y - cy) / fy, np.ones(size)], axis=-1)
     depth, facing = _render(rays @ to_room.T, random)
     facing /= np.linalg.norm(rays, axis=-1)
-    measured = synthetic_sensor.depth_image(depth, facing, fx, 0, random) / 1000.0
+    measured = synthetic_sensor.depth_image(depth, facing, focal_length=fx, blobs=0, random=random) / 1000.0
     return _punched(measured, random).astype(np.float32), to_room.T @ (0, 1, 0)
 
 

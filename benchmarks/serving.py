@@ -58,7 +58,9 @@ def _frame():
     camera = camera_file.parse(flags.FLAGS.camera)
     gravity = camera_file.parse_gravity(flags.FLAGS.gravity, "estimate")
     paths = [flags.FLAGS.rgb, flags.FLAGS.depth]
-    return client.read_frames(paths, "rgbd", camera, flags.FLAGS.units_per_metre, gravity)[0]
+    return client.read_frames(
+        paths, "rgbd", camera=camera, units_per_metre=flags.FLAGS.units_per_metre, gravity=gravity
+    )[0]
 
 
 def _size(folder):

@@ -174,7 +174,7 @@ def main():
         if not os.path.isdir(os.path.dirname(values[name].value) or "."):
             raise UserError(f"--{name}={values[name].value}: there is no such folder; make it first")
     camera = {"camera": values.camera, "units_per_metre": values.units_per_metre}
-    plan = folder.plan(values.input, values.rgb, values.depth, **camera)
+    plan = folder.plan(values.input, values.rgb, depth=values.depth, **camera)
     index = opened(values.index, values.model, plan)
     results = {name: neighbours(index, name, values.count, values.among) for name in values.query}
     for name, (nearest, cosines) in results.items():

@@ -77,7 +77,7 @@ def _embed_batch(connection, frames):
     return np.concatenate([_embed_batch(connection, [frame]) for frame in frames])  # one by one, to name the culprit
 
 
-def read_frames(paths, modality, camera, units_per_metre, gravity):
+def read_frames(paths, modality, *, camera=None, units_per_metre=None, gravity=None):
     """The frames of files.
 
     Args:
@@ -139,7 +139,7 @@ def main(paths):
     values = flags.FLAGS
     camera = camera_file.given(values.camera, values.camera_file)
     gravity = camera_file.parse_gravity(values.gravity, "estimate")
-    frames = read_frames(paths, values.modality, camera, values.units_per_metre, gravity)
+    frames = read_frames(paths, values.modality, camera=camera, units_per_metre=values.units_per_metre, gravity=gravity)
     connection = transport.connect(values.server, values.model, values.timeout)
     embeddings = embed(connection, frames, values.batch_size)
     connection.close()

@@ -66,7 +66,7 @@ def import_encoder(settings):
     weights = _weights(path, tensors, architecture)
     size = settings.image_size or _SIZES[architecture.stem]
     encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
-    fill(encoder, weights, architecture, settings.mean, settings.std)
+    fill(encoder, weights, architecture, mean=settings.mean, std=settings.std)
     facts = {
         "checkpoint": os.path.basename(path),
         "sha256": files.sha256(path),
@@ -81,7 +81,7 @@ def import_encoder(settings):
     return facts
 
 
-def fill(encoder, weights, architecture, mean, std):
+def fill(encoder, weights, architecture, *, mean, std):
     """Put PyTorch's weights into an encoder.
 
     Args:

@@ -147,7 +147,9 @@ def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None
         plan = SOURCES[FLAGS.source](**arguments)
         source = {"name": FLAGS.source, "arguments": arguments}
         run = cluster and cluster(unfinished, arguments)
-        content = builder.build(plan, source, arguments["seed"], unfinished, pool, FLAGS.strict, run)
+        content = builder.build(
+            plan, source, seed=arguments["seed"], unfinished=unfinished, pool=pool, strict=FLAGS.strict, run=run
+        )
     build_summary.print_report(content, FLAGS.output)
 
 

@@ -26,6 +26,7 @@ _PROGRESS_EVERY = 16  # frames: a message each would cost small frames a few per
 def build(
     plan: Plan,
     source: dict,
+    *,
     seed: int,
     unfinished: Unfinished,
     pool: Pool,

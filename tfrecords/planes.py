@@ -17,6 +17,7 @@ def support_normal(
     intrinsics: tuple[float, float, float, float],
     valid: np.ndarray,
     prior: np.ndarray,
+    *,
     max_angle: float = 25.0,
     seed: int = 0,
 ) -> np.ndarray | None:

@@ -38,7 +38,7 @@ def make_encoder(
         input_signature=[tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4], tf.float32)], autograph=False
     )
     def encode(depth, intrinsics):
-        return tf.cast(tf.round(holes.encode(depth, intrinsics, gravity, encoding, holes_as)), tf.uint8)
+        return tf.cast(tf.round(holes.encode(depth, intrinsics, gravity, encoding=encoding, holes=holes_as)), tf.uint8)
 
     return encode
 

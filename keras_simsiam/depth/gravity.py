@@ -146,7 +146,7 @@ def _normals(depth, intrinsics, valid):
     """The normals that decide: all of a small image's, a part of a large one's."""
 
     def every(stride):
-        return surface.plane_normals(depth, intrinsics, valid, RADIUS, stride)
+        return surface.plane_normals(depth, intrinsics, valid, radius=RADIUS, stride=stride)
 
     height, width = camera.image_size(depth)
     large = height * width >= LARGE

@@ -29,7 +29,7 @@ ASSUMED_FLOOR = -130.0
 LEAST_RANGE = (1e-3, 1e-3, 1.0)
 
 
-def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground="auto"):
+def encode(depth, intrinsics, gravity=None, valid=None, *, encoding="gupta", ground="auto"):
     """Encode depth as HHA: channels disparity, height, angle.
 
     `gupta` is the published encoding (Gupta et al. 2014, as its MATLAB code and Python port compute it): disparity
@@ -97,7 +97,7 @@ def _gupta(depth, intrinsics, gravity, valid, ground):
     disparity = DISPARITY_SCALE / tf.maximum(100.0 * depth, NEAREST_CENTIMETRES)
     height = 100.0 * _height(depth, intrinsics, gravity)
     height -= _ground(height, depth > 0, ground)
-    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, ANGLE_RADIUS)
+    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, radius=ANGLE_RADIUS)
     angle = ANGLE_OFFSET + tf.where(normals_valid, _angle(normals, gravity), NO_NORMAL_DEGREES)
     return [tf.clip_by_value(channel, 0.0, 255.0) for channel in (disparity, height, angle)]
 

@@ -67,7 +67,7 @@ FILLS = {"nearest": nearest, "inpaint": inpaint}
 CHOICES = ("none", "mask", "neutral", *FILLS)
 
 
-def encode(depth, intrinsics, gravity=None, encoding="gupta", holes="none"):
+def encode(depth, intrinsics, gravity=None, *, encoding="gupta", holes="none"):
     """Encode depth as HHA with one of the choices of what becomes of missing depth.
 
     Args:

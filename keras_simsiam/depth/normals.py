@@ -38,7 +38,7 @@ def gradient_normals(points, valid):
     return _unit(normal, facing, has_dx & has_dy)
 
 
-def plane_normals(depth, intrinsics, valid, radius, stride=1):
+def plane_normals(depth, intrinsics, valid, *, radius, stride=1):
     """Normals of planes fitted to the windows around every pixel (Gupta et al. 2013; HHA as published).
 
     A plane is linear in inverse depth, so it is fitted there by least squares: 1/Z = a·dx + b·dy + c over the valid

@@ -19,7 +19,7 @@ NORMALISATION = {
 
 
 def build_encoder(
-    modality, backbone, image_size, hha_channels=3, fusion="two_tower", depth_gate=False, **resnet_options
+    modality, backbone, image_size, *, hha_channels=3, fusion="two_tower", depth_gate=False, **resnet_options
 ):
     """The encoder of a modality.
 

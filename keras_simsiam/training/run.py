@@ -134,10 +134,17 @@ def _fit(config, data, devices, callbacks, workdir):
                 verbose=0,
                 callbacks=[
                     *monitors.run_callbacks(
-                        config, data, steps_per_epoch, position, _drawing(config, data, devices), writer
+                        config,
+                        data,
+                        steps_per_epoch=steps_per_epoch,
+                        position=position,
+                        draw=_drawing(config, data, devices),
+                        writer=writer,
                     ),
                     *_best_encoder(config, data, position),
-                    saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received, devices),
+                    saving.Checkpoints(
+                        store, steps_per_epoch, every=config.checkpoint_steps, received=received, devices=devices
+                    ),
                     *callbacks,
                 ],
             ).history
@@ -284,7 +291,9 @@ def _best_encoder(config, data, position):
 
 def _optimizer(config, method, steps_per_epoch):
     rate = schedules.scaled_rate(config.base_lr, config.batch_size)
-    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch, config.warmup_epochs, config.cosine_per)
+    schedule = schedules.HalfCosine(
+        rate, config.epochs, steps_per_epoch, warmup_epochs=config.warmup_epochs, cosine_per=config.cosine_per
+    )
     overrides = []
     if config.predictor_lr != "cosine":
         overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]

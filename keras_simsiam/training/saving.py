@@ -23,7 +23,7 @@ class Checkpoints(keras.callbacks.Callback):
     Several workers must act alike: they look at losses and signals only before and after each checkpoint, all at one step.
     """
 
-    def __init__(self, store, steps_per_epoch, every, received, devices):
+    def __init__(self, store, steps_per_epoch, *, every, received, devices):
         """
         Args:
             store: a `checkpoints.Store`, restored.

@@ -176,7 +176,7 @@ def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding
     sample = make_sample()
     preprocessing = Preprocessing("rgbd", 24, encoding, choice)
     native = native_images(sample, preprocessing)["hha"]
-    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding, choice)
+    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding=encoding, holes=choice)
     np.testing.assert_allclose(native, encoded / 255, atol=1e-4)
     view = clean_view(sample, preprocessing)
     mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: clean_view(s, preprocessing))))

@@ -16,6 +16,7 @@ UNKNOWN = (0.0, 0.0, 0.0)
 def plan(
     input: str,
     rgb: str = "rgb/*",
+    *,
     depth: str = "depth/*",
     camera: str | None = None,
     camera_file: str | None = None,

@@ -25,6 +25,7 @@ _DEPTHS = {"filled": "depths", "raw": "rawDepths"}
 def plan(
     input: str,
     split: str = "official",
+    *,
     depth: str = "filled",
     gravity: str = "accelerometer",
     splits_file: str = "",

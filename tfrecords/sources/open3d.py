@@ -14,7 +14,7 @@ _COLOR_FOLDERS = ("color", "image", "rgb")
 _CAMERA_FILES = (camera_file.NAME, "camera_primesense.json", "camera_intrinsic.json")
 
 
-def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
+def plan(input: str, split: str = "all", *, every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
     """Plan one or several recordings, frames in the order of their names.
 
     Colour and depth belong together by the first number in their names (00012.jpg, 000012-000400000000.png); where the

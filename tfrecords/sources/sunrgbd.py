@@ -18,6 +18,7 @@ _FRAME_FOLDERS = {"image", *_DEPTH_FOLDERS.values()}
 def plan(
     input: str,
     split: str = "official",
+    *,
     depth: str = "filled",
     splits_file: str = "",
     val_fraction: float = 0.0,

@@ -36,6 +36,7 @@ class _Reference:
 def plan(
     split: str = "category",
     train_instances: int = 45,
+    *,
     test_instances: int = 13,
     frames_per_instance: int = 4,
     val_fraction: float = 0.0,
@@ -116,8 +117,10 @@ class _Maker:
         scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
         axes = synthetic_render.camera_axes(np.radians(elevation))
         position, intrinsics, size = _camera(scene.solid, axes, random)
-        image = synthetic_render.render(scene, position, axes, intrinsics, size)
-        depth = synthetic_sensor.depth_image(image.depth, image.facing, _FOCAL_LENGTH, blobs, random)
+        image = synthetic_render.render(scene, position, axes=axes, intrinsics=intrinsics, size=size)
+        depth = synthetic_sensor.depth_image(
+            image.depth, image.facing, focal_length=_FOCAL_LENGTH, blobs=blobs, random=random
+        )
         gain = 0.9 * np.exp(random.uniform(-_EXPOSURE, _EXPOSURE) + random.uniform(-_WHITE_BALANCE, _WHITE_BALANCE, 3))
         rgb = synthetic_sensor.color_image(image.rgb, gain, random)
         rows, columns = _tight_crop(image.solid, random)

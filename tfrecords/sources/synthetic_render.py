@@ -112,6 +112,7 @@ def camera_axes(elevation: float) -> np.ndarray:
 def render(
     scene: Scene,
     position: np.ndarray,
+    *,
     axes: np.ndarray,
     intrinsics: tuple[float, float, float, float],
     size: tuple[int, int],

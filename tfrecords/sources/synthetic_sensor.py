@@ -14,7 +14,7 @@ _SILHOUETTE = 1.2  # pixels of disparity within 5×5 pixels
 
 
 def depth_image(
-    depth: np.ndarray, facing: np.ndarray, focal_length: float, blobs: float, random: np.random.Generator
+    depth: np.ndarray, facing: np.ndarray, *, focal_length: float, blobs: float, random: np.random.Generator
 ) -> np.ndarray:
     """The depth image of a structured-light sensor.
 

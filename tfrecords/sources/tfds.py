@@ -39,6 +39,7 @@ class _Reference:
 def plan(
     input: str,
     camera: str | None = None,
+    *,
     camera_file: str | None = None,
     units_per_metre: float | None = None,
     gravity: str = "unknown",

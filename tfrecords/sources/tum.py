@@ -21,7 +21,7 @@ _CAMERAS = {
 _FREIBURG = re.compile(r"(?<![a-z])(?:freiburg|fr)([123])(?!\d)", re.IGNORECASE)
 
 
-def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
+def plan(input: str, split: str = "all", *, every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
     """Plan one or several sequences: colour and depth paired by their time, in the order of time.
 
     The camera is that of the camera.json in the sequence's folder or up to two folders above; without one, that of

@@ -14,6 +14,7 @@ _UNITS_PER_METRE = 1000.0
 def plan(
     input: str,
     split: str = "category",
+    *,
     every: int = 5,
     gravity: str = "table",
     val_fraction: float = 0.0,

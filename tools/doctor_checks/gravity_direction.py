@@ -102,7 +102,7 @@ def _graph():
     """The normals of frames of any size: one graph, since tracing takes longer than any frame."""
     signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4], tf.float32)]
     return tf.function(
-        lambda depth, intrinsics: surface.plane_normals(depth, intrinsics, None, RADIUS),
+        lambda depth, intrinsics: surface.plane_normals(depth, intrinsics, None, radius=RADIUS),
         input_signature=signature,
         autograph=False,
     )

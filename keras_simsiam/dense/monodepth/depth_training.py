@@ -86,7 +86,9 @@ def train(encoder, strategy, material, settings, seed):
     built = network.build(encoder, settings.depth_decoder, image_size, scale)
     best = _Best(built.model, material.validation)
     batch_size, losses = min(settings.depth_batch_size, scale.count), []
-    batches = iter(training_batches(material.frames, scale.count, image_size, batch_size, seed))
+    batches = iter(
+        training_batches(material.frames, scale.count, image_size=image_size, batch_size=batch_size, seed=seed)
+    )
     frozen_epochs = round(STRATEGIES[strategy] * settings.depth_epochs)
     optimizers = [_adam(settings), _adam(settings)]
     for epoch in range(settings.depth_epochs):

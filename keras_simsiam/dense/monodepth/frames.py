@@ -81,7 +81,7 @@ def prepared(samples, image_size):
     return samples.map(lambda sample: resized(sample, image_size), tf.data.AUTOTUNE, deterministic=True)
 
 
-def training_batches(frames, count, image_size, batch_size, seed):
+def training_batches(frames, count, *, image_size, batch_size, seed):
     """Batches to train on, epoch after epoch without end: in random order, a random crop and flip of each frame.
 
     Args:

@@ -51,7 +51,7 @@ def curves(histories, path):
     figure, grid = _figure(4.6 * len(titles), 3.4, 1, len(titles), sharey=True)
     for axes, (key, title) in zip(grid[0], titles.items(), strict=True):
         for number, (name, history) in enumerate(histories.items()):
-            band(axes, np.array(history[key]), name, f"C{number}")
+            band(axes, np.array(history[key]), label=name, color=f"C{number}")
         axes.set(title=title, xlabel="epoch", yscale="log")
         axes.grid(alpha=0.3, which="both")
         axes.spines[["top", "right"]].set_visible(False)
@@ -60,7 +60,7 @@ def curves(histories, path):
     figure.savefig(path, bbox_inches="tight")
 
 
-def band(axes, values, label, color, linestyle="-"):
+def band(axes, values, *, label, color, linestyle="-"):
     """Draw the median over trials as a line, in a band from the lowest trial to the highest.
 
     A trial may leave a plateau long after the others: a mean and a deviation would then be near none of them, and reach below

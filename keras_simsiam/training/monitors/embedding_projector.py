@@ -16,7 +16,7 @@ from tensorboard.plugins import projector
 THUMBNAIL = 32  # pixels; 2,000 samples make a sprite of 45 x 45
 
 
-def write(folder, samples, classes, thumbnails, name):
+def write(folder, samples, *, classes, thumbnails, name):
     """Write the four files.
 
     Args:

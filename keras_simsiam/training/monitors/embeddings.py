@@ -30,4 +30,6 @@ class Embeddings(keras.callbacks.Callback):
         thumbnails = []
         samples = features.extract(self.model.encoder, embedding_projector.with_thumbnails(self.queries, thumbnails))
         with files.writing(self.folder):
-            embedding_projector.write(self.folder, samples, self.classes, thumbnails, "kNN queries")
+            embedding_projector.write(
+                self.folder, samples, classes=self.classes, thumbnails=thumbnails, name="kNN queries"
+            )
