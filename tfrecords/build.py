@@ -125,7 +125,7 @@ flags.DEFINE_bool(
 )
 
 
-def main():
+def main() -> None:
     build(FLAGS.workers or len(os.sched_getaffinity(0)))
 
 

@@ -21,7 +21,7 @@ _LISTED = 12  # names
 _INDENT = 11
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise UserError("name one data set's folder: python -m tfrecords.inspect DIR")
     data = Dataset(arguments[0])

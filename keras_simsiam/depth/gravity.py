@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_simsiam.depth import camera
 from keras_simsiam.depth import normals as surface
+from keras_simsiam.depth.camera import TensorLike
 
 # Gravity before anything is known: the camera held level. y points down.
 PRIOR = (0.0, 1.0, 0.0)
@@ -25,7 +26,9 @@ STRIDE, LARGE = 3, 200 * 200
 TIE = 0.01
 
 
-def from_depth(depth, intrinsics, valid=None):
+def from_depth(
+    depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Estimate gravity from a depth image, and say how far the image decides it.
 
     Args:
@@ -45,7 +48,9 @@ def from_depth(depth, intrinsics, valid=None):
     return down, confidence(down, normals, normals_valid)
 
 
-def known_or_estimated(gravity, depth, intrinsics, valid=None):
+def known_or_estimated(
+    gravity: TensorLike, depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None = None
+) -> tf.Tensor:
     """Gravity where it is given, estimated from the depth elsewhere; nothing is estimated where all of it is given.
 
     Args:
@@ -75,7 +80,7 @@ def known_or_estimated(gravity, depth, intrinsics, valid=None):
     return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))
 
 
-def tilted(down, seed, most_degrees):
+def tilted(down: TensorLike, seed: TensorLike, most_degrees: float) -> tf.Tensor:
     """Gravity turned by a random angle about a random horizontal axis, as if the camera had been held otherwise.
 
     Args:
@@ -93,7 +98,7 @@ def tilted(down, seed, most_degrees):
     return tf.math.l2_normalize(turned)
 
 
-def estimate(normals, normals_valid):
+def estimate(normals: TensorLike, normals_valid: TensorLike) -> tf.Tensor:
     """Estimate gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
 
     With y the direction so far, floors are the normals within the threshold t of ±y, walls those within t of the plane
@@ -117,7 +122,7 @@ def estimate(normals, normals_valid):
     return tf.ensure_shape(down, normals.shape[:-3].concatenate(3))
 
 
-def confidence(down, normals, normals_valid):
+def confidence(down: TensorLike, normals: TensorLike, normals_valid: TensorLike) -> tf.Tensor:
     """How far floors and walls decide the direction of gravity.
 
     With λ₀ ≤ λ₁ the least eigenvalues of Σ_walls n nᵀ − Σ_floors n nᵀ at the last threshold: (λ₁ − λ₀) / (H·W), by how

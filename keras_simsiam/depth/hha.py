@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_simsiam.depth import camera
 from keras_simsiam.depth import gravity as gravity_estimation
 from keras_simsiam.depth import normals as surface
+from keras_simsiam.depth.camera import TensorLike
 
 ENCODINGS = ("gupta", "paper")
 GROUNDS = ("auto", "lowest")
@@ -29,7 +30,15 @@ ASSUMED_FLOOR = -130.0
 LEAST_RANGE = (1e-3, 1e-3, 1.0)
 
 
-def encode(depth, intrinsics, gravity=None, valid=None, *, encoding="gupta", ground="auto"):
+def encode(
+    depth: TensorLike,
+    intrinsics: TensorLike,
+    gravity: TensorLike | None = None,
+    valid: TensorLike | None = None,
+    *,
+    encoding: str = "gupta",
+    ground: float | str = "auto",
+) -> tf.Tensor:
     """Encode depth as HHA: channels disparity, height, angle.
 
     `gupta` is the published encoding (Gupta et al. 2014, as its MATLAB code and Python port compute it): disparity

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_simsiam.depth import camera, hha
 from keras_simsiam.depth import gravity as gravity_estimation
+from keras_simsiam.depth.camera import TensorLike
 
 # What a channel of an unknown pixel is set to: the middle, which the encoder's normalisation maps to zero and which a
 # dropped HHA (augment.py) is set to. A mean over the image would be another value in every image.
@@ -17,7 +18,7 @@ _NOT_IN_ROW = 1 << 30  # farther than any two pixels, and its square fits int64
 _LEVELS = 15  # halvings that bring an image of up to 32768 pixels a side to a single one
 
 
-def nearest(depth):
+def nearest(depth: TensorLike) -> tf.Tensor:
     """Give each hole the depth of the nearest measured pixel: exact Euclidean distances between pixel centres.
 
     Separable, as in Saito & Toriwaki, New algorithms for Euclidean distance transformation, Pattern Recognition 1994:
@@ -40,7 +41,7 @@ def nearest(depth):
     return tf.ensure_shape(tf.reshape(filled, tf.shape(depth)), depth.shape)
 
 
-def inpaint(depth):
+def inpaint(depth: TensorLike) -> tf.Tensor:
     """Fill holes smoothly from their rims, with a pyramid of means over measured pixels (pull-push).
 
     Gortler et al., The Lumigraph, SIGGRAPH 1996; Kraus, The pull-push algorithm revisited, GRAPP 2009. Pull: an image
@@ -67,7 +68,14 @@ FILLS = {"nearest": nearest, "inpaint": inpaint}
 CHOICES = ("none", "mask", "neutral", *FILLS)
 
 
-def encode(depth, intrinsics, gravity=None, *, encoding="gupta", holes="none"):
+def encode(
+    depth: TensorLike,
+    intrinsics: TensorLike,
+    gravity: TensorLike | None = None,
+    *,
+    encoding: str = "gupta",
+    holes: str = "none",
+) -> tf.Tensor:
     """Encode depth as HHA with one of the choices of what becomes of missing depth.
 
     Args:

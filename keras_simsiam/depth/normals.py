@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.depth import camera
+from keras_simsiam.depth.camera import TensorLike
 
 # Pixels whose offsets lie on one line fix no plane: their covariance matrix has determinant 0. In float32 it may come
 # out as 2e-7 of the product of the variances; for the least of triangles in a window of radius 10 it is above 1e-6.
 COLLINEAR = 1e-6
 
 
-def gradient_normals(points, valid):
+def gradient_normals(points: TensorLike, valid: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
     """Normals as the cross product of the point cloud's row and column gradients (Zhu, section 3.2, Eq. 4).
 
     Each gradient is the mean of the forward and the backward difference; a difference to a missing pixel or across the
@@ -38,7 +39,9 @@ def gradient_normals(points, valid):
     return _unit(normal, facing, has_dx & has_dy)
 
 
-def plane_normals(depth, intrinsics, valid, *, radius, stride=1):
+def plane_normals(
+    depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None, *, radius: int, stride: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Normals of planes fitted to the windows around every pixel (Gupta et al. 2013; HHA as published).
 
     A plane is linear in inverse depth, so it is fitted there by least squares: 1/Z = a·dx + b·dy + c over the valid
