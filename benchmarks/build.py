@@ -3,7 +3,7 @@
     python -m benchmarks.build
 
 Synthetic crops, written as Washington's files, can be had anywhere; Washington's own and 640×480 pairs are added where
-../shared/data is beside the repository. "Alone": each process holds its frames' files in memory, decodes both images
+../shared/data is next to the repository. "Alone": each process holds its frames' files in memory, decodes both images
 (OpenCV) and encodes the record. "Build" does the rest too: reads the files, checks and counts, writes, hashes, brings to
 the disk. Neither counts the seconds in which TensorFlow is imported and the files are listed. The disk is the temporary
 folder's. Compare only the ratios of one run; on a shared machine, the milliseconds of processor time a frame.
@@ -109,12 +109,12 @@ def _measure(name, plan, output, pool, workers):
     rates, costs = {"alone": [], "build": []}, {"alone": [], "build": []}
     for repeat in range(REPEATS):
         parts = [references[start::workers] for start in range(workers)]
-        found = list(pool.run(partial(_decode_and_encode, load=plan.load), parts))
-        rates["alone"].append(sum(rate for rate, _ in found))
-        costs["alone"].append(1000 * sum(cpu for _, cpu in found) / len(references))
+        measurements = list(pool.run(partial(_decode_and_encode, load=plan.load), parts))
+        rates["alone"].append(sum(rate for rate, _ in measurements))
+        costs["alone"].append(1000 * sum(cpu for _, cpu in measurements) / len(references))
         start, cpu = time.perf_counter(), _cpu_seconds()
         with Unfinished(str(output / name / str(repeat))) as unfinished:
-            content = builder.build(plan, {"name": name, "arguments": {}}, 0, unfinished, pool)
+            content = builder.build(plan, {"name": name, "arguments": {}}, seed=0, unfinished=unfinished, pool=pool)
         rates["build"].append(len(references) / (time.perf_counter() - start))
         costs["build"].append(1000 * (_cpu_seconds() - cpu) / len(references))
     split = content["splits"]["train"]

@@ -1,4 +1,4 @@
-"""What depth augmentation and next-frame positives do to real frames: the pictures of docs/depth_augmentation.md.
+"""What depth augmentation and next frames as positives do to real frames: the pictures of docs/depth_augmentation.md.
 
     python -m benchmarks.depth_augmentation --input=DIR --output=docs/images
 
@@ -35,7 +35,7 @@ def main():
     frames = load_videos(arguments.input / "rgbd-dataset")
     scenes = {name: load_scene(arguments.input / folder, path) for name, (folder, path) in SCENES.items()}
     scenes["Washington apple_1"] = scene_of(frames["apple_1"][0])
-    draw_faults(scenes, arguments.output / "depth_faults.png")
+    draw_sensor_noise(scenes, arguments.output / "depth_faults.png")
     draw_jitter(scenes, arguments.output / "gravity_jitter.png")
     draw_next_frames(frames, arguments.output / "neighbours.png")
 
@@ -65,8 +65,8 @@ def scene_of(sample):
     return sample["depth"].numpy(), sample["intrinsics"].numpy(), sample["gravity"].numpy()
 
 
-def draw_faults(scenes, path):
-    """Depth and HHA before, after each fault, and after all of them."""
+def draw_sensor_noise(scenes, path):
+    """Depth and HHA before, after each kind of noise, and after all of them."""
     seeds = [np.array([SEED, number], np.int32) for number in range(3)]
     columns = {
         "as recorded": lambda depth, _: depth,
@@ -79,8 +79,8 @@ def draw_faults(scenes, path):
     figure, axes = plt.subplots(2 * len(scenes), len(columns), figsize=(2.4 * len(columns), 3.7 * len(scenes)))
     for row, (name, (depth, camera, down)) in enumerate(scenes.items()):
         shown = dict(zip(("vmin", "vmax"), np.percentile(depth[depth > 0], (2, 98)), strict=True))
-        for column, (title, fault) in enumerate(columns.items()):
-            changed = np.asarray(fault(depth, camera))
+        for column, (title, noise) in enumerate(columns.items()):
+            changed = np.asarray(noise(depth, camera))
             title = f"{name}\n{title}" if column == 0 else title
             show(axes[2 * row, column], np.where(changed > 0, changed, np.nan), title, cmap="viridis_r", **shown)
             missing = f"{100 * np.mean(changed == 0):.0f} % missing"

@@ -31,9 +31,9 @@ def main():
     rows = []
     for index in range(cameras):
         depth, down = scene(seed, index)
-        found, confidence = estimate(depth, hha_scenes.NYU_INTRINSICS)
+        estimated, confidence = estimate(depth, hha_scenes.NYU_INTRINSICS)
         tilt = degrees(down, (0, 1, 0))
-        rows.append((degrees(found, down), float(confidence), tilt))
+        rows.append((degrees(estimated, down), float(confidence), tilt))
         if rows[-1][0] > 1:
             print(f"camera {index}: off by {rows[-1][0]:.2f}°, tilted {tilt:.1f}°, confidence {confidence:.2f}")
     errors, confidences, tilts = np.transpose(rows)
@@ -68,7 +68,7 @@ def scene(seed, index, size=SIZE, intrinsics=hha_scenes.NYU_INTRINSICS):
     rays = np.stack([(x - cx) / fx, (y - cy) / fy, np.ones(size)], axis=-1)
     depth, facing = _render(rays @ to_room.T, random)
     facing /= np.linalg.norm(rays, axis=-1)
-    measured = synthetic_sensor.depth_image(depth, facing, fx, 0, random) / 1000.0
+    measured = synthetic_sensor.depth_image(depth, facing, focal_length=fx, blobs=0, random=random) / 1000.0
     return _punched(measured, random).astype(np.float32), to_room.T @ (0, 1, 0)
 
 

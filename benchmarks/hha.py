@@ -62,16 +62,19 @@ def _compare_with_numpy(depth, intrinsics, down):
 
 def _stages(depth, intrinsics, down):
     """Each stage as a graph of its own. Together they take longer than the whole, by some calls."""
-    sparse = normals.plane_normals(depth, intrinsics, None, gravity.RADIUS, gravity.STRIDE)
-    dense = normals.plane_normals(depth, intrinsics, None, hha.ANGLE_RADIUS)[0]
+    sparse = normals.plane_normals(depth, intrinsics, None, radius=gravity.RADIUS, stride=gravity.STRIDE)
+    dense = normals.plane_normals(depth, intrinsics, None, radius=hha.ANGLE_RADIUS)[0]
     # Variables, for of constants the graph would be computed when it is made.
     tf_depth, tf_intrinsics, sparse, dense = tf.nest.map_structure(tf.Variable, (depth, intrinsics, sparse, dense))
     stages = (
         ("checks of depth and camera", lambda: camera.checked(tf_depth, tf_intrinsics)),
-        ("normals, R = 3, all pixels", lambda: normals.plane_normals(tf_depth, tf_intrinsics, None, hha.ANGLE_RADIUS)),
+        (
+            "normals, R = 3, all pixels",
+            lambda: normals.plane_normals(tf_depth, tf_intrinsics, None, radius=hha.ANGLE_RADIUS),
+        ),
         (
             f"normals, R = 10, every {gravity.STRIDE}rd pixel",
-            lambda: normals.plane_normals(tf_depth, tf_intrinsics, None, gravity.RADIUS, gravity.STRIDE),
+            lambda: normals.plane_normals(tf_depth, tf_intrinsics, None, radius=gravity.RADIUS, stride=gravity.STRIDE),
         ),
         ("gravity from these", lambda: gravity.estimate(*sparse)),
         (

@@ -14,13 +14,13 @@ def encode(depth, intrinsics, gravity=None, valid=None):
     """HHA as published.
 
     Args:
-      depth: `[H, W]`, metres, 0 = missing.
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
-      gravity: `[3]` unit vector in the camera's frame, or None to estimate it.
-      valid: bool `[H, W]` or None, which depth takes part in the normals.
+        depth: `[H, W]`, metres, 0 = missing.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        gravity: `[3]` unit vector in the camera's frame, or None to estimate it.
+        valid: bool `[H, W]` or None, which depth takes part in the normals.
 
     Returns:
-      float64 `[H, W, 3]` in 0..255: disparity, height, angle; not rounded.
+        float64 `[H, W, 3]` in 0..255: disparity, height, angle; not rounded.
     """
     depth = np.asarray(depth, np.float64)
     valid = depth > 0 if valid is None else valid & (depth > 0)
@@ -67,7 +67,7 @@ def plane_normals(depth, directions, valid, radius):
 
 
 def window_sum(values, radius):
-    """Sums over the windows around every pixel, cut at the border."""
+    """Sum over the windows around every pixel, cut at the border."""
     for axis in (0, 1):
         size = values.shape[axis]
         total = np.insert(np.cumsum(values, axis=axis), 0, 0, axis=axis)

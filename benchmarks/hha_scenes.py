@@ -43,7 +43,7 @@ def room(size=ROOM_SIZE, intrinsics=ROOM_INTRINSICS):
 def golden_frames():
     """Name, depth (metres), intrinsics, valid and published HHA (uint8) of every golden image; none without the folder.
 
-    The folder `shared` beside the checkout is optional.
+    The folder `shared` next to the checkout is optional.
     """
     frames = []
     for path in sorted(GOLDEN.glob("*/camera.json")):

@@ -3,7 +3,7 @@
     python -m benchmarks.holes --frames=rgbd_frames --figure=docs/images/holes.png
 
 `--frames` is the folder that shared/data/rgbd_frames.tar.xz unpacks to. The table: windows of real depth that miss
-nothing, in which holes copied from windows of the other scenes are punched; errors are of the punched pixels alone.
+nothing, in which holes copied from windows of the other scenes are punched; errors are only of the punched pixels.
 """
 
 import keras_simsiam.core.command  # noqa: F401
@@ -63,7 +63,7 @@ def load_depth(path):
 
 
 def draw_trials(scenes, random):
-    """Yields (complete depth, hole), `[WINDOW, WINDOW]` each, the hole of another scene and mirrored half of the time."""
+    """Yield (complete depth, hole), `[WINDOW, WINDOW]` each, the hole of another scene and mirrored half of the time."""
     for truth, source in itertools.permutations(scenes, 2):
         complete = windows(scenes[truth], 0, 0)
         holed = windows(scenes[source], *HOLE_SHARE)
@@ -105,7 +105,7 @@ def telea(depth):
 
 
 def print_table(trials):
-    """Prints the errors of every fill over all punched pixels."""
+    """Print the errors of every fill over all punched pixels."""
     fills = {f"`{name}`": lambda depth, fill=fill: fill(depth).numpy() for name, fill in holes.FILLS.items()}
     fills |= {"recursive median 5×5 (NumPy)": recursive_median, "cv2.inpaint, Telea, radius 5": telea}
     punched = np.array([hole.mean() for _, hole in trials])

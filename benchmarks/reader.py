@@ -28,7 +28,7 @@ from keras_simsiam.views.batches import records_held
 from tfrecords import Dataset, example
 from tfrecords.writer import Writer
 
-flags.DEFINE_string("data_dir", None, "Data set whose training split is decoded; none: memory alone is measured.")
+flags.DEFINE_string("data_dir", None, "Data set whose training split is decoded; none: only memory is measured.")
 flags.DEFINE_integer("rounds", 5, "Passes over the training split, of each of the two.")
 flags.DEFINE_string("memory_of", None, "Measures the memory of this one process: a data set's folder.")
 flags.DEFINE_float("shuffle_mb", 1, "Memory of the shuffle, for --memory_of.")
@@ -94,7 +94,9 @@ def _compare_throughput(data_dir, rounds):
     seconds = [[], []]
     for _ in range(rounds + 1):  # the first warms up
         for stream, taken in zip(streams, seconds, strict=True):
-            taken.append(_seconds(stream.prefetch(tf.data.AUTOTUNE)))
+            start = time.perf_counter()
+            _read_all(stream.prefetch(tf.data.AUTOTUNE))
+            taken.append(time.perf_counter() - start)
     bare, read = (count / statistics.median(taken[1:]) for taken in seconds)
     print("| frames | decoding alone, frames/s | reading and decoding, frames/s | share |\n|---|---|---|---|")
     print(f"| {count} | {bare:.0f} | {read:.0f} | {100 * read / bare:.1f} % |")
@@ -115,12 +117,6 @@ def _bare(dataset):
 def _decode(rgb, depth=None):
     image = tf.io.decode_image(rgb, channels=3, expand_animations=False)
     return image if depth is None else (image, tf.io.decode_png(depth, channels=1, dtype=tf.uint16))
-
-
-def _seconds(stream):
-    start = time.perf_counter()
-    _read_all(stream)
-    return time.perf_counter() - start
 
 
 def _read_all(stream):

@@ -34,7 +34,7 @@ flags.DEFINE_float("units_per_metre", 1000.0, "Depth values in a metre.")
 flags.DEFINE_string("gravity", "0,1,0", "gx,gy,gz, or estimate.")
 flags.DEFINE_integer("repeats", 50, "Frames to time each way.")
 flags.DEFINE_integer("requests", 200, "Requests of each number of clients.")
-flags.DEFINE_integer("bad_requests", 1000, "Bad requests, each beside a good one.")
+flags.DEFINE_integer("bad_requests", 1000, "Bad requests, each together with a good one.")
 
 CLIENTS = (1, 4, 16)
 
@@ -58,7 +58,9 @@ def _frame():
     camera = camera_file.parse(flags.FLAGS.camera)
     gravity = camera_file.parse_gravity(flags.FLAGS.gravity, "estimate")
     paths = [flags.FLAGS.rgb, flags.FLAGS.depth]
-    return client.read_frames(paths, "rgbd", camera, flags.FLAGS.units_per_metre, gravity)[0]
+    return client.read_frames(
+        paths, "rgbd", camera=camera, units_per_metre=flags.FLAGS.units_per_metre, gravity=gravity
+    )[0]
 
 
 def _size(folder):

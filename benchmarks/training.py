@@ -81,7 +81,7 @@ def _seconds_per_image(batches, step):
     for _ in range(flags.FLAGS.steps):
         logs = step(next(iterator))
     if logs:
-        float(logs["loss"])  # the last step has ended when its number is there
+        float(logs["loss"])  # the last step has ended when its number has arrived
     return (time.perf_counter() - start) / (flags.FLAGS.steps * BATCH)
 
 

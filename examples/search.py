@@ -31,7 +31,7 @@ class Index(typing.NamedTuple):
 
 
 def build(model, plan):
-    """Embeds every frame of a plan.
+    """Embed every frame of a plan.
 
     Args:
         model: folder of one version of an exported encoder.
@@ -41,7 +41,7 @@ def build(model, plan):
         An `Index`.
 
     Raises:
-        UserError: `model` is no SavedModel, it needs depth and there is none, or a file cannot be read.
+        UserError: `model` is no SavedModel, it needs depth and has none, or a file cannot be read.
     """
     try:
         loaded = tf.saved_model.load(model)
@@ -66,8 +66,8 @@ def _embedding(embed, frame):
     specs = embed.structured_input_signature[1]
     if "depth" in specs and frame.depth is None:
         raise UserError("--depth is empty, but the model looks at depth: give the pattern of the depth images")
-    found = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})["embedding"][0]
-    return tf.math.l2_normalize(found).numpy()
+    embedding = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})["embedding"][0]
+    return tf.math.l2_normalize(embedding).numpy()
 
 
 def neighbours(index, query, count, among="*"):
@@ -83,7 +83,7 @@ def neighbours(index, query, count, among="*"):
         (places in the index, cosines), each [count] or shorter.
 
     Raises:
-        UserError: there is no frame of that name, or none to be found.
+        UserError: no frame has that name, or none may be found.
     """
     if query not in index.names:
         raise UserError(f"--query={query}: no frame of that name; they are called {', '.join(index.names[:3])}, …")
@@ -95,19 +95,19 @@ def neighbours(index, query, count, among="*"):
     return np.array(kept)[nearest], cosines[nearest]
 
 
-def draw(index, found, path):
-    """Draws a row for each query: the frame, and its neighbours with their names and cosines.
+def draw(index, results, path):
+    """Draw a row for each query: the frame, and its neighbours with their names and cosines.
 
     Args:
         index: an `Index`.
-        found: dict from a query's name to what `neighbours` gave.
+        results: dict from a query's name to what `neighbours` gave.
         path: the PNG file to write.
     """
-    columns = 1 + max(len(nearest) for nearest, _ in found.values())
-    figure = Figure(figsize=(1.5 * columns, 1.8 * len(found)), dpi=110, layout="constrained")
+    columns = 1 + max(len(nearest) for nearest, _ in results.values())
+    figure = Figure(figsize=(1.5 * columns, 1.8 * len(results)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(found), columns, squeeze=False)
-    for row, (query, (nearest, cosines)) in zip(grid, found.items(), strict=True):
+    grid = figure.subplots(len(results), columns, squeeze=False)
+    for row, (query, (nearest, cosines)) in zip(grid, results.items(), strict=True):
         titles = ["query", *(f"{cosine:.3f}" for cosine in cosines)]
         places = [list(index.names).index(query), *nearest]
         for axes in row:
@@ -119,7 +119,7 @@ def draw(index, found, path):
 
 
 def opened(path, model, plan):
-    """The index in a file; built and written there where there is none.
+    """The index in a file; built and written where it does not exist.
 
     Args:
         path: the .npz file.
@@ -151,14 +151,14 @@ def opened(path, model, plan):
 
 
 def define_flags():
-    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("model", None, "A version's folder of an exported encoder, serving/rgb/1.", required=True)
     flags.DEFINE_string("input", None, "The folder to search.", required=True)
     flags.DEFINE_string("rgb", "rgb/*", "Pattern of its colour images; a frame's name is what the wildcards match.")
-    flags.DEFINE_string("depth", "depth/*", "Pattern of its depth images; empty for a model of colour alone.")
-    flags.DEFINE_string("camera", None, "fx,fy,cx,cy; by default from the camera.json beside or above the images.")
+    flags.DEFINE_string("depth", "depth/*", "Pattern of its depth images; empty for a model of colour only.")
+    flags.DEFINE_string("camera", None, "fx,fy,cx,cy; by default from the camera.json next to or above the images.")
     flags.DEFINE_float("units_per_metre", None, "Depth value of one metre, where no camera.json tells it.")
-    flags.DEFINE_string("index", None, "File of the embeddings, .npz; made if it is not there.", required=True)
+    flags.DEFINE_string("index", None, "File of the embeddings, .npz; made if it does not exist.", required=True)
     flags.DEFINE_list("query", None, "Names of frames to look for, separated by commas.", required=True)
     flags.DEFINE_integer("count", 6, "Neighbours of each.", lower_bound=1)
     flags.DEFINE_string("among", "*", "Pattern of the names to find: frames of one video are nearly the same picture.")
@@ -174,13 +174,13 @@ def main():
         if not os.path.isdir(os.path.dirname(values[name].value) or "."):
             raise UserError(f"--{name}={values[name].value}: there is no such folder; make it first")
     camera = {"camera": values.camera, "units_per_metre": values.units_per_metre}
-    plan = folder.plan(values.input, values.rgb, values.depth, **camera)
+    plan = folder.plan(values.input, values.rgb, depth=values.depth, **camera)
     index = opened(values.index, values.model, plan)
-    found = {name: neighbours(index, name, values.count, values.among) for name in values.query}
-    for name, (nearest, cosines) in found.items():
+    results = {name: neighbours(index, name, values.count, values.among) for name in values.query}
+    for name, (nearest, cosines) in results.items():
         listed = (f"{index.names[place]} ({cosine:.3f})" for place, cosine in zip(nearest, cosines, strict=True))
         print(f"{name}: {', '.join(listed)}")
-    draw(index, found, values.output)
+    draw(index, results, values.output)
     print(f"written: {values.output}")
 
 

@@ -53,7 +53,7 @@ def _figure(measured, splits):
         for name, found in measured.items():
             encoder, strategy = name.split()[0], name.split()[-1]
             losses = np.array(found["histories"][split])
-            pictures.band(one, losses, name, COLOURS[strategy], STYLES[encoder])
+            pictures.band(one, losses, label=name, color=COLOURS[strategy], linestyle=STYLES[encoder])
         one.set(yscale="log", xlabel="epoch", title=SPLITS[split])
     if splits:
         axes[0].legend(fontsize=7)

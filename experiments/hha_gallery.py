@@ -81,7 +81,7 @@ def picture_rows(sample):
 def _encoded(sample, encoding, choice):
     """HHA of a sample, float32 [H,W,3] in 0..1."""
     camera = sample["intrinsics"], sample["gravity"]
-    return holes.encode(sample["depth"], *camera, encoding, choice).numpy() / 255
+    return holes.encode(sample["depth"], *camera, encoding=encoding, holes=choice).numpy() / 255
 
 
 def _gray(channel):

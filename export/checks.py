@@ -69,7 +69,7 @@ def same_size(image, depth, image_name):
 
 
 def image(file):
-    """Decodes a JPEG or PNG file, string [], to uint8 [H,W,3]; `_decoded` says what is refused."""
+    """Decode a JPEG or PNG file, string [], to uint8 [H,W,3]; `_decoded` says what is refused."""
     header = _header(file)
     known = _is_png(header) | (tf.strings.substr(header, 0, len(_JPEG)) == _JPEG)
 
@@ -80,7 +80,7 @@ def image(file):
 
 
 def depth(file):
-    """Decodes a 16-bit PNG file of one channel, string [], to uint16 [H,W]; `_decoded` says what is refused."""
+    """Decode a 16-bit PNG file of one channel, string [], to uint16 [H,W]; `_decoded` says what is refused."""
     header = _header(file)
     # bytes 24 and 25 of a PNG file: bits a channel, colour type (0 is gray); PNG specification, 11.2.2.
     # The decoder would turn 8 bits or colours into 16-bit depth without a word.
@@ -120,17 +120,17 @@ def _decoded(name, file, decode, nothing, known, kind):
 
 
 def _attempt(function, argument, otherwise):
-    """function(argument), or `otherwise` where it fails: in a graph a tf.data pipeline alone can catch an error."""
+    """function(argument), or `otherwise` where it fails: in a graph only a tf.data pipeline can catch an error."""
     one = tf.data.Dataset.from_tensors
-    found = one(argument).map(function).ignore_errors().concatenate(one(otherwise)).take(1)
+    result = one(argument).map(function).ignore_errors().concatenate(one(otherwise)).take(1)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
-    return found.with_options(options).get_single_element()
+    return result.with_options(options).get_single_element()
 
 
 def _header(file):
-    """The first bytes of a file, with zeros behind them, so that a place in it is there whatever was sent."""
+    """The first bytes of a file, with zeros behind them, so that every place in it exists, whatever was sent."""
     return tf.strings.join([tf.strings.substr(file, 0, _HEADER), tf.constant(b"\x00" * _HEADER)])
 
 

@@ -77,13 +77,13 @@ def _embed_batch(connection, frames):
     return np.concatenate([_embed_batch(connection, [frame]) for frame in frames])  # one by one, to name the culprit
 
 
-def read_frames(paths, modality, camera, units_per_metre, gravity):
+def read_frames(paths, modality, *, camera=None, units_per_metre=None, gravity=None):
     """The frames of files.
 
     Args:
         paths: of an image, a depth file, or an image and a depth file in turn, by the modality.
         modality: `rgb`, `hha` or `rgbd`, that of the encoder.
-        camera: a `camera_file.Camera`, None: the camera.json beside or above each depth file.
+        camera: a `camera_file.Camera`, None: the camera.json next to or above each depth file.
         units_per_metre: depth value of one metre; None: that of the camera file.
         gravity: (x, y, z), or None where it is to be estimated.
 
@@ -104,7 +104,7 @@ def read_frames(paths, modality, camera, units_per_metre, gravity):
 def _frame(paths, camera, units_per_metre, gravity):
     content = {kind: _read(path) for kind, path in paths.items()}
     if "depth" in paths:
-        camera = camera or camera_file.beside(paths["depth"])
+        camera = camera or camera_file.of_image(paths["depth"])
         content["units_per_metre"] = camera_file.units(camera, units_per_metre, paths["depth"])
         content |= {"intrinsics": camera.intrinsics, "gravity": gravity or (0.0, 0.0, 0.0)}
     return Frame(" ".join(paths.values()), **content)
@@ -118,12 +118,12 @@ def _read(path):
 
 
 def define_flags():
-    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("server", None, "host:port for gRPC, http://host:port for REST.", required=True)
     flags.DEFINE_string("model", "rgbd_encoder", "The model's name on the server.")
     flags.DEFINE_enum("modality", "rgbd", list(_FILES), "What the encoder takes: image files, depth files, or pairs.")
     flags.DEFINE_string("camera", None, "fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file.")
-    flags.DEFINE_string("camera_file", None, "Camera file of all frames (default: camera.json beside or above each).")
+    flags.DEFINE_string("camera_file", None, "Camera file of all frames (default: camera.json next to or above each).")
     flags.DEFINE_float("units_per_metre", None, "Depth values in a metre: 1000 for millimetres.")
     flags.DEFINE_string(
         "gravity", "estimate", "estimate, or gx,gy,gz in the camera's frame (x right, y down, z forward)."
@@ -135,11 +135,11 @@ def define_flags():
 
 def main(paths):
     """The command."""
-    logging.set_verbosity(logging.ERROR)  # each attempt at a server that is not there would warn
+    logging.set_verbosity(logging.ERROR)  # each attempt at a server that does not answer would warn
     values = flags.FLAGS
     camera = camera_file.given(values.camera, values.camera_file)
     gravity = camera_file.parse_gravity(values.gravity, "estimate")
-    frames = read_frames(paths, values.modality, camera, values.units_per_metre, gravity)
+    frames = read_frames(paths, values.modality, camera=camera, units_per_metre=values.units_per_metre, gravity=gravity)
     connection = transport.connect(values.server, values.model, values.timeout)
     embeddings = embed(connection, frames, values.batch_size)
     connection.close()

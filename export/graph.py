@@ -30,7 +30,7 @@ _WAITING_RUNS = 64
 
 
 def servable(encoder, preprocessing, batching=None, depth_network=None):
-    """Builds the graph.
+    """Build the graph.
 
     Args:
         encoder: a functional model from a view to a dict with `embedding` and feature maps.
@@ -46,7 +46,7 @@ def servable(encoder, preprocessing, batching=None, depth_network=None):
         InvalidArgumentError as `checks` and `depth.camera.checked` do.
     """
     module, batching = tf.Module(), batching or Batching()
-    # The variables alone: the layers would be saved with a function each, which nobody calls.
+    # Only the variables: the layers would be saved with a function each, which nobody calls.
     module.encoder_variables = encoder.variables
     calls = _encoder_calls(encoder, preprocessing, batching)
     if depth_network is not None:
@@ -140,13 +140,13 @@ def _network(compute, shapes, spec, batching):
         autograph=False,
     )
     def batched(*images):
-        found = compute(dict(zip(spec, images, strict=True)))
-        return {name: tf.cast(tensor, tf.float32) for name, tensor in found.items()}
+        features = compute(dict(zip(spec, images, strict=True)))
+        return {name: tf.cast(tensor, tf.float32) for name, tensor in features.items()}
 
     def network(views):
         with tf.name_scope(f"network_{uuid.uuid4().hex}"):  # of one name, two models in one process would share a queue
-            found = batched(*(views[part] for part in spec))
-        return {name: tf.ensure_shape(found[name], shapes[name]) for name in found}
+            features = batched(*(views[part] for part in spec))
+        return {name: tf.ensure_shape(features[name], shapes[name]) for name in features}
 
     return network
 

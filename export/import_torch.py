@@ -41,7 +41,7 @@ class Settings:
 
 
 def import_encoder(settings):
-    """Writes the run directory.
+    """Write the run directory.
 
     Args:
         settings: `Settings`.
@@ -54,10 +54,10 @@ def import_encoder(settings):
     """
     _check(settings)
     path = settings.checkpoint
-    found = (safetensors_file if path.endswith(".safetensors") else torch_pickle).read(path)
+    entries = (safetensors_file if path.endswith(".safetensors") else torch_pickle).read(path)
     try:
-        prefix = torch_names.find_prefix(found, settings.prefix)
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+        prefix = torch_names.find_prefix(entries, settings.prefix)
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in entries.items() if name.startswith(prefix)}
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         architecture = torch_names.recognise(shapes)
         heads = torch_names.check(shapes, architecture)
@@ -66,7 +66,7 @@ def import_encoder(settings):
     weights = _weights(path, tensors, architecture)
     size = settings.image_size or _SIZES[architecture.stem]
     encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
-    fill(encoder, weights, architecture, settings.mean, settings.std)
+    fill(encoder, weights, architecture, mean=settings.mean, std=settings.std)
     facts = {
         "checkpoint": os.path.basename(path),
         "sha256": files.sha256(path),
@@ -81,8 +81,8 @@ def import_encoder(settings):
     return facts
 
 
-def fill(encoder, weights, architecture, mean, std):
-    """Puts PyTorch's weights into an encoder.
+def fill(encoder, weights, architecture, *, mean, std):
+    """Put PyTorch's weights into an encoder.
 
     Args:
         encoder: what `build_encoder` makes of modality `rgb` and the architecture.
@@ -141,7 +141,7 @@ def _check(settings):
 
 
 def _write(config, encoder, facts):
-    """Writes the folder; one that cannot be finished is taken away again."""
+    """Write the folder; one that cannot be finished is taken away again."""
     folder = Path(config.workdir)
     try:
         open_workdir(config)
@@ -163,7 +163,7 @@ def _numbers(name, values):
 
 
 def define_flags():
-    """Called by the command alone, so that a program can import this module beside others that have the same flags."""
+    """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("checkpoint", None, "What torch.save wrote, or a .safetensors file.", required=True)
     flags.DEFINE_string("workdir", None, "Run directory to make.", required=True)
     flags.DEFINE_string("prefix", None, "What stands before conv1.weight in the checkpoint's names; found if left out.")

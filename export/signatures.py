@@ -13,7 +13,7 @@ class Input(NamedTuple):
     Attributes:
         name, dtype, description: what it is called, its type, what it holds.
         shape: its shape, the batch first; None where it may be of any size.
-        default: what a server takes where a request leaves the input out, for all samples; None: it must be there.
+        default: what a server takes where a request leaves the input out, for all samples; None: it is required.
     """
 
     name: str
@@ -76,13 +76,13 @@ def inputs(modality, depth=False):
 
     Args:
         modality: of the encoder.
-        depth: whether a depth network goes with it, which sees colour alone.
+        depth: whether a depth network goes with it, which takes colour only.
 
     Returns:
         A dict from a name of SIGNATURES to a list of `Input`.
     """
-    found = {name: _rows(signature.given, modality) for name, signature in SIGNATURES.items() if name != "depth"}
-    return found | ({"depth": _rows("files", "rgb")} if depth else {})
+    taken = {name: _rows(signature.given, modality) for name, signature in SIGNATURES.items() if name != "depth"}
+    return taken | ({"depth": _rows("files", "rgb")} if depth else {})
 
 
 def _rows(given, modality):

@@ -30,7 +30,7 @@ def find_prefix(names, wanted=None):
         A prefix, empty or with a dot at its end.
 
     Raises:
-        UserError: there is no ResNet, none of that prefix, or several to choose from.
+        UserError: no ResNet, none of that prefix, or several to choose from.
     """
     firsts = [name for name in names if name == "conv1.weight" or name.endswith(".conv1.weight")]
     prefixes = sorted(first.removesuffix("conv1.weight") for first in firsts)
@@ -58,7 +58,7 @@ def recognise(shapes):
         shapes: dict from name, without its prefix, to shape.
 
     Returns:
-        An `Architecture`; whether every weight is there and fits, `check` says.
+        An `Architecture`; `check` says whether every weight exists and fits.
 
     Raises:
         UserError: it is no ResNet that keras_simsiam.models.resnet can build.
@@ -90,7 +90,7 @@ def layers(architecture):
     """
     blocks, bottleneck = BACKBONES[architecture.backbone]
     side = next(side for side, stem in _STEMS.items() if stem == architecture.stem)
-    found = [("conv1", "bn1", (architecture.width, 3, side, side))]
+    layers = [("conv1", "bn1", (architecture.width, 3, side, side))]
     channels = architecture.width
     for stage, count in enumerate(blocks):
         width = architecture.width * 2**stage
@@ -100,15 +100,15 @@ def layers(architecture):
             inputs = (channels, *widths)
             for place, (side, filters) in enumerate(zip(sides, widths, strict=True)):
                 kernel = (filters, inputs[place], side, side)
-                found.append((f"{name}.conv{place + 1}", f"{name}.bn{place + 1}", kernel))
+                layers.append((f"{name}.conv{place + 1}", f"{name}.bn{place + 1}", kernel))
             if block == 0 and (stage > 0 or channels != out):
-                found.append((f"{name}.downsample.0", f"{name}.downsample.1", (out, channels, 1, 1)))
+                layers.append((f"{name}.downsample.0", f"{name}.downsample.1", (out, channels, 1, 1)))
             channels = out
-    return found
+    return layers
 
 
 def check(shapes, architecture):
-    """Refuses a checkpoint whose network is not the recognised one, weight for weight.
+    """Refuse a checkpoint whose network is not the recognised one, weight for weight.
 
     Args:
         shapes: dict from name, without its prefix, to shape.

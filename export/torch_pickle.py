@@ -90,7 +90,7 @@ def refusing(path):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes of a pickle what the module's first lines list, and nothing else."""
+    """Unpickler of what the module's first lines list, and of nothing else."""
 
     def __init__(self, stream, path, tensor=None):
         super().__init__(stream, encoding="latin1")
@@ -159,14 +159,14 @@ def _legacy(path):
         if magic != _LEGACY_MAGIC or not machine["little_endian"]:
             raise ValueError("neither the zip format nor the one before it, of a little-endian machine")
         unpickler = _Unpickler(stream, path, tensor)
-        found = unpickler.load()
+        content = unpickler.load()
         for key in _Unpickler(stream, path).load():
             storage = unpickler.storages[key]
             if struct.unpack("<q", stream.read(8))[0] != storage.count:
                 raise ValueError("a storage of another size than its tensors say")
             starts[key] = stream.tell()
             stream.seek(storage.count * storage.dtype.itemsize, os.SEEK_CUR)
-    return found
+    return content
 
 
 def _tensor(path, storage, data, offset, shape, strides):
@@ -189,9 +189,9 @@ def _tensor(path, storage, data, offset, shape, strides):
     return Tensor(shape, load)
 
 
-def _flattened(found):
+def _flattened(content):
     """The tensors in nested dicts, by their joined names. Each dict counts once, or few of them could nest endlessly."""
-    tensors, seen, waiting = {}, set(), [("", found)]
+    tensors, seen, waiting = {}, set(), [("", content)]
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, Tensor):

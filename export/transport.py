@@ -1,6 +1,6 @@
 """The two ways to reach TensorFlow Serving, gRPC and REST: each takes a dict of arrays and gives a dict of arrays.
 
-Both try again, with growing pauses, where the server says that it is not there or has too much to do (an embedding may be
+Both try again, with growing pauses, where the server says that it is unavailable or has too much to do (an embedding may be
 asked for twice without harm), and give up when the time is over. tensorflow-serving-api and requests are imported here
 alone (requirements-serving.txt).
 """
@@ -49,7 +49,7 @@ class Grpc:
         self._predict = self._stub(self._channel).Predict
 
     def predict(self, tensors, signature="serving_default"):
-        """Runs a signature.
+        """Run a signature.
 
         Args:
             tensors: dict of arrays, files as arrays of bytes objects.
@@ -75,7 +75,7 @@ class Grpc:
         return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
 
     def close(self):
-        """Ends the connection."""
+        """End the connection."""
         self._channel.close()
 
 
@@ -118,7 +118,7 @@ class Rest:
         return _arrays(response.json()["predictions"])
 
     def close(self):
-        """Ends the connection."""
+        """End the connection."""
         self._session.close()
 
 

@@ -11,7 +11,7 @@ _HEIGHT, _WIDTH = 120, 160
 
 
 def write(version, inputs):
-    """Writes a request of each signature, one sample each, into a version's folder (a Path); `inputs`: of `signatures`."""
+    """Write a request of each signature, one sample each, into a version's folder (a Path); `inputs`: of `signatures`."""
     path = version / PLACE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -182,25 +182,25 @@ def test_a_data_set_that_does_not_do_for_knn_is_refused(data_dir, tmp_path, othe
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_shard_is_named_or_left_out(data_dir, tmp_path):
-    damaged = shutil.copytree(data_dir, tmp_path / "damaged")
-    shard = damaged / "train-00000.tfrecord"
+def test_a_corrupt_shard_is_named_or_left_out(data_dir, tmp_path):
+    corrupt = shutil.copytree(data_dir, tmp_path / "corrupt")
+    shard = corrupt / "train-00000.tfrecord"
     content = bytearray(shard.read_bytes())
     content[len(content) * 3 // 4] ^= 1
     shard.write_bytes(content)
-    refused = _train(damaged, tmp_path / "run")
+    refused = _train(corrupt, tmp_path / "run")
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
-    assert refused.stderr.splitlines()[-1].startswith(f"error: {shard} is damaged, record ")
+    assert refused.stderr.splitlines()[-1].startswith(f"error: {shard} is corrupt, record ")
 
-    resumed = _train(damaged, tmp_path / "run", "--on_corrupt=skip")
+    resumed = _train(corrupt, tmp_path / "run", "--on_corrupt=skip")
     assert resumed.returncode == 0, resumed.stderr
     warnings = [line for line in resumed.stderr.splitlines() if "WARNING" in line]
     assert len(warnings) == 1 and f"the rest of {shard}, where record " in warnings[0]
 
-    command = ["evaluate.py", f"--encoder={tmp_path / 'run'}", f"--data_dir={damaged}", "--task=knn"]
+    command = ["evaluate.py", f"--encoder={tmp_path / 'run'}", f"--data_dir={corrupt}", "--task=knn"]
     refused = _run(*command)
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
-    assert refused.stderr.splitlines()[-1].startswith(f"error: {shard} is damaged, record ")
+    assert refused.stderr.splitlines()[-1].startswith(f"error: {shard} is corrupt, record ")
     skipped = _run(*command, "--on_corrupt=skip")
     assert skipped.returncode == 0, skipped.stderr
 

@@ -12,7 +12,7 @@ __all__ = ["Dataset"]
 
 
 def __getattr__(name):
-    """Imports `Dataset` when it is asked for: the commands of this package start without what reads a data set."""
+    """Import `Dataset` when it is asked for: the commands of this package start without what reads a data set."""
     if name == "Dataset":
         from tfrecords.dataset import Dataset
 

@@ -15,7 +15,7 @@ from tfrecords import build
 flags.adopt_module_key_flags(build)
 
 
-def main(beam_flags):
+def main(beam_flags: list[str]) -> None:
     if flags.FLAGS["workers"].present:
         raise UserError("--workers has no meaning on a cluster: its runner has a flag of its own")
     try:

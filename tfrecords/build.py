@@ -36,7 +36,7 @@ flags.DEFINE_enum("source", None, sorted(SOURCES), "The data set to build.", req
 flags.DEFINE_string(
     "output",
     None,
-    "The folder to write the shards and dataset.json to; a build that was stopped there is taken up by the same command.",
+    "The folder to write the shards and dataset.json to; a build that was stopped is taken up by the same command.",
     required=True,
 )
 flags.DEFINE_string(
@@ -58,8 +58,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "splits_file",
     None,
-    "For --split=official. nyu: the toolbox's splits.mat (default: beside the .mat file). sunrgbd: the toolbox's "
-    "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or beside --input).",
+    "For --split=official. nyu: the toolbox's splits.mat (default: next to the .mat file). sunrgbd: the toolbox's "
+    "allsplit.mat (default: in SUNRGBDtoolbox/traintestSUNRGBD in or next to --input).",
 )
 flags.DEFINE_string(
     "depth",
@@ -79,7 +79,7 @@ flags.DEFINE_string(
     "gravity",
     None,
     "washington: from the 'table' plane, one per video of each instance (the default); the 'nominal' 30, 45 and 60 "
-    "degrees of videos 1, 2 and 4; or 'estimate', from each frame alone. nyu: from the 'accelerometer' (the default), or "
+    "degrees of videos 1, 2 and 4; or 'estimate', from each frame only. nyu: from the 'accelerometer' (the default), or "
     "'estimate'. folder, tfds: gx,gy,gz in the camera frame (x right, y down, z forward) of a camera that stands still, or "
     "'unknown' (the default).",
 )
@@ -97,7 +97,7 @@ flags.DEFINE_string(
     "camera", None, "folder, tfds: fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file."
 )
 flags.DEFINE_string(
-    "camera_file", None, "folder, tfds: the camera file (folder: camera.json beside or above each image)."
+    "camera_file", None, "folder, tfds: the camera file (folder: camera.json next to or above each image)."
 )
 flags.DEFINE_float(
     "units_per_metre", None, "folder, tfds: depth values in a metre (1000 for millimetres), before the camera file's."
@@ -125,20 +125,20 @@ flags.DEFINE_bool(
 )
 
 
-def main():
+def main() -> None:
     build(FLAGS.workers or len(os.sched_getaffinity(0)))
 
 
 def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None) -> None:
-    """Builds the data set that the flags ask for, and prints the report.
+    """Build the data set that the flags ask for, and print the report.
 
     Args:
-      workers: how many processes of this machine load and write; with a cluster, only load a few frames beforehand.
-      cluster: makes, of the build's hidden folder and the source's arguments, what runs the tasks instead of them
-        (`tfrecords.builder.build`).
+        workers: how many processes of this machine load and write; with a cluster, only load a few frames beforehand.
+        cluster: makes, of the build's hidden folder and the source's arguments, what runs the tasks instead of them
+            (`tfrecords.builder.build`).
 
     Raises:
-      UserError: as `tfrecords.builder.build` and the source's plan do.
+        UserError: as `tfrecords.builder.build` and the source's plan do.
     """
     # A build that is told to end keeps what it can go on from, like one that is interrupted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -147,7 +147,9 @@ def build(workers: int, cluster: Callable[[Unfinished, dict], Any] | None = None
         plan = SOURCES[FLAGS.source](**arguments)
         source = {"name": FLAGS.source, "arguments": arguments}
         run = cluster and cluster(unfinished, arguments)
-        content = builder.build(plan, source, arguments["seed"], unfinished, pool, FLAGS.strict, run)
+        content = builder.build(
+            plan, source, seed=arguments["seed"], unfinished=unfinished, pool=pool, strict=FLAGS.strict, run=run
+        )
     build_summary.print_report(content, FLAGS.output)
 
 

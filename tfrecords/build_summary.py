@@ -12,11 +12,11 @@ _BAR = 40  # characters
 
 
 def print_report(content: dict, output: str) -> None:
-    """Prints frames by split and class, gravity, depth, what was left out and why, and bytes.
+    """Print frames by split and class, gravity, depth, what was left out and why, and bytes.
 
     Args:
-      content: as `tfrecords.builder.build` returns it.
-      output: the data set's folder.
+        content: as `tfrecords.builder.build` returns it.
+        output: the data set's folder.
     """
     splits = content["splits"]
     counts = ", ".join(f"{name} {split['count']}" for name, split in splits.items())

@@ -26,29 +26,30 @@ _PROGRESS_EVERY = 16  # frames: a message each would cost small frames a few per
 def build(
     plan: Plan,
     source: dict,
+    *,
     seed: int,
     unfinished: Unfinished,
     pool: Pool,
     strict: bool = False,
     run: Callable[..., Iterator[dict]] | None = None,
 ) -> dict:
-    """Writes the data set of a plan to the folder of `unfinished`, or goes on where the same build was stopped.
+    """Write the data set of a plan to the folder of `unfinished`, or go on where the same build was stopped.
 
     Args:
-      plan: of the source.
-      source: its `name` and `arguments`, as JSON values.
-      seed: of the order of the records.
-      unfinished: entered.
-      pool: entered before anything of the plan ran.
-      strict: stops at the first frame that cannot be used, instead of leaving it out.
-      run: runs the tasks that write the shards, as `pool.run` (the default) does.
+        plan: of the source.
+        source: its `name` and `arguments`, as JSON values.
+        seed: of the order of the records.
+        unfinished: entered.
+        pool: entered before anything of the plan ran.
+        strict: stops at the first frame that cannot be used, instead of leaving it out.
+        run: runs the tasks that write the shards, as `pool.run` (the default) does.
 
     Returns:
-      The content of dataset.json, with what was left out under `skipped_frames` besides.
+        The content of dataset.json, and what was left out under `skipped_frames`.
 
     Raises:
-      UserError: no frame can be used, or (strict) one cannot; another build is in the way; a worker was killed.
-      WriteError: the output cannot be written.
+        UserError: no frame can be used, or (strict) one cannot; another build is in the way; a worker was killed.
+        WriteError: the output cannot be written.
     """
     random = np.random.default_rng(seed)
     # Mixed on disk, so that a reader's shuffle buffer need not hold whole sequences of near-equal frames.
@@ -63,8 +64,8 @@ def build(
     layout = unfinished.begin(command, lambda: survey.layout(plan.load, splits, pool, strict))
     tasks = {split: _tasks(split, references, layout, unfinished.folder) for split, references in splits.items()}
     facts = _write_shards(plan.load, tasks, unfinished, run or pool.run, layout["has_depth"], strict)
-    shards = {split: [facts[task.name] for task in found] for split, found in tasks.items()}
-    skipped = [line for found in shards.values() for shard in found for line in shard["skipped"]]
+    shards = {split: [facts[task.name] for task in dealt] for split, dealt in tasks.items()}
+    skipped = [line for shard in itertools.chain(*shards.values()) for line in shard["skipped"]]
     content = dataset_json.describe(shards, _description(plan, source) | {"skipped": len(skipped)})
     unfinished.publish(content, skipped)
     return content | {"skipped_frames": skipped}
@@ -94,7 +95,7 @@ def _tasks(split, references, layout, folder):
 
 def _write_shards(load, tasks, unfinished, run, has_depth, strict):
     """The facts of all shards by their names, those that were finished before included."""
-    tasks = [task for found in tasks.values() for task in found]
+    tasks = list(itertools.chain(*tasks.values()))
     facts = unfinished.finished()
     total = sum(len(task.references) for task in tasks)
     done = sum(len(task.references) for task in tasks if task.name in facts)
@@ -102,13 +103,13 @@ def _write_shards(load, tasks, unfinished, run, has_depth, strict):
         _refuse_skipped(facts.values())
     write = partial(_write_shard, load=load, has_depth=has_depth, strict=strict)
     with tqdm(total=total, initial=done, unit="frame", desc="building", disable=None) as bar:
-        for found in run(write, [task for task in tasks if task.name not in facts], bar.update):
-            facts[found["name"]] = found
+        for shard in run(write, [task for task in tasks if task.name not in facts], bar.update):
+            facts[shard["name"]] = shard
     return facts
 
 
 def _write_shard(task, progress, load, has_depth, strict):
-    """Writes a shard, in a worker; returns its facts, with the lines of skipped.jsonl under `skipped`."""
+    """Write a shard, in a worker; return its facts, with the lines of skipped.jsonl under `skipped`."""
     skipped = []
     with Shard(task.path) as shard:
         for number, reference in enumerate(task.references, 1):

@@ -12,7 +12,7 @@ from keras_simsiam.core.errors import UserError
 
 NAME = "camera.json"
 
-# Data sets keep depth/ beside camera.json, or train/depth/ below it; what lies farther up belongs to something else.
+# Data sets keep depth/ next to camera.json, or train/depth/ below it; what lies farther up belongs to something else.
 _FOLDERS_UP = 2
 
 _UNITS = ("units_per_metre", "depth_units_per_metre")
@@ -23,10 +23,10 @@ class Camera:
     """What is known of a depth camera.
 
     Attributes:
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
-      size: width and height of its images in pixels, None where it is not known.
-      units_per_metre: what a stored value is divided by to give metres, None where it is not known.
-      origin: the file or flag it comes from.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        size: width and height of its images in pixels, None where it is not known.
+        units_per_metre: what a stored value is divided by to give metres, None where it is not known.
+        origin: the file or flag it comes from.
     """
 
     intrinsics: tuple[float, float, float, float]
@@ -39,7 +39,7 @@ def parse(text: str) -> Camera:
     """The camera of the flag --camera=fx,fy,cx,cy.
 
     Raises:
-      UserError: it is not four numbers with positive focal lengths.
+        UserError: it is not four numbers with positive focal lengths.
     """
     origin = f"--camera={text}"
     return Camera(_intrinsics(text.split(","), f"{origin}: give it as fx,fy,cx,cy in pixels"), None, None, origin)
@@ -47,7 +47,7 @@ def parse(text: str) -> Camera:
 
 @functools.cache
 def read(path: str) -> Camera:
-    """Reads a camera from JSON.
+    """Read a camera from JSON.
 
     Keys: fx, fy, cx, cy, or Open3D's `intrinsic_matrix` (nine numbers, by columns). Optional: width and height;
     units_per_metre or depth_units_per_metre; pixel_coordinates, which begins with "zero-based" (the default) or
@@ -55,7 +55,7 @@ def read(path: str) -> Camera:
     the depth's bits are rotated.
 
     Raises:
-      UserError: the file is missing, is not JSON, or one of these keys is missing or makes no sense.
+        UserError: the file is missing, is not JSON, or one of these keys is missing or makes no sense.
     """
     content = _read_json(path)
     fx, fy, cx, cy = _intrinsics(_numbers(content, path), f"{path}: fx, fy, cx, cy or intrinsic_matrix make no camera")
@@ -80,7 +80,7 @@ def given(camera: str | None, path: str | None) -> Camera | None:
     """The camera that the flags --camera and --camera_file tell for all images; None where neither is given.
 
     Raises:
-      UserError: both are given, or as `parse` and `read` do.
+        UserError: both are given, or as `parse` and `read` do.
     """
     if camera is not None and path is not None:
         raise UserError("--camera and --camera_file exclude each other: leave one out")
@@ -89,23 +89,23 @@ def given(camera: str | None, path: str | None) -> Camera | None:
     return None if path is None else read(path)
 
 
-def beside(path: str) -> Camera:
+def of_image(path: str) -> Camera:
     """The camera of an image: that of the `nearest` camera.json.
 
     Raises:
-      UserError: there is none, or as `read` does.
+        UserError: there is none, or as `read` does.
     """
-    found = nearest(os.path.dirname(path))
-    if found is None:
-        raise UserError(f"{path} has no {NAME} beside or above it: give --camera=fx,fy,cx,cy or --camera_file")
-    return read(found)
+    camera_path = nearest(os.path.dirname(path))
+    if camera_path is None:
+        raise UserError(f"{path} has no {NAME} next to or above it: give --camera=fx,fy,cx,cy or --camera_file")
+    return read(camera_path)
 
 
 def units(camera: Camera, units_per_metre: float | None, path: str) -> float:
     """The units of a depth image: the flag --units_per_metre goes before the camera file; nothing is guessed.
 
     Raises:
-      UserError: neither tells them, or the flag is not a positive number.
+        UserError: neither tells them, or the flag is not a positive number.
     """
     if units_per_metre is not None and not 0 < units_per_metre < math.inf:
         raise UserError(f"--units_per_metre={units_per_metre:g}: give a positive number")
@@ -121,14 +121,14 @@ def parse_gravity(text: str, unknown: str) -> tuple[float, float, float] | None:
     """The direction of the flag --gravity=gx,gy,gz, in the camera frame (x right, y down, z forward).
 
     Args:
-      text: of the flag.
-      unknown: the word by which the flag says that there is none.
+        text: of the flag.
+        unknown: the word by which the flag says that it is unknown.
 
     Returns:
-      A unit vector, None for the word.
+        A unit vector, None for the word.
 
     Raises:
-      UserError: it is neither the word nor three numbers that are not all zero.
+        UserError: it is neither the word nor three numbers that are not all zero.
     """
     if text == unknown:
         return None

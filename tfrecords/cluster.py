@@ -29,28 +29,29 @@ _PATIENCE = 60  # seconds: for so long NFS may show a folder as it was (acdirmax
 
 
 class Cluster:
-    """Runs tasks as `tfrecords.processes.Pool.run` does, on the runner that Beam's flags name."""
+    """Pool like `tfrecords.processes.Pool`, on the runner that Beam's flags name."""
 
     def __init__(self, beam_flags: Sequence[str], unfinished: Unfinished, arguments: dict):
-        """Args:
-        beam_flags: of Beam and its runner.
-        unfinished: of the build.
-        arguments: of the source; `input`, where it has one, is looked for by each worker.
+        """
+        Args:
+            beam_flags: of Beam and its runner.
+            unfinished: of the build.
+            arguments: of the source; `input`, where it has one, is looked for by each worker.
         """
         self._options = PipelineOptions(list(beam_flags))
         self._unfinished = unfinished
         self._input = arguments.get("input")
 
     def __call__(self, function: Callable, tasks: Iterable[Any], progress: Callable[[int], None]) -> Iterator[dict]:
-        """Yields the facts of the shards, when all are written.
+        """Yield the facts of the shards, when all are written.
 
         Args:
-          function: writes the shard of a task and notes its facts (`tfrecords.unfinished.record`).
-          tasks: picklable, with a `name`, that of the shard, and `references`.
-          progress: called with the number of references of each.
+            function: writes the shard of a task and notes its facts (`tfrecords.unfinished.record`).
+            tasks: picklable, with a `name`, that of the shard, and `references`.
+            progress: called with the number of references of each.
 
         Raises:
-          UserError: of a task (then those not begun are left); or the facts of a shard do not appear.
+            UserError: of a task (then those not begun are left); or the facts of a shard do not appear.
         """
         tasks = {task.name: task for task in tasks}
         if not tasks:

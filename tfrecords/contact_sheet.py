@@ -33,8 +33,8 @@ def draw(samples: list[tuple[str, dict]], classes: tuple[str, ...]) -> bytes:
     """The sheet as a PNG file's bytes: per sample its colour and, where it has depth, depth (grey: missing) and HHA.
 
     Args:
-      samples: with their split, as `choose` gives them, at least one.
-      classes: the name of each label.
+        samples: with their split, as `choose` gives them, at least one.
+        classes: the name of each label.
     """
     kinds = 3 if "depth" in samples[0][1] else 1
     rows, columns = -(-len(samples) // _ACROSS), kinds * _ACROSS

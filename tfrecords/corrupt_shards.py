@@ -21,19 +21,19 @@ _FRAMING = 16  # bytes around a record: its length, the checksums of the length 
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of reading a shard to its end.
+    """What reading a shard to its end has given.
 
     Attributes:
-        count: records before the first fault.
-        fault: what is wrong with the record after them; None where nothing is.
+        count: records before the first corrupt one.
+        problem: what is wrong with that one; None where all are intact.
     """
 
     count: int
-    fault: str | None = None
+    problem: str | None = None
 
 
 def read_through(shard: str, size: int) -> Reading:
-    """Reads a shard to its end, against the checksums that it holds.
+    """Read a shard to its end, against the checksums that it holds.
 
     Args:
         shard: its path.
@@ -71,11 +71,11 @@ def leave_out(name: str, split: Split) -> Split:
         UserError: a shard cannot be read, or nothing of the split remains.
     """
     readings = _read_all(split)
-    if all(reading.fault is None for reading in readings):
+    if all(reading.problem is None for reading in readings):
         return split
     intact = split.only(tuple((0, reading.count) for reading in readings))
-    faulty = [pair for pair in zip(split.shards, readings, strict=True) if pair[1].fault]
-    left_out = ", ".join(f"the rest of {shard}, where {reading.fault}" for shard, reading in faulty)
+    corrupt = [pair for pair in zip(split.shards, readings, strict=True) if pair[1].problem]
+    left_out = ", ".join(f"the rest of {shard}, where {reading.problem}" for shard, reading in corrupt)
     if not intact.count:
         raise UserError(f"split {name}: nothing remains without {left_out}: copy or build the data set again")
     print(
@@ -93,16 +93,16 @@ def counts(split: Split) -> list[int]:
     """
     readings = _read_all(split)
     for shard, reading in zip(split.shards, readings, strict=True):
-        if reading.fault:
+        if reading.problem:
             raise UserError(
-                f"{shard} is damaged, {reading.fault}: copy or build the data set again, or read on without the rest of "
+                f"{shard} is corrupt, {reading.problem}: copy or build the data set again, or read on without the rest of "
                 "this shard by `on_corrupt=skip`"
             )
     return [reading.count for reading in readings]
 
 
 def _read_all(split):
-    """What came of reading the part of each shard that the split reads."""
+    """What reading each shard, or the split's part of it, has given."""
     readings = [read_through(*pair) for pair in zip(split.shards, split.sizes, strict=True)]
     if split.ranges is None:
         return readings
@@ -112,4 +112,4 @@ def _read_all(split):
 def _within(reading, part):
     first, number = part
     count = max(0, reading.count - first)
-    return Reading(number) if count >= number else Reading(count, reading.fault)
+    return Reading(number) if count >= number else Reading(count, reading.problem)

@@ -71,8 +71,8 @@ class Dataset:
 
             samples = dataset.records("train").shuffle(1000).map(dataset.decode)
 
-        Of a split larger than SMALL_BYTES eight shards are read side by side, a record of each in turn: neighbours come from
-        different shards.
+        Of a split larger than SMALL_BYTES eight shards are read side by side, a record of each in turn: consecutive records
+        come from different shards.
 
         Raises:
             UserError: the data set has no such split.
@@ -110,7 +110,7 @@ class Dataset:
         Local shards count as changed when their time of modification has changed, remote ones by their checksums.
 
         Raises:
-            UserError: there is no such split, or the data set is remote and was built before dataset.json had checksums.
+            UserError: no such split exists, or the data set is remote and was built before dataset.json had checksums.
         """
         chosen = self.split(split)
         times = None
@@ -153,7 +153,7 @@ class Dataset:
             context: which worker of how many, as tf.distribute passes it to the dataset function.
 
         Raises:
-            UserError: there is no such split, a shard is corrupt or cannot be read, or there are more workers than records.
+            UserError: no such split exists, a shard is corrupt or cannot be read, or there are more workers than records.
         """
         count, of_all = self.split(split).count, context.num_input_pipelines
         if count < of_all:

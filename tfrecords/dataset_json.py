@@ -1,5 +1,6 @@
-"""dataset.json: what it says of a data set, and how it appears, last of all, beside the shards."""
+"""dataset.json: what it says of a data set, and how it appears, last of all, next to the shards."""
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -22,19 +23,19 @@ def describe(shards: Mapping[str, Sequence[dict]], description: Mapping[str, Any
     """The content of dataset.json.
 
     Args:
-      shards: by split, the facts of each shard (`tfrecords.shard.Shard.finish`), at least one of them with frames.
-      description: what else it shall say: source, classes, instances, gravity and so on, as JSON values.
+        shards: by split, the facts of each shard (`tfrecords.shard.Shard.finish`), at least one of them with frames.
+        description: what else it shall say: source, classes, instances, gravity and so on, as JSON values.
 
     Returns:
-      `description` and schema_version, splits (shards, bytes, sha256, count, labels: frames by label), has_depth,
-      camera, depth (None for colour only), and in gravity how many frames it is known for.
+        `description` and schema_version, splits (shards, bytes, sha256, count, labels: frames by label), has_depth,
+        camera, depth (None for colour only), and in gravity how many frames it is known for.
     """
     # A shard all of whose frames had to be left out has no records to read.
-    shards = {split: [facts for facts in found if facts["count"]] for split, found in shards.items()}
-    total = frame_statistics.merge(facts for found in shards.values() for facts in found)
+    shards = {split: [facts for facts in written if facts["count"]] for split, written in shards.items()}
+    total = frame_statistics.merge(itertools.chain(*shards.values()))
     return {
         "schema_version": example.SCHEMA_VERSION,
-        "splits": {split: _split(found) for split, found in shards.items() if found},
+        "splits": {split: _split(written) for split, written in shards.items() if written},
         "has_depth": total["depth"] is not None,
         "camera": _camera(total["ranges"]),
         "depth": total["depth"] and _depth(total["depth"]),
@@ -44,18 +45,18 @@ def describe(shards: Mapping[str, Sequence[dict]], description: Mapping[str, Any
 
 
 def publish(folder: str, output: str, content: Mapping[str, Any], skipped: Sequence[dict] = ()) -> None:
-    """Moves finished shards from a folder to the output, on the same disk; then dataset.json: now the data set exists.
+    """Move finished shards from a folder to the output, on the same disk; then dataset.json: now the data set exists.
 
     Interrupted, it can be called again.
 
     Args:
-      folder: where the shards are, those that have not been moved yet.
-      output: the data set's folder.
-      content: of dataset.json, as `describe` makes it.
-      skipped: a line each in skipped.jsonl.
+        folder: where the shards are, those that have not been moved yet.
+        output: the data set's folder.
+        content: of dataset.json, as `describe` makes it.
+        skipped: a line each in skipped.jsonl.
 
     Raises:
-      WriteError: something cannot be written.
+        WriteError: something cannot be written.
     """
     names = [name for split in content["splits"].values() for name in split["shards"]]
     if skipped:
@@ -72,10 +73,10 @@ def publish(folder: str, output: str, content: Mapping[str, Any], skipped: Seque
 
 
 def write(path: str, text: str) -> None:
-    """Writes a small file, wholly or not at all.
+    """Write a small file, wholly or not at all.
 
     Raises:
-      WriteError: it cannot be written.
+        WriteError: it cannot be written.
     """
     with writing(path):
         files.write_text(path, text)

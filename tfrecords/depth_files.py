@@ -24,18 +24,18 @@ FARTHEST_MEDIAN = 50.0
 
 
 def find(pattern: str, output: str) -> tuple[str, list[str]]:
-    """Finds depth images.
+    """Find depth images.
 
     Args:
-      pattern: a folder, searched with the folders in it for files with one of SUFFIXES; a file; or a glob pattern
-        (`**` for any folders), whose files may have any suffix.
-      output: a folder that is not searched, where it lies below the others.
+        pattern: a folder, searched with the folders in it for files with one of SUFFIXES; a file; or a glob pattern
+            (`**` for any folders), whose files may have any suffix.
+        output: a folder that is not searched, where it lies below the others.
 
     Returns:
-      The folder below which the files lie (what precedes the first wildcard), and their paths, sorted.
+        The folder below which the files lie (what precedes the first wildcard), and their paths, sorted.
 
     Raises:
-      UserError: there are none.
+        UserError: no depth images.
     """
     if os.path.isdir(pattern):
         root = pattern
@@ -55,19 +55,19 @@ def find(pattern: str, output: str) -> tuple[str, list[str]]:
 
 
 def read(path: str, units_per_metre: float, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Reads a depth image.
+    """Read a depth image.
 
     Args:
-      path: of a PNG, PGM, TIFF, EXR or NumPy file of one channel, of integers of 16 bits or more, or of floats.
-      units_per_metre: what its values are divided by.
-      size: width and height that it must have, where known.
+        path: of a PNG, PGM, TIFF, EXR or NumPy file of one channel, of integers of 16 bits or more, or of floats.
+        units_per_metre: what its values are divided by.
+        size: width and height that it must have, where known.
 
     Returns:
-      float32 [H,W], metres; what is not positive and finite is missing.
+        float32 [H,W], metres; what is not positive and finite is missing.
 
     Raises:
-      UserError: the file is not readable, of another kind or size, without any depth, or its median depth is one that
-        no depth camera measures.
+        UserError: the file is not readable, of another kind or size, without any depth, or its median depth is one that
+            no depth camera measures.
     """
     image = _decode(path)
     _check_kind(path, image)
@@ -81,18 +81,18 @@ def read(path: str, units_per_metre: float, size: tuple[int, int] | None = None)
 
 
 def read_for_record(path: str, units_per_metre: float) -> tuple[bytes, float, tuple[int, int]]:
-    """Reads a depth image as a record holds it.
+    """Read a depth image as a record holds it.
 
     Args:
-      path: as for `read`.
-      units_per_metre: what its values are divided by to give metres.
+        path: as for `read`.
+        units_per_metre: what its values are divided by to give metres.
 
     Returns:
-      A 16-bit PNG: the file's own bytes where it is one, else as `quantise` makes it; its units per metre; and its
-      height and width.
+        A 16-bit PNG: the file's own bytes where it is one, else as `quantise` makes it; its units per metre; and its
+        height and width.
 
     Raises:
-      UserError: as `read` and `quantise` do.
+        UserError: as `read` and `quantise` do.
     """
     if path.lower().endswith(".png"):
         encoded, values = images.read_depth(path)
@@ -106,16 +106,16 @@ def quantise(image: np.ndarray, units_per_metre: float, origin: str) -> tuple[np
     """Depth as 16-bit integers: integers keep their values, floats become steps of 1/FLOAT_STEPS_PER_METRE m.
 
     Args:
-      image: [H,W], integers of 16 bits or more, or floats; what is not positive and finite is missing.
-      units_per_metre: what its values are divided by to give metres.
-      origin: what the message of an error shall call it.
+        image: [H,W], integers of 16 bits or more, or floats; what is not positive and finite is missing.
+        units_per_metre: what its values are divided by to give metres.
+        origin: what the message of an error shall call it.
 
     Returns:
-      uint16 [H,W], 0 = missing, and its units per metre.
+        uint16 [H,W], 0 = missing, and its units per metre.
 
     Raises:
-      UserError: the image is of another kind, has depth that 16 bits do not hold, has none at all, or its median depth
-        is one that no depth camera measures.
+        UserError: the image is of another kind, has depth that 16 bits do not hold, has none at all, or its median depth
+            is one that no depth camera measures.
     """
     _check_kind(origin, image)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -15,7 +15,7 @@ def read(folder: str) -> dict[str, Any]:
     """What dataset.json says of a data set: `splits`, `classes`, `instances` and `has_depth` of a `Dataset`.
 
     Raises:
-        UserError: there is none in the folder, it is not what this package writes, or a newer version wrote it; or, in a
+        UserError: the folder has none, it is not what this package writes, or a newer version wrote it; or, in a
             local folder, a shard is missing or not of the size that was written.
     """
     path = tf.io.gfile.join(folder, DATASET_JSON)

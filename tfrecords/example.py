@@ -21,15 +21,15 @@ class Frame:
     """One frame as a source hands it to the writer, its images still encoded.
 
     Attributes:
-      name: unique within the data set.
-      rgb: an encoded 8-bit colour image, PNG or JPEG, H×W.
-      depth: an encoded 16-bit PNG of one channel, H×W, 0 = missing; None for a frame that has colour only.
-      units_per_metre: depth value of one metre, > 0 (1000 for millimetres).
-      intrinsics: fx, fy, cx, cy in pixels of this image, zero-based pixel centres; all zero where a frame of colour only
-        has no known camera.
-      gravity: unit vector in the camera frame (x right, y down, z forward); all zero = unknown.
-      label: index into the data set's classes; -1 = unlabelled.
-      instance: index into the data set's instances; -1 = unknown.
+        name: unique within the data set.
+        rgb: an encoded 8-bit colour image, PNG or JPEG, H×W.
+        depth: an encoded 16-bit PNG of one channel, H×W, 0 = missing; None for a frame that has colour only.
+        units_per_metre: depth value of one metre, > 0 (1000 for millimetres).
+        intrinsics: fx, fy, cx, cy in pixels of this image, zero-based pixel centres; all zero where a frame of colour only
+            has no known camera.
+        gravity: unit vector in the camera frame (x right, y down, z forward); all zero = unknown.
+        label: index into the data set's classes; -1 = unlabelled.
+        instance: index into the data set's instances; -1 = unknown.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """Serializes a frame as a tf.train.Example; the encoded images are kept byte for byte."""
+    """Serialize a frame as a tf.train.Example; the encoded images are kept byte for byte."""
     features = {
         _RGB: _bytes(frame.rgb),
         _INTRINSICS: _floats(frame.intrinsics),
@@ -61,18 +61,18 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(serialized: tf.Tensor, has_depth: bool = True) -> dict[str, tf.Tensor]:
-    """Decodes one record to a sample; a graph function, for tf.data's map.
+    """Decode one record to a sample; a graph function, for tf.data's map.
 
     Args:
-      serialized: scalar string, as `encode` makes it.
-      has_depth: whether the record holds a depth image, and the sample shall.
+        serialized: scalar string, as `encode` makes it.
+        has_depth: whether the record holds a depth image, and the sample shall.
 
     Returns:
-      A dict: `rgb` uint8 [H,W,3]; `depth` float32 [H,W] in metres, 0 = missing (only with has_depth); `intrinsics`
-      float32 [4]; `gravity` float32 [3]; `label` and `instance` int64 scalars; `frame` string scalar.
+        A dict: `rgb` uint8 [H,W,3]; `depth` float32 [H,W] in metres, 0 = missing (only with has_depth); `intrinsics`
+        float32 [4]; `gravity` float32 [3]; `label` and `instance` int64 scalars; `frame` string scalar.
 
     Raises:
-      tf.errors.InvalidArgumentError: a feature is missing, or an image does not decode.
+        tf.errors.InvalidArgumentError: a feature is missing, or an image does not decode.
     """
     schema = {
         _RGB: tf.io.FixedLenFeature([], tf.string),

@@ -11,7 +11,7 @@ def is_remote(path: str) -> bool:
 
 
 def register_for(path: str) -> None:
-    """Registers tensorflow-io's file systems with TensorFlow where `path` needs them; elsewhere does nothing."""
+    """Register tensorflow-io's file systems with TensorFlow where `path` needs them; elsewhere do nothing."""
     if is_remote(path):
         import tensorflow_io  # noqa: F401 - the import itself registers them
 

@@ -1,6 +1,6 @@
 """What a build learns of its frames while it writes them: counts, camera, gravity and depth, to be merged shard by shard.
 
-Facts are JSON values, as they also lie on disk beside a finished shard; those of several shards add up by `merge`.
+Facts are JSON values, as they also lie on disk next to a finished shard; those of several shards add up by `merge`.
 """
 
 import functools
@@ -18,7 +18,7 @@ MISSING_BINS = 10
 
 
 class Statistics:
-    """Collects the facts of the frames of a shard."""
+    """Collector of the facts of the frames of a shard."""
 
     def __init__(self):
         self._labels = Counter()
@@ -27,11 +27,11 @@ class Statistics:
         self._depth = _Depth()
 
     def add(self, frame: Frame) -> None:
-        """Takes in a frame; decodes its depth image, but only reads the header of its colour image.
+        """Take in a frame; decode its depth image, but only read the header of its colour image.
 
         Raises:
-          UserError: its images are not what a record must hold: colour PNG or JPEG, depth a 16-bit PNG of one channel
-            and of the same size.
+            UserError: its images are not what a record must hold: colour PNG or JPEG, depth a 16-bit PNG of one channel
+                and of the same size.
         """
         height, width = images.header_size(frame.rgb, frame.name)
         if frame.depth is not None:
@@ -74,17 +74,17 @@ def merge(facts: Iterable[dict]) -> dict:
 
 
 class _Depth:
-    """Counts depth values: exact, and cheap for uint16."""
+    """Counts of depth values: exact, and cheap for uint16."""
 
     def __init__(self):
         self._values = defaultdict(lambda: np.zeros(2**16, np.int64))
         self._missing = [0] * MISSING_BINS
 
     def add(self, depth, units_per_metre):
-        found = np.bincount(depth.reshape(-1))
-        self._values[units_per_metre][: len(found)] += found
+        counts = np.bincount(depth.reshape(-1))
+        self._values[units_per_metre][: len(counts)] += counts
         # A frame with nothing but holes belongs to the last bin, not past it.
-        self._missing[min(int(found[0] / depth.size * MISSING_BINS), MISSING_BINS - 1)] += 1
+        self._missing[min(int(counts[0] / depth.size * MISSING_BINS), MISSING_BINS - 1)] += 1
 
     def facts(self):
         if not self._values:

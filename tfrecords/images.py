@@ -19,10 +19,10 @@ _JPEG_SIZES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD,
 
 @functools.lru_cache(maxsize=1)  # who has just checked a file's depth and who gathers statistics of it decode it once
 def decode(encoded: bytes) -> np.ndarray | None:
-    """Decodes an image as it is: its depth and its channels (blue first); read-only, as it may be given out again.
+    """Decode an image as it is: its depth and its channels (blue first); read-only, as it may be given out again.
 
     Returns:
-      uint8 or uint16 [H,W] or [H,W,C]; None for what is no readable image.
+        uint8 or uint16 [H,W] or [H,W,C]; None for what is no readable image.
     """
     # OpenCV raises on an empty buffer, where it returns None for any other that it cannot decode.
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
@@ -32,14 +32,14 @@ def decode(encoded: bytes) -> np.ndarray | None:
 
 
 def header_size(encoded: bytes, name: str) -> tuple[int, int]:
-    """Height and width in pixels of a PNG or JPEG, from its header alone.
+    """Height and width in pixels of a PNG or JPEG, only from its header.
 
     Args:
-      encoded: the file's bytes.
-      name: what an error shall call it.
+        encoded: the file's bytes.
+        name: what an error shall call it.
 
     Raises:
-      UserError: it is neither, or ends before its size.
+        UserError: it is neither, or ends before its size.
     """
     try:
         if encoded.startswith(_PNG):
@@ -53,13 +53,13 @@ def header_size(encoded: bytes, name: str) -> tuple[int, int]:
 
 
 def read_color(path: str) -> tuple[bytes, tuple[int, int]]:
-    """Reads an 8-bit colour image, PNG or JPEG.
+    """Read an 8-bit colour image, PNG or JPEG.
 
     Returns:
-      The file's bytes, and the image's height and width in pixels.
+        The file's bytes, and the image's height and width in pixels.
 
     Raises:
-      UserError: the file is missing, is of another format, does not decode, or has more than 8 bits a channel.
+        UserError: the file is missing, is of another format, does not decode, or has more than 8 bits a channel.
     """
     encoded = _read_bytes(path)
     return encoded, check_color(encoded, path)
@@ -69,8 +69,8 @@ def check_color(encoded: bytes, origin: str) -> tuple[int, int]:
     """The height and width in pixels of an encoded colour image, which is checked as `read_color` does.
 
     Args:
-      encoded: the bytes of a PNG or JPEG.
-      origin: what the message of an error shall call it.
+        encoded: the bytes of a PNG or JPEG.
+        origin: what the message of an error shall call it.
     """
     image = _decode(encoded, origin, _PNG, _JPEG)
     if image.dtype != np.uint8:
@@ -79,17 +79,17 @@ def check_color(encoded: bytes, origin: str) -> tuple[int, int]:
 
 
 def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, np.ndarray]:
-    """Reads a 16-bit depth image of one channel.
+    """Read a 16-bit depth image of one channel.
 
     Args:
-      path: of a PNG file.
-      size: height and width that it must have, where given.
+        path: of a PNG file.
+        size: height and width that it must have, where given.
 
     Returns:
-      The file's bytes, and the image, uint16 [H,W], in the file's units; 0 = missing (all of it may be); read-only.
+        The file's bytes, and the image, uint16 [H,W], in the file's units; 0 = missing (all of it may be); read-only.
 
     Raises:
-      UserError: the file is missing, is no PNG, does not decode, is not 16-bit of one channel, or is of another size.
+        UserError: the file is missing, is no PNG, does not decode, is not 16-bit of one channel, or is of another size.
     """
     encoded = _read_bytes(path)
     depth = _decode(encoded, path, _PNG)
@@ -100,10 +100,10 @@ def read_depth(path: str, size: tuple[int, int] | None = None) -> tuple[bytes, n
 
 
 def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Reads an object mask: bool [H,W], True on the object.
+    """Read an object mask: bool [H,W], True on the object.
 
     Raises:
-      UserError: the file does not decode, has several channels, or is not of height and width `size`.
+        UserError: the file does not decode, has several channels, or is not of height and width `size`.
     """
     mask = _decode(_read_bytes(path), path, _PNG)
     if mask.ndim != 2:
@@ -113,10 +113,10 @@ def read_mask(path: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_text(path: str) -> str:
-    """Reads a small text file that belongs to a frame.
+    """Read a small text file that belongs to a frame.
 
     Raises:
-      UserError: the file is missing.
+        UserError: the file is missing.
     """
     return _read_bytes(path).decode(errors="replace")
 
@@ -134,7 +134,7 @@ def _read_bytes(path):
 
 
 def _jpeg_size(encoded):
-    """Walks from marker to marker, each FF, its code and the length of what follows (ITU-T T.81, B.1.1)."""
+    """Walk from marker to marker, each FF, its code and the length of what follows (ITU-T T.81, B.1.1)."""
     position = 2
     while encoded[position + 1] not in _JPEG_SIZES:
         # A marker may be led by any number of bytes FF.

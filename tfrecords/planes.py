@@ -17,6 +17,7 @@ def support_normal(
     intrinsics: tuple[float, float, float, float],
     valid: np.ndarray,
     prior: np.ndarray,
+    *,
     max_angle: float = 25.0,
     seed: int = 0,
 ) -> np.ndarray | None:
@@ -26,15 +27,15 @@ def support_normal(
     is linear and the sensor's noise the same for every pixel.
 
     Args:
-      depth: float [H,W], metres.
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
-      valid: bool [H,W], the pixels to use; those without depth are left out anyway.
-      prior: unit vector [3] in the camera frame (x right, y down, z forward), about where gravity points.
-      max_angle: degrees; planes whose normal is farther than this from the prior are not considered.
-      seed: of all draws.
+        depth: float [H,W], metres.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        valid: bool [H,W], the pixels to use; those without depth are left out anyway.
+        prior: unit vector [3] in the camera frame (x right, y down, z forward), about where gravity points.
+        max_angle: degrees; planes whose normal is farther than this from the prior are not considered.
+        seed: of all draws.
 
     Returns:
-      Unit vector [3], pointing away from the camera; None where fewer than 300 pixels lie on a common plane.
+        Unit vector [3], pointing away from the camera; None where fewer than 300 pixels lie on a common plane.
     """
     fx, fy, cx, cy = intrinsics
     random = np.random.default_rng(seed)

@@ -32,8 +32,9 @@ class Pool:
     """
 
     def __init__(self, workers: int):
-        """Args:
-        workers: how many processes, > 0.
+        """
+        Args:
+            workers: how many processes, > 0.
         """
         self._count = workers
 
@@ -43,7 +44,7 @@ class Pool:
             ours, theirs = _CONTEXT.Pipe()
             process = _CONTEXT.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
-            # Held by its own process alone, its end is closed by that process's death.
+            # Held only by its own process, its end is closed by that process's death.
             theirs.close()
             self._workers[ours] = process
         return self
@@ -58,16 +59,16 @@ class Pool:
     def run(
         self, function: Callable[[Any, Progress], Any], tasks: Iterable[Any], progress: Progress = lambda amount: None
     ) -> Iterator[Any]:
-        """Calls `function(task, progress)` for each task in some worker; yields the results in the order they come in.
+        """Call `function(task, progress)` for each task in some worker; yield the results in the order they come in.
 
         Args:
-          function: picklable, as are the tasks and its results. It may call its own `progress` with amounts, > 0.
-          tasks: are begun in this order.
-          progress: called here with each of those amounts.
+            function: picklable, as are the tasks and its results. It may call its own `progress` with amounts, > 0.
+            tasks: are begun in this order.
+            progress: called here with each of those amounts.
 
         Raises:
-          UserError: a worker was killed.
-          Exception: whatever `function` raised.
+            UserError: a worker was killed.
+            Exception: whatever `function` raised.
         """
         tasks = iter(tasks)
         busy = {pipe for pipe in self._workers if self._begin(pipe, function, tasks)}
@@ -84,7 +85,7 @@ class Pool:
                     yield value
 
     def _begin(self, pipe, function, tasks):
-        """Sends a worker the next task; False where there is none left."""
+        """Send a worker the next task; False where there is none left."""
         for task in tasks:
             try:
                 pipe.send((function, task))

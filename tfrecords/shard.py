@@ -26,8 +26,9 @@ class Shard:
     """
 
     def __init__(self, path: str):
-        """Args:
-        path: of the shard; until it is finished, a hidden file lies beside it.
+        """
+        Args:
+            path: of the shard; until it is finished, a hidden file lies next to it.
         """
         self._path = path
         # another at each call: on a cluster a task may be tried again while it still runs
@@ -49,11 +50,11 @@ class Shard:
             os.remove(self._hidden)
 
     def add(self, frame: example.Frame) -> None:
-        """Appends a frame.
+        """Append a frame.
 
         Raises:
-          UserError: its images are not what a record must hold; nothing was appended.
-          WriteError: the shard cannot be written.
+            UserError: its images are not what a record must hold; nothing was appended.
+            WriteError: the shard cannot be written.
         """
         self._statistics.add(frame)
         record = example.encode(frame)
@@ -63,13 +64,13 @@ class Shard:
         self.bytes += len(record)
 
     def finish(self) -> dict:
-        """Gives the shard its name.
+        """Give the shard its name.
 
         Returns:
-          Its facts: `name`, `count`, `bytes`, `sha256` (hexadecimal) of the file, and `Statistics.facts`.
+            Its facts: `name`, `count`, `bytes`, `sha256` (hexadecimal) of the file, and `Statistics.facts`.
 
         Raises:
-          WriteError: the shard cannot be written.
+            WriteError: the shard cannot be written.
         """
         with writing(self._path):
             self._file.close()
@@ -86,7 +87,7 @@ def writing(path: str) -> contextlib.AbstractContextManager[None]:
     """`files.writing` for what a build writes.
 
     Raises:
-      WriteError: on leaving the context.
+        WriteError: on leaving the context.
     """
     remedy = "make room or choose another --output; the same command goes on from the finished shards"
     return files.writing(path, remedy, WriteError)

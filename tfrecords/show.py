@@ -14,18 +14,19 @@ from tfrecords.dataset import Dataset
 from tfrecords.dataset_json import DATASET_JSON
 
 FLAGS = flags.FLAGS
-flags.DEFINE_bool("verify", False, "Check every checksum and every record; ends with status 1 on the first fault.")
+flags.DEFINE_bool("verify", False, "Check every checksum and every record; ends with status 1 on the first problem.")
 flags.DEFINE_string("sheet", None, "A PNG file to draw twelve of the samples into: colour, depth and HHA.")
 
 _LISTED = 12  # names
 _INDENT = 11
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise UserError("name one data set's folder: python -m tfrecords.inspect DIR")
     data = Dataset(arguments[0])
-    content = _content(data.path)
+    with tf.io.gfile.GFile(tf.io.gfile.join(data.path, DATASET_JSON)) as file:
+        content = json.loads(file.read())
     print(describe(data.path, content))
     if FLAGS.verify:
         from tfrecords import verify
@@ -38,11 +39,11 @@ def main(arguments):
 
 
 def describe(path: str, content: dict) -> str:
-    """What dataset.json says, as lines of text: a name, and what there is under it.
+    """What dataset.json says, as lines of text: a name, and its value.
 
     Args:
-      path: the data set's folder.
-      content: its dataset.json. Keys that this version does not know are shown too.
+        path: the data set's folder.
+        content: its dataset.json. Keys that this version does not know are shown too.
     """
     source = content.get("source", {})
     lines = [("data set", f"{path} (schema version {content['schema_version']})")]
@@ -51,7 +52,8 @@ def describe(path: str, content: dict) -> str:
     for number, (name, split) in enumerate(content["splits"].items()):
         lines.append(("splits" if number == 0 else "", f"{name}: {_split(split)}"))
     for name in ("classes", "instances"):
-        lines.append((name, _names(content.get(name, []))))
+        names = content.get(name, [])
+        lines.append((name, f"{len(names)}" + (f": {_text(names)}" if names else "")))
     lines.append(("has depth", "yes" if content["has_depth"] else "no"))
     known = {"schema_version", "source", "splits", "classes", "instances", "has_depth"}
     for name in sorted(set(content) - known):
@@ -73,44 +75,38 @@ def _bytes(count):
     return f"{count:.4g} GB"
 
 
-def _names(names):
-    return f"{len(names)}" + (f": {_text(names)}" if names else "")
-
-
 def _nested(name, value):
     """Lines of a value of dataset.json: a dict has one for each of its keys."""
     if not isinstance(value, dict):
         return [(name, _text(value))]
-    return [(name if number == 0 else "", f"{key}: {_text(one)}") for number, (key, one) in enumerate(value.items())]
+    return [
+        (name if number == 0 else "", f"{key}: {_text(inner)}") for number, (key, inner) in enumerate(value.items())
+    ]
 
 
 def _text(value):
     """A JSON value on one line; of long lists and dicts the beginning."""
     if isinstance(value, dict):
         parts = [
-            f"{key} ({_text(one)})" if isinstance(one, dict) else f"{key} {_text(one)}" for key, one in value.items()
+            f"{key} ({_text(inner)})" if isinstance(inner, dict) else f"{key} {_text(inner)}"
+            for key, inner in value.items()
         ]
     elif isinstance(value, list):
-        parts = [_text(one) for one in value]
+        parts = [_text(inner) for inner in value]
     else:
         return f"{value:.6g}" if isinstance(value, float) else str(value)
     more = f" … {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
     return (", ".join(parts[:_LISTED]) or "none") + more
 
 
-def _content(data_dir):
-    with tf.io.gfile.GFile(tf.io.gfile.join(data_dir, DATASET_JSON)) as file:
-        return json.loads(file.read())
-
-
 def _write_sheet(data, path):
-    # Matplotlib and the library are needed for pictures alone.
+    # Only pictures need Matplotlib and the library.
     from tfrecords import contact_sheet
 
     try:
         samples = contact_sheet.choose(data)
     except tf.errors.OpError:
-        raise UserError(f"a record of {data.path} is damaged: --verify says which, build the data set again") from None
+        raise UserError(f"a record of {data.path} is corrupt: --verify says which, build the data set again") from None
     if not samples:
         raise UserError(f"{data.path} has no frames: there is nothing to draw for --sheet")
     picture = contact_sheet.draw(samples, data.classes)

@@ -27,16 +27,16 @@ def layout(
     """How many shards each split gets, and whether its frames have depth.
 
     Args:
-      load: makes the frame of a reference, or raises UserError.
-      splits: references by split, at least one each, in the order of writing.
-      pool: that does the work; the result does not depend on it.
-      strict: whether a frame that cannot be used is an error.
+        load: makes the frame of a reference, or raises UserError.
+        splits: references by split, at least one each, in the order of writing.
+        pool: that does the work; the result does not depend on it.
+        strict: whether a frame that cannot be used is an error.
 
     Returns:
-      JSON values: `shards`, a number by split, and `has_depth`, that of the first frame that can be used.
+        JSON values: `shards`, a number by split, and `has_depth`, that of the first frame that can be used.
 
     Raises:
-      UserError: no frame can be used, or (strict) one that was looked at cannot.
+        UserError: no frame can be used, or (strict) one that was looked at cannot.
     """
     everything = [(split, reference) for split, references in splits.items() for reference in references]
     samples = [
@@ -44,12 +44,12 @@ def layout(
         for split, references in splits.items()
         for index in np.linspace(0, len(references) - 1, min(len(references), _SAMPLES)).astype(int)
     ]
-    found = _look_at(samples, load, pool, strict)
-    if not any("bytes" in frame for frame in found):
-        found = _look_at(everything, load, pool, strict)
-    usable = [frame for frame in found if "bytes" in frame]
+    frames = _look_at(samples, load, pool, strict)
+    if not any("bytes" in frame for frame in frames):
+        frames = _look_at(everything, load, pool, strict)
+    usable = [frame for frame in frames if "bytes" in frame]
     if not usable:
-        raise UserError(f"none of the {len(everything)} frames can be used: {found[0]['reason']}")
+        raise UserError(f"none of the {len(everything)} frames can be used: {frames[0]['reason']}")
     return {
         "shards": {
             split: _shard_count(len(references), _mean_size(usable, split)) for split, references in splits.items()
@@ -70,20 +70,20 @@ def _shard_count(frames, mean_size):
 
 def _look_at(references, load, pool, strict):
     """What is found of (split, reference) pairs, in their order."""
-    found = sorted(pool.run(partial(_probe, load=load), enumerate(references)), key=lambda frame: frame["number"])
-    for frame in found if strict else ():
+    frames = sorted(pool.run(partial(_probe, load=load), enumerate(references)), key=lambda frame: frame["number"])
+    for frame in frames if strict else ():
         if "reason" in frame:
             raise UserError(frame["reason"])
-    return found
+    return frames
 
 
 def _probe(task, progress, load):
     """In a worker: the size of a frame's record and whether it has depth, or why it cannot be used."""
     number, (split, reference) = task
-    found = {"number": number, "split": split}
+    facts = {"number": number, "split": split}
     try:
         frame = load(reference)
         Statistics().add(frame)
     except UserError as error:
-        return found | {"reason": str(error)}
-    return found | {"bytes": len(example.encode(frame)), "has_depth": frame.depth is not None}
+        return facts | {"reason": str(error)}
+    return facts | {"bytes": len(example.encode(frame)), "has_depth": frame.depth is not None}

@@ -17,10 +17,10 @@ _LOCK = "lock"
 
 
 def check_output(output: str) -> None:
-    """Checks that a data set can be begun in a folder, which need not be there.
+    """Check that a data set can be begun in a folder, which need not exist.
 
     Raises:
-      UserError: it holds a data set, or is a file.
+        UserError: it holds a data set, or is a file.
     """
     if os.path.exists(os.path.join(output, dataset_json.DATASET_JSON)):
         raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
@@ -29,10 +29,10 @@ def check_output(output: str) -> None:
 
 
 def record(folder: str, facts: dict) -> None:
-    """Notes in the hidden folder that a shard is finished, with its facts.
+    """Note in the hidden folder that a shard is finished, with its facts.
 
     Raises:
-      WriteError: the note cannot be written.
+        WriteError: the note cannot be written.
     """
     dataset_json.write(os.path.join(folder, f"{facts['name']}.json"), json.dumps(facts))
 
@@ -41,11 +41,12 @@ class Unfinished:
     """A context manager of the hidden folder inside `output`; leaving it keeps finished shards and removes all else."""
 
     def __init__(self, output: str):
-        """Args:
-          output: the data set's folder on a local file system; made if it is not there.
+        """
+        Args:
+            output: the data set's folder on a local file system; made if it does not exist.
 
         Raises:
-          UserError: it holds a data set or is a file; on entering the context, where it cannot be made.
+            UserError: it holds a data set or is a file; on entering the context, where it cannot be made.
         """
         check_output(output)
         self._output = output
@@ -70,18 +71,18 @@ class Unfinished:
             os.rmdir(self._output)
 
     def begin(self, command: dict, make_layout: Callable[[], dict]) -> dict:
-        """Begins a build, or goes on with the one that is there.
+        """Begin a build, or go on with the unfinished one.
 
         Args:
-          command: what makes it the same build: `source` (name and arguments) and `input` (a digest), as JSON values.
-          make_layout: how the frames are dealt out to shards, as JSON values; called only where no shard is finished yet.
+            command: what makes it the same build: `source` (name and arguments) and `input` (a digest), as JSON values.
+            make_layout: how the frames are dealt out to shards, as JSON values; called only where no shard is finished yet.
 
         Returns:
-          The layout of the build.
+            The layout of the build.
 
         Raises:
-          UserError: the build there is another command's, of other input, or goes on at this moment.
-          WriteError: the folder cannot be written.
+            UserError: the build there is another command's, of other input, or goes on at this moment.
+            WriteError: the folder cannot be written.
         """
         self._open()
         path = os.path.join(self.folder, _BUILD_JSON)
@@ -100,7 +101,7 @@ class Unfinished:
         for name in self._facts_names():
             with open(os.path.join(self.folder, name), encoding="utf-8") as file:
                 facts = json.load(file)
-            if not facts["count"] or self._is_there(facts):
+            if not facts["count"] or self._exists(facts):
                 finished[facts["name"]] = facts
         return finished
 
@@ -108,7 +109,7 @@ class Unfinished:
         """`tfrecords.dataset.publish`; then removes the folder.
 
         Raises:
-          WriteError: the output cannot be written.
+            WriteError: the output cannot be written.
         """
         dataset_json.publish(self.folder, self._output, content, skipped)
         for name in self._facts_names():
@@ -142,8 +143,8 @@ class Unfinished:
                 f"delete {self.folder} to begin anew"
             )
 
-    def _is_there(self, facts):
-        """Whether the shard is there in full, here or already beside where dataset.json will be."""
+    def _exists(self, facts):
+        """Whether the shard exists in full, here or already where dataset.json will be."""
         paths = [os.path.join(folder, facts["name"]) for folder in (self.folder, self._output)]
         return any(os.path.exists(path) and os.path.getsize(path) == facts["bytes"] for path in paths)
 
@@ -158,7 +159,7 @@ class Unfinished:
 
 
 def _flags(there, command):
-    """The flags of the build that is there, as far as they differ."""
+    """The flags of the unfinished build, as far as they differ."""
     if there["name"] != command["name"]:
         return f"--source={there['name']}"
     differing = {name for name, value in there["arguments"].items() if command["arguments"].get(name) != value}

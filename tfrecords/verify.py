@@ -14,21 +14,21 @@ _AGAIN = "copy or build the data set again"
 
 
 def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
-    """Checks every shard, in order; what it reads is not kept.
+    """Check every shard, in order; what it reads is not kept.
 
     A record's framing has a CRC of its length and one of its data (TFRecord format); it must decode
     (`tfrecords.example.decode`) to images of one size, a camera that can exist, gravity of length 1 or 0, and numbers of
-    classes and instances that there are. A split must have as many records as dataset.json says.
+    classes and instances that exist. A split must have as many records as dataset.json says.
 
     Args:
-      data: the data set.
-      checksums: SHA-256 of each shard of a split, in hexadecimal digits; splits that are not in it are not compared.
+        data: the data set.
+        checksums: SHA-256 of each shard of a split, in hexadecimal digits; splits that are not in it are not compared.
 
     Yields:
-      A line for each split that is as it should be.
+        A line for each split that is as it should be.
 
     Raises:
-      UserError: the first fault, with its shard and record (counted from 0).
+        UserError: the first problem, with its shard and record (counted from 0).
     """
     for name, split in data.splits.items():
         count = 0
@@ -39,7 +39,7 @@ def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
             )
         for shard, checksum in zip(split.shards, known, strict=True):
             count += _check_records(data, shard)
-            # After the records, for a damaged one is named more closely than its shard.
+            # After the records: a corrupt record is named more closely than its shard.
             if checksum is not None and _sha256(shard) != checksum:
                 raise UserError(f"{shard} is not what was written (its SHA-256 differs): {_AGAIN}")
         if count != split.count:
@@ -49,32 +49,27 @@ def verify(data: Dataset, checksums: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _check_records(data, shard):
-    """Checks each record of a shard; how many there are."""
+    """Check each record of a shard; how many there are."""
     records = tf.data.TFRecordDataset(shard).map(data.decode, num_parallel_calls=2, deterministic=True)
     samples = records.prefetch(2).as_numpy_iterator()
     number = 0
     while True:
         try:
-            fault = _fault(next(samples), data)
+            problem = _problem(next(samples), data)
         except StopIteration:
             return number
         except tf.errors.DataLossError as error:
-            what = "cut off" if "truncated" in error.message else "damaged (its CRC differs)"
+            what = "cut off" if "truncated" in error.message else "corrupt (its CRC differs)"
             raise UserError(f"{shard}, record {number}: {what}: {_AGAIN}") from None
         except tf.errors.InvalidArgumentError as error:
-            reason = error.message.splitlines()[0].removeprefix("{{function_node __wrapped__IteratorGetNext}} ")
-            raise UserError(f"{shard}, record {number}: does not decode ({_plain(reason)}): {_AGAIN}") from None
-        if fault:
-            raise UserError(f"{shard}, record {number}: {fault}: build the data set again")
+            reason = error.message.splitlines()[0].rpartition("}} ")[2]  # without the names of graph nodes
+            raise UserError(f"{shard}, record {number}: does not decode ({reason}): {_AGAIN}") from None
+        if problem:
+            raise UserError(f"{shard}, record {number}: {problem}: build the data set again")
         number += 1
 
 
-def _plain(reason):
-    """TensorFlow's message without the names of graph nodes."""
-    return reason.rpartition("}} ")[2]
-
-
-def _fault(sample, data):
+def _problem(sample, data):
     """What is wrong with a decoded sample, None where nothing is."""
     height, width = sample["rgb"].shape[:2]
     if data.has_depth and sample["depth"].shape != (height, width):

@@ -26,13 +26,14 @@ class Writer:
     """
 
     def __init__(self, output: str, shard_bytes: int = SHARD_BYTES):
-        """Args:
-          output: the data set's folder on a local file system; made if it is not there.
-          shard_bytes: a shard that has reached this size is closed and the next one begun.
+        """
+        Args:
+            output: the data set's folder on a local file system; made if it does not exist.
+            shard_bytes: a shard that has reached this size is closed and the next one begun.
 
         Raises:
-          UserError: `output` already holds a data set or is not a folder; on entering the context, where it cannot be
-            made or written to.
+            UserError: `output` already holds a data set or is not a folder; on entering the context, where it cannot be
+                made or written to.
         """
         check_output(output)
         self._output = output
@@ -54,11 +55,11 @@ class Writer:
             os.rmdir(self._output)
 
     def add(self, split: str, frame: example.Frame) -> None:
-        """Appends a frame to a split.
+        """Append a frame to a split.
 
         Raises:
-          ValueError: this frame has depth and earlier ones have not, or the reverse.
-          UserError: its images are not what a record must hold, or the shard cannot be written.
+            ValueError: this frame has depth and earlier ones have not, or the reverse.
+            UserError: its images are not what a record must hold, or the shard cannot be written.
         """
         has_depth = frame.depth is not None
         if self._has_depth not in (None, has_depth):
@@ -73,16 +74,16 @@ class Writer:
         self._open[split].add(frame)
 
     def commit(self, description: dict) -> dict:
-        """Moves the shards into the output folder, then dataset.json: the data set exists from that last step on.
+        """Move the shards into the output folder, then dataset.json: the data set exists from that last step on.
 
         Args:
-          description: what else dataset.json shall say: source, classes, instances and so on, as JSON values.
+            description: what else dataset.json shall say: source, classes, instances and so on, as JSON values.
 
         Returns:
-          The content of dataset.json.
+            The content of dataset.json.
 
         Raises:
-          UserError: no frame was added, or something cannot be written.
+            UserError: no frame was added, or something cannot be written.
         """
         for split in list(self._open):
             self._finish(split)

@@ -1,1 +1,1 @@
-"""Small commands beside the main path."""
+"""Small commands off the main path."""

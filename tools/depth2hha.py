@@ -21,7 +21,7 @@ flags.DEFINE_string(
     "output", None, "The folder to write the HHA images to, as PNG; inner folders are kept.", required=True
 )
 flags.DEFINE_string("camera", None, "fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file.")
-flags.DEFINE_string("camera_file", None, "Camera file of all images (default: camera.json beside or above each).")
+flags.DEFINE_string("camera_file", None, "Camera file of all images (default: camera.json next to or above each).")
 flags.DEFINE_float("units_per_metre", None, "Depth values in a metre: 1000 for millimetres, 1 for metres.")
 flags.DEFINE_enum("encoding", "gupta", ["gupta", "paper"], "Gupta's HHA, or the simpler one of the RGB-D paper.")
 flags.DEFINE_enum(
@@ -63,12 +63,12 @@ def main():
 
 
 def _jobs(pattern, output):
-    """What there is to convert. Whatever is wrong with flags and camera files is found here, before any work."""
+    """The images to convert. Whatever is wrong with flags and camera files is found here, before any work."""
     given = camera_file.given(FLAGS.camera, FLAGS.camera_file)
     root, paths = depth_files.find(pattern, output)
     jobs, sources = [], {}
     for path in paths:
-        camera = given or camera_file.beside(path)
+        camera = given or camera_file.of_image(path)
         target = os.path.splitext(os.path.join(output, os.path.relpath(path, root)))[0] + ".png"
         other = sources.setdefault(target, path)
         if other != path:
@@ -89,14 +89,14 @@ def _make_folder(output):
 
 
 def _record_flags(output):
-    """Writes down what images of this folder show; refuses to add others to them."""
+    """Write down what images of this folder show; refuse to add others to them."""
     path, given = os.path.join(output, _RECORD), {name: FLAGS[name].value for name in _RECORDED}
     if os.path.exists(path) and not FLAGS.overwrite:
-        found = _read_record(path)
+        recorded = _read_record(path)
         for name in _RECORDED:
-            if found[name] != given[name]:
+            if recorded[name] != given[name]:
                 raise UserError(
-                    f"{output} holds images of --{name}={found[name]}: give that, another --output, or --overwrite"
+                    f"{output} holds images of --{name}={recorded[name]}: give that, another --output, or --overwrite"
                 )
     with open(path, "w", encoding="utf-8") as file:
         json.dump(given, file, indent=1)
@@ -113,7 +113,7 @@ def _read_record(path):
 
 
 def _convert(jobs, gravity):
-    """Writes the HHA image of each job; the sorted reasons why some were skipped."""
+    """Write the HHA image of each job; the sorted reasons why some were skipped."""
     # TensorFlow takes seconds to load: mistakes in the flags are told before.
     from tools import hha_images
 

@@ -26,7 +26,7 @@ from tools.doctor_checks import (
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "report.html", "The HTML report to write, one file.")
-flags.DEFINE_string("split", None, "Look at this split alone (default: all, and whether one leaks into another).")
+flags.DEFINE_string("split", None, "Look only at this split (default: all, and whether one leaks into another).")
 flags.DEFINE_integer("frames", 200, "How many frames to look at closely.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Draws the frames.", lower_bound=0)
 

@@ -79,9 +79,9 @@ def html(findings: list[Finding], title: str, about: str) -> str:
     """The report as one HTML page.
 
     Args:
-      findings: in any order; the gravest are put first.
-      title: the data set's name.
-      about: one sentence on what was looked at.
+        findings: in any order; the gravest are put first.
+        title: the data set's name.
+        about: one sentence on what was looked at.
     """
     verdict = _VERDICTS[worst(findings)]
     return _PAGE.render(findings=ordered(findings), title=title, about=about, verdict=verdict, png=html_page.png)

@@ -16,19 +16,19 @@ _THUMBNAIL = (48, 48)
 
 
 def draw(data: Dataset, splits: list[str], frames: int, seed: int) -> tuple[list[dict], list[Print]]:
-    """Draws frames, every frame as likely as any other, and decodes them in one pass over the shards.
+    """Draw frames, every frame as likely as any other, and decode them in one pass over the shards.
 
     Args:
-      data: the data set.
-      splits: the names of the splits to draw from.
-      frames: how many samples to draw, fewer where there are fewer.
-      seed: of the draw.
+        data: the data set.
+        splits: the names of the splits to draw from.
+        frames: how many samples to draw, fewer where there are fewer.
+        seed: of the draw.
 
     Returns:
-      The samples, as the checks take them, and the prints of at most 10,000 frames, these among them.
+        The samples, as the checks take them, and the prints of at most 10,000 frames, these among them.
 
     Raises:
-      UserError: there are no frames, or a record is damaged.
+        UserError: there are no frames, or a record is corrupt.
     """
     counts = [data.splits[split].count for split in splits]
     if not sum(counts):
@@ -57,7 +57,7 @@ def _read(data, split, chosen):
         yield from samples.as_numpy_iterator()
     except tf.errors.OpError:
         raise UserError(
-            f"a record of {data.path}, split {split}, is damaged: `python -m tfrecords.inspect {data.path} --verify` says "
+            f"a record of {data.path}, split {split}, is corrupt: `python -m tfrecords.inspect {data.path} --verify` says "
             "which"
         ) from None
 

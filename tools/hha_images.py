@@ -12,7 +12,7 @@ from keras_simsiam.depth import holes
 
 
 def limit_threads(images_at_once: int) -> None:
-    """Gives each image one thread; must be called before TensorFlow computes anything.
+    """Give each image one thread; must be called before TensorFlow computes anything.
 
     With one thread an image, sums come in one order: the same image always gives the same bytes, and no time goes
     into dividing operations of a millisecond among threads.
@@ -29,25 +29,25 @@ def make_encoder(
     There is one graph for images of all sizes, since crops have a size each and tracing takes longer than encoding.
 
     Args:
-      encoding: "gupta" or "paper".
-      gravity: its direction in the camera's frame, None to estimate it from each image.
-      holes_as: one of `keras_simsiam.depth.holes.CHOICES`; `mask` gives [H,W,4].
+        encoding: "gupta" or "paper".
+        gravity: its direction in the camera's frame, None to estimate it from each image.
+        holes_as: one of `keras_simsiam.depth.holes.CHOICES`; `mask` gives [H,W,4].
     """
 
     @tf.function(
         input_signature=[tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4], tf.float32)], autograph=False
     )
     def encode(depth, intrinsics):
-        return tf.cast(tf.round(holes.encode(depth, intrinsics, gravity, encoding, holes_as)), tf.uint8)
+        return tf.cast(tf.round(holes.encode(depth, intrinsics, gravity, encoding=encoding, holes=holes_as)), tf.uint8)
 
     return encode
 
 
 def write_png(path: str, image: np.ndarray) -> None:
-    """Writes an RGB or RGBA image, uint8 [H,W,3 or 4], with its folder. No partial file appears under its name.
+    """Write an RGB or RGBA image, uint8 [H,W,3 or 4], with its folder. No partial file appears under its name.
 
     Raises:
-      UserError: the folder or file cannot be written.
+        UserError: the folder or file cannot be written.
     """
     order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
     encoded = cv2.imencode(".png", cv2.cvtColor(image, order))[1]

@@ -83,10 +83,10 @@ def replacing(path: str | Path, partial: str | Path | None = None) -> Iterator[P
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a small text file in UTF-8, wholly or not at all, to the disk itself.
+    """Write a small text file in UTF-8, wholly or not at all, to the disk itself.
 
     Raises:
-        OSError: it cannot be written; what was there stays.
+        OSError: it cannot be written; the file stays as it was.
     """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -94,7 +94,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def flush(path: str | Path) -> None:
-    """Waits until a file is on the disk; of a folder, until the names in it are (a rename is one of these)."""
+    """Wait until a file is on the disk; of a folder, until the names in it are (a rename is one of these)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -25,7 +25,7 @@ def of(*modules: str) -> str:
         Hexadecimal digits.
 
     Raises:
-        FileNotFoundError: there is no such module.
+        FileNotFoundError: no such module exists.
     """
     digest = hashlib.sha256()
     for name, source in sorted(_reached(modules).items()):
@@ -49,14 +49,14 @@ def _imports(name, tree):
     package = name if _file(name).name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             inner = [f"{origin}.{alias.name}" for alias in node.names]
-            found = [each if _file(each).exists() else origin for each in inner]
+            names = [each if _file(each).exists() else origin for each in inner]
         else:
             continue
-        yield from (each for each in found if each.partition(".")[0] in _PACKAGES and "." in each)
+        yield from (each for each in names if each.partition(".")[0] in _PACKAGES and "." in each)
 
 
 def _file(name):

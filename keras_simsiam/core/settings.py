@@ -87,7 +87,7 @@ class Checked:
 
 
 def check(instance: typing.Any) -> None:
-    """Refuses values that are not of a setting's choices or out of its range; None passes.
+    """Refuse values that are not of a setting's choices or out of its range; None passes.
 
     Args:
         instance: an object of a dataclass of settings.
@@ -148,7 +148,7 @@ def part(instance: typing.Any, cls: type[T]) -> T:
 
 
 def define_flags(cls: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags of a dataclass of settings; --help lists them by the module that declares each.
+    """Define the flags of a dataclass of settings; --help lists them by the module that declares each.
 
     Args:
         cls: the dataclass.
@@ -161,7 +161,7 @@ def define_flags(cls: type, flag_values: flags.FlagValues = flags.FLAGS) -> None
         flags.DEFINE_flag(_flag(field), flag_values, module_name=room, required=field.default is REQUIRED)
         for name in field.metadata["formerly"]:
             flags.DEFINE_alias(name, field.name, flag_values, module_name=_FORMER)
-    # absl's --help lists what the command's own module defines; a FlagValues has attributes in its __dict__ alone
+    # absl's --help lists what the command's own module defines; a FlagValues has only in its __dict__ attributes
     flag_values.__dict__["main_module_help"] = lambda: "\n".join(filter(None, map(flag_values.module_help, rooms)))
 
 

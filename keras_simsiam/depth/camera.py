@@ -9,6 +9,8 @@ import math
 
 import tensorflow as tf
 
+TensorLike = tf.types.experimental.TensorLike
+
 # A depth outside this range (metres) is no measurement of any sensor. It is clipped, so that neither 1/Z nor a product
 # of two coordinates can overflow float32.
 NEAREST = 1e-4
@@ -24,7 +26,9 @@ _NOT_METRES = (
 )
 
 
-def checked(depth, intrinsics, valid=None):
+def checked(
+    depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None = None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Measured depth of a camera that can exist; refuses what would give an image without a meaning.
 
     What is known at once (eager tensors, constants of a graph) is refused with ValueError. Other tensors of a graph are
@@ -32,16 +36,16 @@ def checked(depth, intrinsics, valid=None):
     such checks; there, and nowhere else, a frame of a camera that cannot exist is taken for one without any depth.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None, as for `measured`.
+        depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None, as for `measured`.
 
     Returns:
-      `(depth, valid, intrinsics)`: what `measured` returns, and float32 `[..., 4]`, finite, with positive focal lengths.
+        `(depth, valid, intrinsics)`: what `measured` returns, and float32 `[..., 4]`, finite, with positive focal lengths.
 
     Raises:
-      ValueError: the depth has fewer than two dimensions, or most of it lies beyond 50 m; the intrinsics are not four
-        numbers, not finite, or have a focal length that is not positive.
+        ValueError: the depth has fewer than two dimensions, or most of it lies beyond 50 m; the intrinsics are not four
+            numbers, not finite, or have a focal length that is not positive.
     """
     depth, intrinsics = tf.convert_to_tensor(depth, tf.float32), tf.convert_to_tensor(intrinsics, tf.float32)
     if depth.shape.rank is not None and depth.shape.rank < 2:
@@ -60,16 +64,16 @@ def checked(depth, intrinsics, valid=None):
     return depth, valid, intrinsics
 
 
-def measured(depth, valid=None):
-    """Separates measured depth from missing depth.
+def measured(depth: TensorLike, valid: TensorLike | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+    """Separate measured depth from missing depth.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
-      valid: bool `[..., H, W]` or None, False where the depth is missing for other reasons.
+        depth: float32 `[..., H, W]`, metres; anything not positive or not finite is missing.
+        valid: bool `[..., H, W]` or None, False where the depth is missing for other reasons.
 
     Returns:
-      `(depth, valid)`: float32 metres in NEAREST..FARTHEST, 0 where the sensor gave none (whatever the argument
-      `valid` says), and bool, True where the depth is positive, finite and valid.
+        `(depth, valid)`: float32 metres in NEAREST..FARTHEST, 0 where the sensor gave none (whatever the argument
+        `valid` says), and bool, True where the depth is positive, finite and valid.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
     present = (depth > 0) & (depth < math.inf)
@@ -77,7 +81,7 @@ def measured(depth, valid=None):
     return depth, present if valid is None else present & tf.cast(valid, tf.bool)
 
 
-def slopes(height, width, intrinsics):
+def slopes(height: TensorLike, width: TensorLike, intrinsics: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
     """The viewing directions' slopes u = (x − cx)/fx and v = (y − cy)/fy: float32 `[..., 1, W]` and `[..., H, 1]`."""
     fx, fy, cx, cy = split(intrinsics)
     x = tf.range(width, dtype=tf.float32)[tf.newaxis, :]
@@ -85,75 +89,75 @@ def slopes(height, width, intrinsics):
     return (x - cx) / fx, (y - cy) / fy
 
 
-def rays(height, width, intrinsics):
+def rays(height: TensorLike, width: TensorLike, intrinsics: TensorLike) -> tf.Tensor:
     """Viewing directions of all pixels, scaled to unit depth: (u, v, 1) = K⁻¹(x, y, 1).
 
     Args:
-      height, width: the image's size in pixels, numbers or scalar tensors.
-      intrinsics: float32 `[..., 4]`.
+        height, width: the image's size in pixels, numbers or scalar tensors.
+        intrinsics: float32 `[..., 4]`.
 
     Returns:
-      float32 `[..., 3, H, W]`, no unit.
+        float32 `[..., 3, H, W]`, no unit.
     """
     u, v = slopes(height, width, intrinsics)
     shape = tf.broadcast_dynamic_shape(tf.shape(u), tf.shape(v))
     return tf.stack([tf.broadcast_to(u, shape), tf.broadcast_to(v, shape), tf.ones(shape)], axis=-3)
 
 
-def back_project(depth, intrinsics):
+def back_project(depth: TensorLike, intrinsics: TensorLike) -> tf.Tensor:
     """The point cloud of a depth image, P = Z·K⁻¹(x, y, 1) (Zhu, section 3.2, Eq. 2).
 
     Args:
-      depth: float32 `[..., H, W]`, metres.
-      intrinsics: float32 `[..., 4]`.
+        depth: float32 `[..., H, W]`, metres.
+        intrinsics: float32 `[..., 4]`.
 
     Returns:
-      float32 `[..., 3, H, W]`, metres in the camera's frame; the origin where depth is missing.
+        float32 `[..., 3, H, W]`, metres in the camera's frame; the origin where depth is missing.
     """
     depth, _ = measured(depth)
     u, v = slopes(*image_size(depth), intrinsics)
     return tf.stack([depth * u, depth * v, depth], axis=-3)
 
 
-def crop_intrinsics(intrinsics, left, top):
+def crop_intrinsics(intrinsics: TensorLike, left: TensorLike, top: TensorLike) -> tf.Tensor:
     """Intrinsics of a crop whose first pixel is (`left`, `top`) of the image: float32 `[..., 4]`, pixels."""
     intrinsics = tf.convert_to_tensor(intrinsics, tf.float32)
     corner = tf.stack([tf.cast(left, tf.float32), tf.cast(top, tf.float32)], axis=-1)
     return tf.concat([intrinsics[..., :2], intrinsics[..., 2:] - corner], axis=-1)
 
 
-def resize_intrinsics(intrinsics, scale):
+def resize_intrinsics(intrinsics: TensorLike, scale: TensorLike) -> tf.Tensor:
     """Intrinsics of the image resized by `scale` (new size / old size).
 
     A pixel's area, not its centre, is what a resize scales: with centres on whole numbers the principal point c moves
     to (c + ½)·s − ½.
 
     Args:
-      intrinsics: float32 `[..., 4]`, pixels.
-      scale: positive number or scalar tensor, or a pair (horizontal, vertical) of them.
+        intrinsics: float32 `[..., 4]`, pixels.
+        scale: positive number or scalar tensor, or a pair (horizontal, vertical) of them.
 
     Returns:
-      float32 `[..., 4]`, pixels of the resized image.
+        float32 `[..., 4]`, pixels of the resized image.
     """
     intrinsics = tf.convert_to_tensor(intrinsics, tf.float32)
     scale = tf.cast(scale, tf.float32)
     return tf.concat([intrinsics[..., :2] * scale, (intrinsics[..., 2:] + 0.5) * scale - 0.5], axis=-1)
 
 
-def split(intrinsics):
+def split(intrinsics: TensorLike) -> list[tf.Tensor]:
     """fx, fy, cx, cy, each float32 `[..., 1, 1]`, to be broadcast over images."""
     intrinsics = tf.convert_to_tensor(intrinsics, tf.float32)
     return tf.unstack(intrinsics[..., tf.newaxis, tf.newaxis, :], axis=-1)
 
 
-def image_size(image):
+def image_size(image: TensorLike) -> tuple[int | tf.Tensor, int | tf.Tensor]:
     """`(H, W)` of `[..., H, W]`: numbers where the shape is static, scalar tensors elsewhere."""
     dynamic = tf.shape(image)
     return tuple(dynamic[axis] if image.shape[axis] is None else image.shape[axis] for axis in (-2, -1))
 
 
 def _require(condition, tensor, message, culprit):
-    """Raises ValueError now if `tensor` is known and fails; else returns the operations that check it in the graph."""
+    """Raise ValueError now if `tensor` is known and fails; else return the operations that check it in the graph."""
     known = tf.get_static_value(tensor)
     if known is None:
         passes = tf.reduce_all(condition(tensor))

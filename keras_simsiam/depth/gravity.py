@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_simsiam.depth import camera
 from keras_simsiam.depth import normals as surface
+from keras_simsiam.depth.camera import TensorLike
 
 # Gravity before anything is known: the camera held level. y points down.
 PRIOR = (0.0, 1.0, 0.0)
@@ -25,19 +26,21 @@ STRIDE, LARGE = 3, 200 * 200
 TIE = 0.01
 
 
-def from_depth(depth, intrinsics, valid=None):
-    """Estimates gravity from a depth image, and says how far the image decides it.
+def from_depth(
+    depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Estimate gravity from a depth image, and say how far the image decides it.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
 
     Returns:
-      `(down, confidence)`: what `estimate` returns, and what `confidence` says of it.
+        `(down, confidence)`: what `estimate` returns, and what `confidence` says of it.
 
     Raises:
-      ValueError: as `camera.checked`.
+        ValueError: as `camera.checked`.
     """
     depth, valid, intrinsics = camera.checked(depth, intrinsics, valid)
     normals, normals_valid = _normals(depth, intrinsics, valid)
@@ -45,18 +48,20 @@ def from_depth(depth, intrinsics, valid=None):
     return down, confidence(down, normals, normals_valid)
 
 
-def known_or_estimated(gravity, depth, intrinsics, valid=None):
+def known_or_estimated(
+    gravity: TensorLike, depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None = None
+) -> tf.Tensor:
     """Gravity where it is given, estimated from the depth elsewhere; nothing is estimated where all of it is given.
 
     Args:
-      gravity: float32 `[..., 3]`, or `[3]` for all images, of any length; zero or not finite is unknown. None: all
-        unknown.
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
+        gravity: float32 `[..., 3]`, or `[3]` for all images, of any length; zero or not finite is unknown. None: all
+            unknown.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None, False where the depth was filled in rather than measured.
 
     Returns:
-      float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
+        float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
 
@@ -75,16 +80,16 @@ def known_or_estimated(gravity, depth, intrinsics, valid=None):
     return tf.cond(tf.reduce_all(known), lambda: given, lambda: tf.where(known, given, estimated()))
 
 
-def tilted(down, seed, most_degrees):
+def tilted(down: TensorLike, seed: TensorLike, most_degrees: float) -> tf.Tensor:
     """Gravity turned by a random angle about a random horizontal axis, as if the camera had been held otherwise.
 
     Args:
-      down: float32 `[3]`, a unit vector.
-      seed: int32 `[2]`.
-      most_degrees: the largest angle; the angle is uniform up to it, and so is the axis's direction.
+        down: float32 `[3]`, a unit vector.
+        seed: int32 `[2]`.
+        most_degrees: the largest angle; the angle is uniform up to it, and so is the axis's direction.
 
     Returns:
-      float32 `[3]`, a unit vector.
+        float32 `[3]`, a unit vector.
     """
     angle_seed, axis_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     angle = tf.random.stateless_uniform([], angle_seed, 0.0, math.radians(most_degrees))
@@ -93,8 +98,8 @@ def tilted(down, seed, most_degrees):
     return tf.math.l2_normalize(turned)
 
 
-def estimate(normals, normals_valid):
-    """Estimates gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
+def estimate(normals: TensorLike, normals_valid: TensorLike) -> tf.Tensor:
+    """Estimate gravity: floors lie across it and walls along it (Gupta et al. 2013, section 3).
 
     With y the direction so far, floors are the normals within the threshold t of ±y, walls those within t of the plane
     across y; the next y minimises Σ_walls (n·y)² − Σ_floors (n·y)², an eigenvector of a 3×3 matrix, with the sign that
@@ -102,11 +107,11 @@ def estimate(normals, normals_valid):
     directions that tie, y is the one nearest to (0, 1, 0).
 
     Args:
-      normals: float32 `[..., 3, H, W]` unit vectors.
-      normals_valid: bool `[..., H, W]`; the others are not used.
+        normals: float32 `[..., 3, H, W]` unit vectors.
+        normals_valid: bool `[..., H, W]`; the others are not used.
 
     Returns:
-      float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
+        float32 `[..., 3]` unit vectors in the camera's frame, pointing down.
     """
     normals = tf.convert_to_tensor(normals, tf.float32)
     used, count = _used(normals, normals_valid)
@@ -117,7 +122,7 @@ def estimate(normals, normals_valid):
     return tf.ensure_shape(down, normals.shape[:-3].concatenate(3))
 
 
-def confidence(down, normals, normals_valid):
+def confidence(down: TensorLike, normals: TensorLike, normals_valid: TensorLike) -> tf.Tensor:
     """How far floors and walls decide the direction of gravity.
 
     With λ₀ ≤ λ₁ the least eigenvalues of Σ_walls n nᵀ − Σ_floors n nᵀ at the last threshold: (λ₁ − λ₀) / (H·W), by how
@@ -127,12 +132,12 @@ def confidence(down, normals, normals_valid):
     taken for a wall: of cameras tilted by more than 45° it says nothing.
 
     Args:
-      down: float32 `[..., 3]`, what `estimate` returns for these normals.
-      normals: float32 `[..., 3, H, W]` unit vectors.
-      normals_valid: bool `[..., H, W]`.
+        down: float32 `[..., 3]`, what `estimate` returns for these normals.
+        normals: float32 `[..., 3, H, W]` unit vectors.
+        normals_valid: bool `[..., H, W]`.
 
     Returns:
-      float32 `[...]` in 0..1. 0 where the rule for ties applies: no normals, a single wall.
+        float32 `[...]` in 0..1. 0 where the rule for ties applies: no normals, a single wall.
     """
     used, count = _used(normals, normals_valid)
     values = tf.linalg.eigvalsh(_scatter(down, used, math.radians(SCHEDULE[-1][0])))
@@ -146,7 +151,7 @@ def _normals(depth, intrinsics, valid):
     """The normals that decide: all of a small image's, a part of a large one's."""
 
     def every(stride):
-        return surface.plane_normals(depth, intrinsics, valid, RADIUS, stride)
+        return surface.plane_normals(depth, intrinsics, valid, radius=RADIUS, stride=stride)
 
     height, width = camera.image_size(depth)
     large = height * width >= LARGE
@@ -180,5 +185,5 @@ def _refine(down, normals, count, threshold):
     nearest = tf.linalg.matvec(vectors, tf.where(tied, parts, 0.0))
     length = tf.norm(nearest, axis=-1, keepdims=True)
     decided = tied[..., 1:2] & (length > 1e-3)
-    found = tf.where(decided, tf.math.divide_no_nan(nearest, length), vectors[..., 0])
-    return tf.where(tf.reduce_sum(found * down, axis=-1, keepdims=True) < 0, -found, found)
+    refined = tf.where(decided, tf.math.divide_no_nan(nearest, length), vectors[..., 0])
+    return tf.where(tf.reduce_sum(refined * down, axis=-1, keepdims=True) < 0, -refined, refined)

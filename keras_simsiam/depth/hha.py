@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_simsiam.depth import camera
 from keras_simsiam.depth import gravity as gravity_estimation
 from keras_simsiam.depth import normals as surface
+from keras_simsiam.depth.camera import TensorLike
 
 ENCODINGS = ("gupta", "paper")
 GROUNDS = ("auto", "lowest")
@@ -29,8 +30,16 @@ ASSUMED_FLOOR = -130.0
 LEAST_RANGE = (1e-3, 1e-3, 1.0)
 
 
-def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground="auto"):
-    """Encodes depth as HHA: channels disparity, height, angle.
+def encode(
+    depth: TensorLike,
+    intrinsics: TensorLike,
+    gravity: TensorLike | None = None,
+    valid: TensorLike | None = None,
+    *,
+    encoding: str = "gupta",
+    ground: float | str = "auto",
+) -> tf.Tensor:
+    """Encode depth as HHA: channels disparity, height, angle.
 
     `gupta` is the published encoding (Gupta et al. 2014, as its MATLAB code and Python port compute it): disparity
     31000/Z, height above the lowest point in centimetres, angle in degrees + 38. `paper` is that of Zhu, section 3.2:
@@ -43,28 +52,28 @@ def encode(depth, intrinsics, gravity=None, valid=None, encoding="gupta", ground
         (TensorShape([48, 64, 3]), [155.0, 128.0])
 
     Args:
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
-      gravity: float32 `[..., 3]` (`[3]` for one of all images), direction of gravity in the camera's frame (x right, y
-        down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
-        about half of the cost; it is skipped where all gravities of the batch are known.
-      valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
-        out of the normals alone, as published; `paper` treats them as missing.
-      encoding: "gupta" or "paper".
-      ground: where `gupta` counts height from. "auto", as published: the lowest point in sight, or 130 cm below the
-        camera where no point is lower than 90 cm below it. "lowest": the lowest point in any case. A number: the
-        camera's height above the ground in metres, for a camera on a known stand; the same level is then the same
-        height in every image. `paper` counts from the lowest point under both names and refuses a number, which its
-        stretching would cancel.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics: float32 `[..., 4]`, fx, fy, cx, cy in pixels, zero-based pixel centres.
+        gravity: float32 `[..., 3]` (`[3]` for one of all images), direction of gravity in the camera's frame (x right, y
+            down, z forward); all zero is unknown. Unknown gravity, or None, is estimated from the image. The estimation is
+            about half of the cost; it is skipped where all gravities of the batch are known.
+        valid: bool `[..., H, W]`, False where the depth was filled in rather than measured. `gupta` keeps such pixels
+            out only of the normals, as published; `paper` treats them as missing.
+        encoding: "gupta" or "paper".
+        ground: where `gupta` counts height from. "auto", as published: the lowest point in sight, or 130 cm below the
+            camera where no point is lower than 90 cm below it. "lowest": the lowest point in any case. A number: the
+            camera's height above the ground in metres, for a camera on a known stand; the same level is then the same
+            height in every image. `paper` counts from the lowest point under both names and refuses a number, which its
+            stretching would cancel.
 
     Returns:
-      float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN. Missing depth: in `gupta` the published (255, the
-      camera's height, the angle of the surrounding pixels or 218), in `paper` black. An image without any depth has
-      height 130 in `gupta` (`lowest`: 0; a number: that height).
+        float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN. Missing depth: in `gupta` the published (255, the
+        camera's height, the angle of the surrounding pixels or 218), in `paper` black. An image without any depth has
+        height 130 in `gupta` (`lowest`: 0; a number: that height).
 
     Raises:
-      ValueError: the encoding or the ground is not known; depth or intrinsics as `camera.checked`, which says when a
-        graph raises InvalidArgumentError instead.
+        ValueError: the encoding or the ground is not known; depth or intrinsics as `camera.checked`, which says when a
+            graph raises InvalidArgumentError instead.
     """
     _check_choices(encoding, ground)
     shape = tf.convert_to_tensor(depth, tf.float32).shape
@@ -85,7 +94,7 @@ def _interleaved(channels):
 
 
 def _check_choices(encoding, ground):
-    """Raises ValueError where `encode` does not know them."""
+    """Raise ValueError where `encode` does not know them."""
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, not {encoding!r}")
     if isinstance(ground, str) and ground in GROUNDS:
@@ -103,7 +112,7 @@ def _gupta(depth, intrinsics, gravity, valid, ground):
     disparity = DISPARITY_SCALE / tf.maximum(100.0 * depth, NEAREST_CENTIMETRES)
     height = 100.0 * _height(depth, intrinsics, gravity)
     height -= _ground(height, depth > 0, ground)
-    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, ANGLE_RADIUS)
+    normals, normals_valid = surface.plane_normals(depth, intrinsics, valid, radius=ANGLE_RADIUS)
     angle = ANGLE_OFFSET + tf.where(normals_valid, _angle(normals, gravity), NO_NORMAL_DEGREES)
     return [tf.clip_by_value(channel, 0.0, 255.0) for channel in (disparity, height, angle)]
 
@@ -128,7 +137,7 @@ def _paper(depth, intrinsics, gravity, valid):
 
 
 def _stretch(values, valid, least_range):
-    """Scales each image's valid values to 0..255; 0 elsewhere."""
+    """Scale each image's valid values to 0..255; 0 elsewhere."""
     low = tf.reduce_min(tf.where(valid, values, tf.float32.max), axis=(-2, -1), keepdims=True)
     high = tf.reduce_max(tf.where(valid, values, tf.float32.min), axis=(-2, -1), keepdims=True)
     scaled = (values - low) * (255.0 / tf.maximum(high - low, least_range))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_simsiam.depth import camera, hha
 from keras_simsiam.depth import gravity as gravity_estimation
+from keras_simsiam.depth.camera import TensorLike
 
 # What a channel of an unknown pixel is set to: the middle, which the encoder's normalisation maps to zero and which a
 # dropped HHA (augment.py) is set to. A mean over the image would be another value in every image.
@@ -17,42 +18,42 @@ _NOT_IN_ROW = 1 << 30  # farther than any two pixels, and its square fits int64
 _LEVELS = 15  # halvings that bring an image of up to 32768 pixels a side to a single one
 
 
-def nearest(depth):
-    """Gives each hole the depth of the nearest measured pixel: exact Euclidean distances between pixel centres.
+def nearest(depth: TensorLike) -> tf.Tensor:
+    """Give each hole the depth of the nearest measured pixel: exact Euclidean distances between pixel centres.
 
     Separable, as in Saito & Toriwaki, New algorithms for Euclidean distance transformation, Pattern Recognition 1994:
     first the nearest measured pixel in each row, then for each hole the best of the rows at 0, 1, 2… pixels from it,
     until none farther can be better. The cost grows with the missing pixels times the radius of the largest hole.
 
     Args:
-      depth: float32 `[..., H, W]`, metres.
+        depth: float32 `[..., H, W]`, metres.
 
     Returns:
-      float32 `[..., H, W]`, metres. Of several pixels equally near always the same one is taken.
+        float32 `[..., H, W]`, metres. Of several pixels equally near always the same one is taken.
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
     _, valid = camera.measured(depth)
     fillable = ~valid & tf.reduce_any(valid, axis=(-2, -1), keepdims=True)
     holes = tf.where(tf.reshape(fillable, [-1]))[:, 0]
-    found = _nearest_in_rows(holes, *_nearest_in_row(valid), tf.shape(depth, tf.int64))
+    sources = _nearest_in_rows(holes, *_nearest_in_row(valid), tf.shape(depth, tf.int64))
     values = tf.reshape(tf.where(valid, depth, 0.0), [-1])
-    filled = tf.tensor_scatter_nd_update(values, holes[:, tf.newaxis], tf.gather(values, found))
+    filled = tf.tensor_scatter_nd_update(values, holes[:, tf.newaxis], tf.gather(values, sources))
     return tf.ensure_shape(tf.reshape(filled, tf.shape(depth)), depth.shape)
 
 
-def inpaint(depth):
-    """Fills holes smoothly from their rims, with a pyramid of means over measured pixels (pull-push).
+def inpaint(depth: TensorLike) -> tf.Tensor:
+    """Fill holes smoothly from their rims, with a pyramid of means over measured pixels (pull-push).
 
     Gortler et al., The Lumigraph, SIGGRAPH 1996; Kraus, The pull-push algorithm revisited, GRAPP 2009. Pull: an image
     of half the size holds the mean of the known pixels around each, until nothing is unknown. Push: what an image does
     not know is interpolated in the complete one of half its size. No mean nor interpolation takes in a missing pixel.
 
     Args:
-      depth: float32 `[..., H, W]`, metres, at most 32768 pixels a side.
+        depth: float32 `[..., H, W]`, metres, at most 32768 pixels a side.
 
     Returns:
-      float32 `[..., H, W]`, metres; filled pixels lie between the least and the greatest depth measured in the image,
-      which count as 0.1 mm to 10 km (keras_simsiam.depth.camera).
+        float32 `[..., H, W]`, metres; filled pixels lie between the least and the greatest depth measured in the image,
+        which count as 0.1 mm to 10 km (keras_simsiam.depth.camera).
     """
     depth = tf.convert_to_tensor(depth, tf.float32)
     known, valid = camera.measured(depth)
@@ -67,21 +68,28 @@ FILLS = {"nearest": nearest, "inpaint": inpaint}
 CHOICES = ("none", "mask", "neutral", *FILLS)
 
 
-def encode(depth, intrinsics, gravity=None, encoding="gupta", holes="none"):
-    """Encodes depth as HHA with one of the choices of what becomes of missing depth.
+def encode(
+    depth: TensorLike,
+    intrinsics: TensorLike,
+    gravity: TensorLike | None = None,
+    *,
+    encoding: str = "gupta",
+    holes: str = "none",
+) -> tf.Tensor:
+    """Encode depth as HHA with one of the choices of what becomes of missing depth.
 
     Args:
-      depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
-      intrinsics, gravity, encoding: as `hha.encode` takes them.
-      holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
-        0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
-        first and then encoded as if measured; unknown gravity is still estimated from what was measured alone.
+        depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
+        intrinsics, gravity, encoding: as `hha.encode` takes them.
+        holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
+            0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
+            first and then encoded as if measured; unknown gravity is still estimated only from what was measured.
 
     Returns:
-      float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
+        float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
 
     Raises:
-      ValueError: the choice or the encoding is not known.
+        ValueError: the choice or the encoding is not known.
     """
     if holes not in CHOICES:
         raise ValueError(f"holes must be one of {', '.join(CHOICES)}, not {holes!r}")
@@ -117,17 +125,17 @@ def _nearest_in_rows(holes, in_row, distance, shape):
     height, width = shape[-2], shape[-1]
     rows, square = holes // width % height, distance * distance
 
-    def closer(step, best, found):
+    def closer(step, best, source):
         inside = (rows + step >= 0) & (rows + step < height)
         # a hole at the border looks at itself, which is never closer than what it has
         candidates = tf.where(inside, holes + step * width, holes)
         squares = tf.gather(square, candidates) + step * step
-        return tf.minimum(best, squares), tf.where(squares < best, tf.gather(in_row, candidates), found)
+        return tf.minimum(best, squares), tf.where(squares < best, tf.gather(in_row, candidates), source)
 
-    def widen(reach, best, found):
-        return reach + 1, *closer(reach, *closer(-reach, best, found))
+    def widen(reach, best, source):
+        return reach + 1, *closer(reach, *closer(-reach, best, source))
 
-    def may_improve(reach, best, _found):
+    def may_improve(reach, best, _source):
         return (reach < height) & tf.reduce_any(best > reach * reach)
 
     start = tf.constant(1, tf.int64), tf.gather(square, holes), tf.gather(in_row, holes)
@@ -135,7 +143,7 @@ def _nearest_in_rows(holes, in_row, distance, shape):
 
 
 def _pull_push(depth, levels):
-    """Completes depth `[B, H, W]`, 0 = unknown, from an image of half its size, completed likewise."""
+    """Complete depth `[B, H, W]`, 0 = unknown, from an image of half its size, completed likewise."""
     if levels == 0:
         return depth
     known = depth > 0

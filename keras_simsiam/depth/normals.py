@@ -9,25 +9,26 @@ import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.depth import camera
+from keras_simsiam.depth.camera import TensorLike
 
 # Pixels whose offsets lie on one line fix no plane: their covariance matrix has determinant 0. In float32 it may come
 # out as 2e-7 of the product of the variances; for the least of triangles in a window of radius 10 it is above 1e-6.
 COLLINEAR = 1e-6
 
 
-def gradient_normals(points, valid):
+def gradient_normals(points: TensorLike, valid: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
     """Normals as the cross product of the point cloud's row and column gradients (Zhu, section 3.2, Eq. 4).
 
     Each gradient is the mean of the forward and the backward difference; a difference to a missing pixel or across the
     image's border is left out.
 
     Args:
-      points: float32 `[..., 3, H, W]`, metres in the camera's frame.
-      valid: bool `[..., H, W]`, False where the point is missing.
+        points: float32 `[..., 3, H, W]`, metres in the camera's frame.
+        valid: bool `[..., H, W]`, False where the point is missing.
 
     Returns:
-      `(normals, normals_valid)`: float32 `[..., 3, H, W]` unit vectors, zero where invalid, and bool `[..., H, W]`,
-      True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
+        `(normals, normals_valid)`: float32 `[..., 3, H, W]` unit vectors, zero where invalid, and bool `[..., H, W]`,
+        True where the pixel and at least one neighbour on each axis are valid and the gradients are not parallel.
     """
     valid = tf.convert_to_tensor(valid, tf.bool)
     points = tf.unstack(points, axis=-3)
@@ -38,7 +39,9 @@ def gradient_normals(points, valid):
     return _unit(normal, facing, has_dx & has_dy)
 
 
-def plane_normals(depth, intrinsics, valid, radius, stride=1):
+def plane_normals(
+    depth: TensorLike, intrinsics: TensorLike, valid: TensorLike | None, *, radius: int, stride: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Normals of planes fitted to the windows around every pixel (Gupta et al. 2013; HHA as published).
 
     A plane is linear in inverse depth, so it is fitted there by least squares: 1/Z = a·dx + b·dy + c over the valid
@@ -48,18 +51,18 @@ def plane_normals(depth, intrinsics, valid, radius, stride=1):
     numbers and their products stay exact.
 
     Args:
-      depth: float32 `[..., H, W]`, metres.
-      intrinsics: float32 `[..., 4]`, pixels.
-      valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
-      radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
-      stride: whole number s, a divisor of 2R+1: the normals of every s-th pixel of each row and column alone, from
-        pixel s // 2 on. They are those of stride 1, for far less work.
+        depth: float32 `[..., H, W]`, metres.
+        intrinsics: float32 `[..., 4]`, pixels.
+        valid: bool `[..., H, W]` or None; missing depth is invalid in any case.
+        radius: whole number R ≥ 1; the window has (2R+1)² pixels, fewer at the border.
+        stride: whole number s, a divisor of 2R+1: only the normals of every s-th pixel of each row and column, from
+            pixel s // 2 on. They are those of stride 1, for far less work.
 
     Returns:
-      `(normals, normals_valid)`: float32 `[..., 3, ceil(H/s), ceil(W/s)]` unit vectors, zero where invalid, and bool
-      `[..., ceil(H/s), ceil(W/s)]`, True where the window holds three valid pixels not on one line. The pixel itself
-      may be missing, or for s > 1 just outside the image: such a normal is that of the surface around it, with n_z ≥ 0
-      where no depth tells its direction.
+        `(normals, normals_valid)`: float32 `[..., 3, ceil(H/s), ceil(W/s)]` unit vectors, zero where invalid, and bool
+        `[..., ceil(H/s), ceil(W/s)]`, True where the window holds three valid pixels not on one line. The pixel itself
+        may be missing, or for s > 1 just outside the image: such a normal is that of the surface around it, with n_z ≥ 0
+        where no depth tells its direction.
     """
     depth, valid = camera.measured(depth, valid)
     fx, fy, cx, cy = camera.split(intrinsics)
@@ -75,7 +78,7 @@ def plane_normals(depth, intrinsics, valid, radius, stride=1):
 
 
 def _unit(normal, facing, defined):
-    """Stacks components to unit vectors with the sign of `facing`; zero and invalid where undefined or of no length."""
+    """Stack components to unit vectors with the sign of `facing`; zero and invalid where undefined or of no length."""
     square = _sum([n * n for n in normal])
     valid = defined & (square > 0)
     scale = tf.where(valid, tf.where(facing < 0, -1.0, 1.0) * tf.math.rsqrt(tf.where(valid, square, 1.0)), 0.0)
@@ -119,9 +122,9 @@ def _fit_planes(valid, inverse_depth, radius, stride):
 
 
 def _window_sums(valid, inverse_depth, radius, stride):
-    """Sums over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays.
+    """Sum over windows of mask·(1, dx, dx², dy, dx·dy, dy²) and of mask/Z·(1, dx, dy), nine arrays.
 
-    They are separable, and made of shifted additions alone: a convolution would be rounded to TensorFloat-32 on recent
+    They are separable, and made of only shifted additions: a convolution would be rounded to TensorFloat-32 on recent
     GPUs, and running sums over the whole image lose digits. Columns come first: with a stride they leave few rows.
     """
     i1, iy = _moments(tf.where(valid, inverse_depth, 0.0), 1, radius, stride, axis=-2)
@@ -145,7 +148,7 @@ def _counts(mask, radius, stride):
 
 
 def _counts_of_all(valid, shape, radius, stride):
-    """`_counts` where no depth is missing: products of those of a row and a column, which differ at the borders alone."""
+    """`_counts` where no depth is missing: products of those of a row and a column, which differ only at the borders."""
     height, width = camera.image_size(valid)
     m1, my, myy = _moments(tf.ones([height, 1]), 2, radius, stride, axis=-2)
     n1, nx, nxx = _moments(tf.ones([1, width]), 2, radius, stride, axis=-1)

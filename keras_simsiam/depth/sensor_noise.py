@@ -1,6 +1,6 @@
-"""The noise of a structured-light depth camera, drawn: shadows next to near things, disparity in steps, holes.
+"""Sensor noise of a structured-light depth camera: shadows next to near things, disparity in steps, holes.
 
-Depth `[H, W]` is float32 metres; anything not positive or not finite is missing, and 0 in what is returned. Nothing gives
+Depth `[H, W]` is float32 metres; anything not positive or not finite is missing, and 0 in what is returned. No noise gives
 a missing pixel a depth. Every draw is stateless.
 """
 
@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from keras_simsiam.depth import camera
+from keras_simsiam.depth.camera import TensorLike
 
 # What is drawn: holes and their half sides as a share of the image's; a Kinect's baseline is 7.5 cm, and its disparity comes
 # in steps of 1/8 pixel (Khoshelham & Elberink 2012).
@@ -24,7 +25,7 @@ _NOISE = 1 / 6
 _DOUBLINGS = 8
 
 
-def simulate(depth, intrinsics, seed):
+def simulate(depth: TensorLike, intrinsics: TensorLike, seed: TensorLike) -> tf.Tensor:
     """The depth as another camera of this kind would have given it: its shadows, its steps, then holes.
 
     The camera is drawn: its projector 5 to 10 cm to the left or right, its disparity in steps of 1/8 to 1/2 pixel (uniform in
@@ -51,12 +52,12 @@ def simulate(depth, intrinsics, seed):
     return holes(depth, holes_seed)
 
 
-def shadow(depth, baseline_focal):
-    """Loses the pixels that the projector's light does not reach: those beside a nearer surface.
+def shadow(depth: TensorLike, baseline_focal: TensorLike) -> tf.Tensor:
+    """Lose the pixels that the projector's light does not reach: those next to a nearer surface.
 
     A projector b to the right of the camera lights the point at column x and depth Z from its own column x − bf/Z. Where a
     pixel farther right is lit from the same column or one farther left, it stands in the light of this one. The shadow
-    of a step from Z₁ to Z₂ is thus bf·(1/Z₁ − 1/Z₂) columns wide, at most 256. Depth counts as one sheet: what
+    of a step from Z₁ to Z₂ is thus bf·(1/Z₁ − 1/Z₂) columns wide, at most 256. Depth counts as one surface: what
     lies between a thin object and its shadow goes too.
 
     Args:
@@ -76,7 +77,7 @@ def shadow(depth, baseline_focal):
     return tf.ensure_shape(tf.cond(right, lambda: tf.reverse(kept, [1]), lambda: kept), depth.shape)
 
 
-def quantise(depth, steps, seed):
+def quantise(depth: TensorLike, steps: TensorLike, seed: TensorLike) -> tf.Tensor:
     """Depth from a disparity in whole steps: Z = steps / round(steps / Z + noise), so that the error grows with Z².
 
     Khoshelham & Elberink, Accuracy and resolution of Kinect depth data, Sensors 2012; the noise, normal with a deviation
@@ -97,8 +98,8 @@ def quantise(depth, steps, seed):
     return tf.where(seen, steps / tf.where(seen, disparity, 1.0), 0.0)
 
 
-def holes(depth, seed):
-    """Loses one to four patches, ellipses or rectangles whose half sides are 3 to 15 % of the image's.
+def holes(depth: TensorLike, seed: TensorLike) -> tf.Tensor:
+    """Lose one to four patches, ellipses or rectangles whose half sides are 3 to 15 % of the image's.
 
     Args:
         depth: float32 [H,W], metres.

@@ -83,7 +83,7 @@ def _simsiam_heads(config, batch_norm):
 
 
 def _simsiam_projector(config, features, heads):
-    return projector(features, PROJECTION, PROJECTION, config.projector_layers, **heads)
+    return projector(features, PROJECTION, PROJECTION, layers=config.projector_layers, **heads)
 
 
 def _simclr(_config, encoder, features, batch_norm, _sizes):

@@ -31,7 +31,7 @@ def build_encoder(
     """The encoder of a modality.
 
     `rgbd` by default lays two backbones side by side (Zhu, section 3 and Figure 2): one learns from RGB, the other from HHA;
-    pooled features and feature maps are concatenated. A tower alone is `encoder.get_layer("rgb_tower")` or `"hha_tower"`.
+    pooled features and feature maps are concatenated. A single tower is `encoder.get_layer("rgb_tower")` or `"hha_tower"`.
     The other fusions: `early`, one backbone on the channels of both; `shared`, one backbone on the images of both, its
     features of the two concatenated. docs/fusion.md draws them.
 
@@ -45,8 +45,8 @@ def build_encoder(
         modality: `rgb`, `hha` or `rgbd`.
         backbone: `resnet18` or `resnet50`.
         image_size: S, the side of a view in pixels.
-        hha_channels: 3, or 4 where the HHA image has a mask of what was measured beside it.
-        fusion: one of FUSIONS; of `rgb` and `hha` alone `two_tower` gives the one tower.
+        hha_channels: 3, or 4 where the HHA image has also a mask of what was measured.
+        fusion: one of FUSIONS; of only `rgb` or `hha`, `two_tower` gives the one tower.
         depth_gate: multiply depth's half of the embedding, not of the maps, by the share of the view whose depth was
             measured. Needs `rgbd`, four HHA channels, and a fusion that keeps the modalities' features apart.
         **resnet_options: passed on to `resnet` (stem, width, zero_init_last, synchronized).
@@ -136,6 +136,6 @@ def _normalised(name, images):
 
 
 def _gated(embedding, hha):
-    """The embedding [B,D] times the mean of the mask beside HHA [B,S,S,4], which is in 0..1."""
+    """The embedding [B,D] times the mean of the mask in HHA [B,S,S,4], which is in 0..1."""
     measured = keras.layers.GlobalAveragePooling2D(dtype="float32", name="measured")(hha)[:, 3:]  # Bx1
     return keras.layers.Multiply(dtype="float32", name="gated")([embedding, measured])

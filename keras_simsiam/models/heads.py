@@ -11,6 +11,7 @@ def projector(
     features,
     hidden=2048,
     outputs=2048,
+    *,
     layers=3,
     batch_norms=True,
     last_batch_norm=True,
@@ -49,7 +50,7 @@ def projector(
     return keras.Model(inputs, _float32(x), name="projector")
 
 
-def predictor(features=2048, hidden=512, batch_norms=True, dropout=0.0, synchronized=False):
+def predictor(features=2048, hidden=512, *, batch_norms=True, dropout=0.0, synchronized=False):
     """The prediction MLP h (Chen & He, section 3): a bottleneck whose output layer has a bias and no BatchNorm.
 
     Example:

@@ -68,7 +68,7 @@ class TorchSGD(keras.optimizers.Optimizer):
         variable.assign_sub(tf.cast(rate, variable.dtype) * velocity)
 
     def _accelerate(self, velocity, gradient, variable):
-        """Makes the velocity the next one."""
+        """Make the velocity the next one."""
         velocity.assign(self.momentum * velocity + gradient)
         if self.decay == "all" or is_weight(variable):
             # apart: of a sum of three TensorFlow makes an AddN, whose order, and last bit, is a matter of what ran before it
@@ -117,12 +117,11 @@ class LARS(TorchSGD):
     def _accelerate(self, velocity, gradient, variable):
         if is_weight(variable):
             gradient += self.l2 * variable
-            gradient *= self._trust_ratio(tf.norm(variable), tf.norm(gradient))
+            # η·‖w‖/‖u‖; 1 where either is zero: new layers may start at zero, and a stopped gradient moves nothing.
+            weight, update = tf.norm(variable), tf.norm(gradient)
+            ratio = tf.math.divide_no_nan(self.trust * weight, update)
+            gradient *= tf.where((weight > 0) & (update > 0), ratio, 1.0)
         velocity.assign(self.momentum * velocity + gradient)
-
-    def _trust_ratio(self, weight, update):
-        """η·‖w‖/‖u‖; 1 where either is zero: new layers may start at zero, and a stopped gradient moves nothing."""
-        return tf.where((weight > 0) & (update > 0), tf.math.divide_no_nan(self.trust * weight, update), 1.0)
 
     def get_config(self):
         config = super().get_config() | {"trust": self.trust}

@@ -25,7 +25,7 @@ class HalfCosine(keras.optimizers.schedules.LearningRateSchedule):
         0.05
     """
 
-    def __init__(self, initial, epochs, steps_per_epoch, warmup_epochs=0.0, cosine_per="epoch"):
+    def __init__(self, initial, epochs, steps_per_epoch, *, warmup_epochs=0.0, cosine_per="epoch"):
         """
         Args:
             initial: learning rate at the cosine's start.

@@ -79,7 +79,7 @@ def _draws(random, count):
 
 
 def _by_block(correct, index):
-    """Sums over the frames of each block: [S,N] to [S,B]."""
+    """Sum over the frames of each block: [S,N] to [S,B]."""
     return np.stack([np.bincount(index, row) for row in correct])
 
 
@@ -90,7 +90,7 @@ def _drawn(random, correct, draws):
 
 
 def neighbours(frames, length):
-    """Cuts recordings into blocks of consecutive frames.
+    """Cut recordings into blocks of consecutive frames.
 
     Args:
         frames: N unique names in any order (`keras_simsiam.core.frame_names`); one without a number is a recording of its own.

@@ -54,7 +54,7 @@ def available(k, temperature, num_classes):
 
 
 def predict(probes, train, test):
-    """Fits every probe on one encoder's training features and predicts its test features.
+    """Fit every probe on one encoder's training features and predict its test features.
 
     The test labels take no part in it.
 
@@ -81,7 +81,7 @@ def chance(train_labels, labels, num_classes):
         num_classes: the number of classes C.
 
     Returns:
-        A dict from a description to a summary (`scores.summarise`; of the uniform guess its expected `top1` alone).
+        A dict from a description to a summary (`scores.summarise`; of the uniform guess only its expected `top1`).
     """
     constant = labels * 0 + scores.majority_class(train_labels)
     return {

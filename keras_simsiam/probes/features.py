@@ -1,4 +1,4 @@
-"""Frozen features: what the probes see of an encoder."""
+"""Frozen features: what the probes take of an encoder."""
 
 import dataclasses
 import functools
@@ -52,7 +52,7 @@ def features(
 
 
 def extract(encoder, batches):
-    """Embeds every sample once, in inference mode (BatchNorm uses its moving statistics, dropout is off).
+    """Embed every sample once, in inference mode (BatchNorm uses its moving statistics, dropout is off).
 
     Args:
         encoder: a functional model from a view to a dict with `embedding` [B,D].

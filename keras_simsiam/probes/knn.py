@@ -17,7 +17,7 @@ PROTOCOL = (
 
 
 def classify(bank, bank_labels, queries, k=20, temperature=0.1, num_classes=None):
-    """Predicts a class for each query from its k nearest rows of the bank.
+    """Predict a class for each query from its k nearest rows of the bank.
 
     Features are compared by cosine similarity s; each of the k nearest votes for its class with weight exp(s / T)
     (Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4).
@@ -70,7 +70,7 @@ def nearest(bank, queries, k):
     k, size = min(k, len(bank)), bank.shape[1]
     chunk, block = min(CHUNK, len(bank)), min(BLOCK, len(queries))
     part, products = np.empty((chunk, size), np.float32), np.empty(block * chunk, np.float32)
-    found = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    best = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for first in range(0, len(bank), CHUNK):
         rows = _normalised(bank[first : first + CHUNK], part)
         for start in range(0, len(queries), BLOCK):
@@ -79,10 +79,10 @@ def nearest(bank, queries, k):
             similarities = products[: len(asked) * len(rows)].reshape(len(asked), len(rows))
             # NumPy keeps full float32; on a GPU TensorFlow may round to 10 bits, and T = 0.1 turns that into other votes.
             np.matmul(asked, rows.T, out=similarities)
-            kept = found[0][some, :first], found[1][some, :first]
-            for all_found, new in zip(found, _merged(*kept, similarities, first, k), strict=True):
-                all_found[some, : new.shape[1]] = new
-    return found
+            kept = best[0][some, :first], best[1][some, :first]
+            for best_part, new in zip(best, _merged(*kept, similarities, first, k), strict=True):
+                best_part[some, : new.shape[1]] = new
+    return best
 
 
 def _merged(values, rows, similarities, first, k):
@@ -119,7 +119,7 @@ def _normalised(features, out=None):
 
 
 def _release(array):
-    """Takes the pages of a read-only memory map out of this process's memory; they are read again where needed."""
+    """Take the pages of a read-only memory map out of this process's memory; they are read again where needed."""
     if getattr(array, "mode", None) != "r":
         return
     while not isinstance(array, mmap.mmap):

@@ -83,9 +83,9 @@ def counts(labels, fractions, per_class=()):
         raise UserError(
             f"`labels_per_class={max(per_class)}`: a class has {sizes.min()} training frames; give at most {sizes.min()}"
         )
-    found = {f"{number} a class": int(number * len(sizes)) for number in per_class}
-    found |= {f"{100 * fraction:g} %": max(round(fraction * len(labels)), len(sizes)) for fraction in fractions}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+    budgets = {f"{number} a class": int(number * len(sizes)) for number in per_class}
+    budgets |= {f"{100 * fraction:g} %": max(round(fraction * len(labels)), len(sizes)) for fraction in fractions}
+    return dict(sorted(budgets.items(), key=lambda item: item[1]))
 
 
 def summarise(labels, predictions):
@@ -99,7 +99,7 @@ def summarise(labels, predictions):
         A dict that JSON can hold: `top1`, a list; `mean` and `std` of it, in 0..1, std None of a single draw; and
         `interval`, 95 % (Wilson) of the mean, for M independent samples: what the test set leaves open.
     """
-    top1 = [scores.top1(labels, found) for found in predictions]
+    top1 = [scores.top1(labels, predicted) for predicted in predictions]
     mean = statistics.fmean(top1)
     std = statistics.stdev(top1) if len(top1) > 1 else None
     return {"top1": top1, "mean": mean, "std": std, "interval": list(scores.wilson_interval(mean, len(labels)))}

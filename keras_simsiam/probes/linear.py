@@ -20,7 +20,7 @@ PROTOCOL = (
 
 
 def classify(train, train_labels, queries):
-    """Fits the probe on the training features and predicts a class for each query.
+    """Fit the probe on the training features and predict a class for each query.
 
     The problem is convex: there is no learning rate, no augmentation and no seed to choose, and the same features give
     the same numbers. Published linear accuracies train a layer by SGD on augmented crops instead (Chen & He 2021,

@@ -60,7 +60,7 @@ RECIPES = {
 
 
 def classify(train, train_labels, queries, recipe, num_classes, seed=0):
-    """Trains the classifier on the training features and predicts a class for each query.
+    """Train the classifier on the training features and predict a class for each query.
 
     Args:
         train: float [N,D], frozen features; a memory map is read batch by batch.
@@ -83,7 +83,7 @@ def classify(train, train_labels, queries, recipe, num_classes, seed=0):
 
 
 def fit(train, labels, recipe, num_classes, seed=0):
-    """Trains the classifier; arguments as of `classify`.
+    """Train the classifier; arguments as of `classify`.
 
     Returns:
         (weights float32 [D,C], biases float32 [C]).

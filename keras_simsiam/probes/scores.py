@@ -10,7 +10,7 @@ Z_95 = 1.959964  # the 97.5 % quantile of the standard normal: two-sided 95 %
 
 
 def require_labels(labels, what):
-    """Refuses data that cannot be scored.
+    """Refuse data that cannot be scored.
 
     Args:
         labels: int64 [N], −1 = unlabelled.

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from keras_simsiam.core import frame_names
 
 MIN_FRAMES = 8  # of a recording; fewer leave nothing to fit a turn to
-MIN_COVERAGE = 0.9  # of a recording's frames between its first and last that are there
+MIN_COVERAGE = 0.9  # of the frames between a recording's first and last: the share that exists
 FOLDS = 5
 STRENGTHS = tuple(10.0**power for power in range(-2, 6))
 
@@ -52,16 +52,16 @@ def turns(frames):
         name, number = frame_names.place(frame)
         if number is not None:
             numbered[name].append((float(number), place))
-    found, left_out = [], []
+    recordings, left_out = [], []
     for name in sorted(numbered):
         numbers, places = (np.array(column) for column in zip(*sorted(numbered[name]), strict=True))
         if _is_whole(numbers):
             period = numbers[-1] - numbers[0] + np.median(np.diff(numbers))
             angles = 2 * np.pi * (numbers / period % 1)
-            found.append(Recording(name, frame_names.place(name)[0], places.astype(np.int64), angles))
+            recordings.append(Recording(name, frame_names.place(name)[0], places.astype(np.int64), angles))
         else:
             left_out.append(name)
-    return found, left_out
+    return recordings, left_out
 
 
 def _is_whole(numbers):
@@ -134,6 +134,6 @@ def pairs(turns):
 
 
 def shuffled(turns, seed):
-    """The recordings with each one's angles in a random order: what there is to find in them by chance."""
+    """The recordings with each one's angles in a random order: what chance would find in them."""
     random = np.random.default_rng(seed)
     return [dataclasses.replace(turn, angles=random.permutation(turn.angles)) for turn in turns]

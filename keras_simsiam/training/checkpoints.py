@@ -20,7 +20,7 @@ CHECKPOINTS_KEPT = 2
 
 
 class Position(tf.train.experimental.PythonState):
-    """Where a run is, beside what its method holds.
+    """Where a run is, besides what its method holds.
 
     Attributes:
         epoch: number of finished epochs.
@@ -40,7 +40,7 @@ class Position(tf.train.experimental.PythonState):
         return json.dumps([getattr(self, name) for name in self._NAMES])
 
     def deserialize(self, string_value):
-        """Takes what `serialize` gave; what an earlier version did not write stays as it is."""
+        """Take what `serialize` gave; what an earlier version did not write stays as it is."""
         for name, value in zip(self._NAMES, json.loads(string_value), strict=False):
             setattr(self, name, value)
 
@@ -74,13 +74,13 @@ class Store:
         self._state = tf.train.Checkpoint(method=method, position=self.position)
 
     def restore(self):
-        """Puts the newest readable checkpoint, if there is any, into the method and the position; warns of unreadable ones.
+        """Put the newest readable checkpoint, if any, into the method and the position; warn of unreadable ones.
 
         Returns:
             The position.
 
         Raises:
-            UserError: there are checkpoints and none can be read.
+            UserError: checkpoints exist and none can be read.
         """
         unreadable = []
         for number in reversed(_numbers(self.folder)):
@@ -102,14 +102,14 @@ class Store:
         return self.position
 
     def save_in(self, workdir):
-        """From now on writes to another folder: all workers must write what is saved, and the chief's alone counts."""
+        """From now on writes to another folder: all workers must write what is saved, and only the chief's counts."""
         self._written = os.path.join(workdir, "checkpoints")
 
     def save(self):
-        """Writes the state, all at once, and deletes what it replaces: older checkpoints, and later ones that were unreadable.
+        """Write the state, all at once, and delete what it replaces: older checkpoints, and later ones that were unreadable.
 
         Raises:
-            UserError: it cannot be written; those that were there are as they were.
+            UserError: it cannot be written; the earlier ones stay as they are.
         """
         number = self.position.epoch * self._steps_per_epoch + self.position.step
         last_good = self.last_good or "which would have been the first"
@@ -122,7 +122,7 @@ class Store:
         )
 
     def _write(self, name):
-        """Writes the state in a folder of its own, and moves it, once it is on the disk, to where it is found."""
+        """Write the state in a folder of its own, and move it, once it is on the disk, to where it is found."""
         partial = os.path.join(self._written, "partial")
         shutil.rmtree(partial, ignore_errors=True)
         os.makedirs(partial)

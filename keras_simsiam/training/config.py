@@ -15,7 +15,7 @@ from keras_simsiam.views.augmentation import Augmentation
 from keras_simsiam.views.preprocessing import Preprocessing
 
 # What may differ when a run is resumed: a folder may be renamed, and neither a cache nor checkpoints change a number. A shard
-# damaged on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
+# corrupted on the way must not end a run of days: it goes on without what --on_corrupt=skip leaves out.
 MOVABLE = ("workdir", "data_dir", "knn_data_dir", "checkpoint_steps", "cache", "cache_gb", "on_corrupt")
 
 # Values of `positives` in earlier versions, as (positives, compare) now: command lines and flags.txt that have them still work.
@@ -82,7 +82,7 @@ class RunConfig(
     )
     on_corrupt: str = setting(
         "fail",
-        "A damaged shard ends the run, or is read up to the damage and the rest of it left out.",
+        "A corrupt shard ends the run, or is read up to its first corrupt record and the rest left out.",
         choices=("fail", "skip"),
     )
     seed: int = setting(0, "Seed of weights, order and augmentation.", low=0, below=2**32)
@@ -142,7 +142,7 @@ def load_config(workdir: str) -> RunConfig:
 
 
 def open_workdir(config):
-    """Makes the run's folder with its flags.txt, or checks that the one there is of the same configuration.
+    """Make the run's folder with its flags.txt, or check that the existing one is of the same configuration.
 
     Args:
         config: a `RunConfig`.
@@ -152,11 +152,11 @@ def open_workdir(config):
     """
     path = os.path.join(config.workdir, "flags.txt")
     if os.path.exists(path):
-        there, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
+        stored, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
         differing = [
-            f"`{name}={settings.text(there[name])}` there, {settings.text(now[name])} now"
+            f"--{name}={settings.text(stored[name])} there, {settings.text(now[name])} now"
             for name in now
-            if there[name] != now[name] and name not in MOVABLE
+            if stored[name] != now[name] and name not in MOVABLE
         ]
         if differing:
             raise UserError(

@@ -99,7 +99,7 @@ def load_data(
 
 
 def _check(config, dataset):
-    """Refuses a data set that the configuration cannot train on."""
+    """Refuse a data set that the configuration cannot train on."""
     if not dataset.has_depth and config.modality != "rgb":
         raise UserError(f"`modality={config.modality}`: {dataset.path} has no depth; use `modality=rgb`")
     unlabelled = dataset.splits["train"].unlabelled if "train" in dataset.splits else 0
@@ -110,7 +110,7 @@ def _check(config, dataset):
 
 
 def _check_for_knn(config, dataset):
-    """Refuses a data set of its own for kNN that kNN has no use for."""
+    """Refuse a data set of its own for kNN that kNN has no use for."""
     flag = f"`knn_data_dir={dataset.path}`"
     if not dataset.has_depth and config.modality != "rgb":
         raise UserError(f"{flag} has no depth, which `modality={config.modality}` looks at: give a data set with depth")

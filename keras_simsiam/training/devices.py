@@ -86,7 +86,7 @@ class Devices:
             yield folder
 
     def chief_first(self, act: Callable[[], None]) -> None:
-        """Calls a function on the chief, then on the other workers; a UserError of one ends all.
+        """Call a function on the chief, then on the other workers; a UserError of one ends all.
 
         Raises:
             UserError: this worker's own, or that another had one.
@@ -102,7 +102,7 @@ class Devices:
                 raise error or UserError("another worker has refused to start: its own line says why")
 
     def wait_for_all(self) -> None:
-        """Returns when all workers have come here: one that left while others still compute would end them."""
+        """Return when all workers have come here: one that left while others still compute would end them."""
         self.any_worker(False)
 
     def any_worker(self, mine: bool) -> bool:
@@ -117,7 +117,7 @@ class Devices:
         return bool(total() > 0)
 
     def check_batch(self, size: int) -> None:
-        """Refuses a global batch that the replicas cannot share equally.
+        """Refuse a global batch that the replicas cannot share equally.
 
         Raises:
             UserError: their number does not divide it.
@@ -188,7 +188,7 @@ def _tasks(text):
 
 
 def check_precision(policy):
-    """Refuses `mixed_float16` where there is no GPU: a CPU emulates it, slowly.
+    """Refuse `mixed_float16` where there is no GPU: a CPU emulates it, slowly.
 
     Raises:
         UserError: there is none.

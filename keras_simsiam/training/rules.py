@@ -29,7 +29,7 @@ _TRIED_WITH_WORKERS = {
 
 
 def check(config):
-    """Refuses flags that contradict each other, or that would silently do nothing with the others.
+    """Refuse flags that contradict each other, or that would silently do nothing with the others.
 
     Each field has its own range and choices, which `settings.check` holds it to.
 
@@ -51,7 +51,7 @@ def check(config):
 
 
 def _check_fusion(config):
-    """Refuses a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
+    """Refuse a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
     if config.fusion != "two_tower" and config.modality != "rgbd":
         raise UserError(f"`fusion={config.fusion}` has no meaning for `modality={config.modality}`: leave it out")
     if not config.depth_gate:
@@ -65,7 +65,7 @@ def _check_fusion(config):
 
 
 def _check_depth_augmentation(config):
-    """Refuses what would not reach the views, or leave nothing of them."""
+    """Refuse what would not reach the views, or leave nothing of them."""
     if config.modality == "hha" and config.hha_dropout:
         raise UserError("`hha_dropout` with `modality=hha` would leave nothing of a view; use it with `modality=rgbd`")
     for name in ("sensor_noise", "gravity_jitter"):
@@ -76,7 +76,7 @@ def _check_depth_augmentation(config):
 
 
 def _check_positives(config):
-    """Refuses next frames that a cache does not keep, and pairs of modalities where one is missing."""
+    """Refuse next frames that a cache does not keep, and pairs of modalities where one is missing."""
     if config.positives == "next_frame" and config.cache != "none":
         raise UserError(f"`cache={config.cache}` keeps no recordings: use `cache=none` with `positives=next_frame`")
     if config.compare == "joint":
@@ -92,7 +92,7 @@ def _check_positives(config):
 
 
 def _check_method(config):
-    """Refuses what would silently do nothing, or cannot be."""
+    """Refuse what would silently do nothing, or cannot be."""
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for name, methods in OF_SOME_METHODS.items():
         if config.method not in methods and getattr(config, name) != defaults[name]:
@@ -110,7 +110,7 @@ def _check_method(config):
 
 
 def _check_optimization(config):
-    """Refuses what the flags of the optimizer would promise and not do."""
+    """Refuse what the flags of the optimizer would promise and not do."""
     if config.predictor_lr not in ("cosine", "fixed") and not _is_factor(config.predictor_lr):
         raise UserError(f"`predictor_lr={config.predictor_lr}`: give cosine, fixed, or a factor such as 10")
     if config.optimizer == "lars" and config.decay != "weights":
@@ -131,7 +131,7 @@ def _is_factor(text):
 
 
 def _check_devices(config):
-    """Refuses what does not go with several devices; whether the machine has what they need, a run finds out."""
+    """Refuse what does not go with several devices; whether the machine has what they need, a run finds out."""
     if config.jit_compile and config.distribution != "one":
         raise UserError(f"`jit_compile` is for one device: leave it out with `distribution={config.distribution}`")
     if config.distribution != "multiworker":

@@ -4,7 +4,7 @@ workdir/flags.txt        the flags that made it, usable as --flagfile
         metrics.jsonl    a line an epoch
         tensorboard/     the same for TensorBoard, with view grids, the flags and the embeddings of the last epoch
         checkpoints/     the last states of the run: the same command goes on from there
-        figures/         view pairs as the encoder sees them
+        figures/         view pairs as the encoder takes them
         encoder.keras    the trained encoder, float32 whatever the run's precision
         encoder_best.keras    that of the epoch of highest kNN accuracy, where the data set has a validation split
 """
@@ -43,7 +43,7 @@ def train_on(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     devices: Devices | None = None,
 ) -> dict[str, float]:
-    """Trains a run on a data set to its last epoch, from its newest checkpoint where there is one.
+    """Train a run on a data set to its last epoch, from its newest checkpoint where there is one.
 
     Example:
         >>> dataset = ks.Dataset(data_dir)
@@ -80,7 +80,7 @@ def train_on(
 
 
 def train(config, data, callbacks=(), *, devices=None):
-    """Trains a run to its last epoch, from its newest checkpoint where there is one.
+    """Train a run to its last epoch, from its newest checkpoint where there is one.
 
     Args:
         config: a `RunConfig`.
@@ -118,7 +118,7 @@ def _open(config, devices):
 
 
 def _fit(config, data, devices, callbacks, workdir):
-    """Trains in the folder that is this process's own, from the newest checkpoint of `workdir`."""
+    """Train in the folder that is this process's own, from the newest checkpoint of `workdir`."""
     open_workdir(config)
     steps_per_epoch = data.count // config.batch_size
     keras.backend.clear_session()
@@ -138,10 +138,17 @@ def _fit(config, data, devices, callbacks, workdir):
                 verbose=0,
                 callbacks=[
                     *monitors.run_callbacks(
-                        config, data, steps_per_epoch, position, _drawing(config, data, devices), writer
+                        config,
+                        data,
+                        steps_per_epoch=steps_per_epoch,
+                        position=position,
+                        draw=_drawing(config, data, devices),
+                        writer=writer,
                     ),
                     *_best_encoder(config, data, position),
-                    saving.Checkpoints(store, steps_per_epoch, config.checkpoint_steps, received, devices),
+                    saving.Checkpoints(
+                        store, steps_per_epoch, every=config.checkpoint_steps, received=received, devices=devices
+                    ),
                     *callbacks,
                 ],
             ).history
@@ -151,7 +158,7 @@ def _fit(config, data, devices, callbacks, workdir):
 
 
 def _check_data(config, data, devices):
-    """Refuses data, and a machine, that the configuration cannot train on."""
+    """Refuse data, and a machine, that the configuration cannot train on."""
     check_precision(config.precision)
     devices.check_batch(config.batch_size)
     if data.count < config.batch_size:
@@ -225,7 +232,7 @@ def encoder_file(encoder):
 
 
 def require_encoder(encoder):
-    """The path of a trained encoder's file; refuses one that is not there.
+    """The path of a trained encoder's file; refuses one that does not exist.
 
     Args:
         encoder: as for `encoder_file`.
@@ -274,7 +281,7 @@ def _encoder_path(workdir):
 
 
 def _save_encoder(config, path, encoder):
-    """Saves the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
+    """Save the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
     with files.writing(path), files.replacing(path, os.path.join(config.workdir, "encoder.partial.keras")) as partial:
@@ -293,7 +300,9 @@ def _best_encoder(config, data, position):
 
 def _optimizer(config, method, steps_per_epoch):
     rate = schedules.scaled_rate(config.base_lr, config.batch_size)
-    schedule = schedules.HalfCosine(rate, config.epochs, steps_per_epoch, config.warmup_epochs, config.cosine_per)
+    schedule = schedules.HalfCosine(
+        rate, config.epochs, steps_per_epoch, warmup_epochs=config.warmup_epochs, cosine_per=config.cosine_per
+    )
     overrides = []
     if config.predictor_lr != "cosine":
         overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
@@ -328,7 +337,7 @@ def _drawing(config, data, devices):
 
 
 def _forget_epochs_after(workdir, epoch):
-    """Drops the lines of epochs that were logged after the checkpoint a run resumes from: they will come again."""
+    """Drop the lines of epochs that were logged after the checkpoint a run resumes from: they will come again."""
     path = os.path.join(workdir, "metrics.jsonl")
     if not os.path.exists(path):
         return

@@ -14,15 +14,16 @@ CHECKED_EVERY = 1.0  # seconds between two looks at the losses
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the state after each epoch, every so many steps and on a signal; begins in mid-epoch where it was saved there.
+    """Callback that saves the state after each epoch, every so many steps and on a signal.
 
-    It ends the run where the loss is no longer finite, before anything is saved. The losses stay on the device until they are
-    looked at together, once a second and before each checkpoint, for a look at each step would wait for the device each time.
+    A run that was saved in mid-epoch goes on from there. The callback ends the run where the loss is no longer finite, before
+    anything is saved. The losses stay on the device until they are looked at together, once a second and before each
+    checkpoint: a look at each step would wait for the device each time.
 
-    Several workers must act alike: they look at losses and signals before and after each checkpoint alone, all at one step.
+    Several workers must act alike: they look at losses and signals only before and after each checkpoint, all at one step.
     """
 
-    def __init__(self, store, steps_per_epoch, every, received, devices):
+    def __init__(self, store, steps_per_epoch, *, every, received, devices):
         """
         Args:
             store: a `checkpoints.Store`, restored.
@@ -64,11 +65,11 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         epoch, step = self.position.epoch, batch + 1
         self.losses.append((step, logs["loss"]))  # the epoch's mean, which one such step is enough to spoil
-        alone = not self.devices.several_workers
-        if alone and time.monotonic() - self.checked > CHECKED_EVERY:
+        single = not self.devices.several_workers
+        if single and time.monotonic() - self.checked > CHECKED_EVERY:
             self._check_losses()
         ends = step == self.steps_per_epoch  # whose monitors would choke on what is not finite, and not say on what
-        due = (self.received and alone) or (self.every and step % self.every == 0)
+        due = (self.received and single) or (self.every and step % self.every == 0)
         if ends or due:
             self._check_all(epoch, step)
         if due and not ends:  # the end of the epoch saves
@@ -106,7 +107,7 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class BestEncoder(keras.callbacks.Callback):
-    """Keeps the encoder of the epoch with the highest kNN accuracy; of two that are as good, the earlier one."""
+    """Callback that keeps the encoder of the epoch with the highest kNN accuracy; of two that are as good, the earlier one."""
 
     def __init__(self, position, save):
         """

@@ -45,7 +45,7 @@ class Augmentation(Checked):
     hha_dropout: float = setting(0.0, "Probability that a view's HHA is replaced by its middle value.", low=0, below=1)
     sensor_noise: float = setting(
         0.0,
-        "Probability that a view's depth gets a sensor's faults before HHA: shadows, steps of disparity, holes.",
+        "Probability that a view's depth gets sensor noise before HHA: shadows, steps of disparity, holes.",
         low=0,
         high=1,
         formerly=("depth_faults",),
@@ -101,11 +101,11 @@ def two_views(images, seed, *, augmentation, image_size, others=None):
 def random_view(images, seed, *, augmentation, image_size):
     """One random view: random resized crop, flip, colour jitter, grayscale (Zhu, section 3.1; Chen & He, Appendix A).
 
-    Blur, where it is wanted, comes last and on RGB alone, as in FAIR's code.
+    Blur, where it is wanted, comes last and only on RGB, as in FAIR's code.
 
     Args:
         images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel, which
-            follows the geometry alone.
+            follows only the geometry.
         seed: int32 [2].
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
@@ -212,7 +212,7 @@ def _gray(image):
 
 
 def hha_transforms(hha, mask, seed, augmentation):
-    """Value jitter and dropout of HHA, colour jitter's counterpart for depth; the mask knows dropout alone.
+    """Value jitter and dropout of HHA, colour jitter's counterpart for depth; the mask has only dropout.
 
     Depth values that both views share unchanged identify the frame, a shortcut as colour is without colour jitter.
 

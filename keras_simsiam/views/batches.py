@@ -8,7 +8,7 @@ from keras_simsiam.depth import gravity, sensor_noise
 from keras_simsiam.views.augmentation import Augmentation, sample_seed, two_views
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view, label_of, native_images, without_autograph
 
-# What tf.data's shuffle takes for a record beside its bytes: measured 0.8 kB, by benchmarks/reader.py.
+# What tf.data's shuffle takes for a record besides its bytes: measured 0.8 kB, by benchmarks/reader.py.
 _ELEMENT_BYTES = 1024
 
 _DEFAULTS = Augmentation()
@@ -26,11 +26,11 @@ def perturbed(sample, seed, augmentation):
         The sample with its depth, with probability `sensor_noise`, as `sensor_noise.simulate` gives it, and its gravity
         turned by up to `gravity_jitter` degrees.
     """
-    happens_seed, faults_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    happens_seed, noise_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     depth, intrinsics, down = sample["depth"], sample["intrinsics"], sample["gravity"]
     if augmentation.sensor_noise:
-        faulty = tf.random.stateless_uniform([], happens_seed) < augmentation.sensor_noise
-        depth = tf.cond(faulty, lambda: sensor_noise.simulate(depth, intrinsics, faults_seed), lambda: depth)
+        noisy = tf.random.stateless_uniform([], happens_seed) < augmentation.sensor_noise
+        depth = tf.cond(noisy, lambda: sensor_noise.simulate(depth, intrinsics, noise_seed), lambda: depth)
     if augmentation.gravity_jitter:
         down = gravity.tilted(down, gravity_seed, augmentation.gravity_jitter)
     return sample | {"depth": depth, "gravity": down}
@@ -50,7 +50,7 @@ def _two_views(sample, partner, seed, preprocessing, augmentation):
         pair = first, first if partner is None else _with_gravity(partner)
         # folded, so that crops and colours are those of a run without
         seeds = tf.random.experimental.stateless_split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
-        sample, partner = (perturbed(one, seeds[view], augmentation) for view, one in enumerate(pair))
+        sample, partner = (perturbed(each, seeds[view], augmentation) for view, each in enumerate(pair))
     others = None if partner is None else native_images(partner, preprocessing)
     images, size = native_images(sample, preprocessing), preprocessing.image_size
     return two_views(images, seed, augmentation=augmentation, image_size=size, others=others)
@@ -180,7 +180,7 @@ def shuffled_epochs(records, held, *, per_epoch, seed, first_epoch=0, seen=0):
     )
 
     def one_epoch(epoch, shuffle_seed):
-        # the order is to depend on this seed alone; besides, with a global seed of 0 TensorFlow's shuffle takes no tensor
+        # the order is to depend only on this seed; also, with a global seed of 0 TensorFlow's shuffle takes no tensor
         tf.compat.v1.get_default_graph().seed = None
         shuffled = records.shuffle(held, shuffle_seed, reshuffle_each_iteration=False).take(per_epoch)
         rest = shuffled.skip(tf.where(epoch == first_epoch, tf.constant(seen, tf.int64), 0))

@@ -6,7 +6,7 @@ _SIGMA = (0.1, 2.0)  # pixels of the view, whatever its size
 
 
 def random_blur(image, seed, probability):
-    """Blurs an image with a given probability, by a σ drawn uniformly from 0.1 to 2 pixels.
+    """Blur an image with a given probability, by a σ drawn uniformly from 0.1 to 2 pixels.
 
     Args:
         image: float32 [S,S,3] in 0..1, S static.

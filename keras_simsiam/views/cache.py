@@ -30,7 +30,7 @@ _FACTS = np.dtype([("size", np.int32, 2), ("label", np.int64)])  # of a frame: h
 
 
 def in_memory(records, decode, *, preprocessing, limit_gb):
-    """Reads, decodes and encodes every record once, into memory.
+    """Read, decode and encode every record once, into memory.
 
     Args:
         records: a tf.data.Dataset of undecoded records, in the same order at every pass.
@@ -106,7 +106,7 @@ def _locked(path):
 
 
 def _build(path, records, decode, preprocessing, limit_gb):
-    """Writes the file; its name appears when all of it is on disk. To be called with the lock held."""
+    """Write the file; its name appears when all of it is on disk. To be called with the lock held."""
     facts = _frame_facts(records, decode)
     needed = _bounds(facts["size"], preprocessing)[-1] + facts.nbytes
     partial = path.with_suffix(".partial")

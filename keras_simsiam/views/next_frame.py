@@ -14,11 +14,11 @@ from keras_simsiam.core.errors import UserError
 
 
 def in_memory(records, decode, *, limit_gb):
-    """Reads every record into memory, undecoded, and pairs each frame with the next.
+    """Read every record into memory, undecoded, and pair each frame with the next.
 
     Args:
         records: a tf.data.Dataset of undecoded records, scalar strings, in the same order at every pass.
-        decode: graph function from a record to a Sample; of a pass for names alone its images are not decoded.
+        decode: graph function from a record to a Sample; of a pass for only names its images are not decoded.
         limit_gb: the most that may be held, in units of 10⁹ bytes.
 
     Returns:

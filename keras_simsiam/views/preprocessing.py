@@ -54,7 +54,9 @@ def encoded_images(sample, preprocessing):
     images = {name: sample[name] for name in MODALITIES[preprocessing.modality] if name in sample}
     if "hha" in MODALITIES[preprocessing.modality] and "hha" not in images:
         camera = sample["intrinsics"], sample.get("gravity")
-        images["hha"] = holes.encode(sample["depth"], *camera, preprocessing.hha_encoding, preprocessing.holes)
+        images["hha"] = holes.encode(
+            sample["depth"], *camera, encoding=preprocessing.hha_encoding, holes=preprocessing.holes
+        )
     return images
 
 

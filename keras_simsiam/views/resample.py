@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def resample(image, box, size):
-    """Cuts a box out of an image and resizes it in one step, bilinear and antialiased.
+    """Cut a box out of an image and resize it in one step, bilinear and antialiased.
 
     Args:
         image: float32 [H,W,C].

@@ -24,8 +24,8 @@ FUNCTIONS = {
     "gradient_normals": lambda depth: normals.gradient_normals(
         camera.back_project(depth, INTRINSICS), camera.measured(depth)[1]
     ),
-    "plane_normals": lambda depth: normals.plane_normals(depth, INTRINSICS, None, 3),
-    "gravity": lambda depth: gravity.estimate(*normals.plane_normals(depth, INTRINSICS, None, 3)),
+    "plane_normals": lambda depth: normals.plane_normals(depth, INTRINSICS, None, radius=3),
+    "gravity": lambda depth: gravity.estimate(*normals.plane_normals(depth, INTRINSICS, None, radius=3)),
     "checked": lambda depth: camera.checked(depth, INTRINSICS)[:2],
     "gravity from depth": lambda depth: gravity.from_depth(depth, INTRINSICS),
     "gupta": lambda depth: hha.encode(depth, INTRINSICS),
@@ -127,9 +127,10 @@ def test_a_static_shape_gives_static_shapes(name):
 
 @pytest.mark.parametrize("variant", [("gupta", "auto"), ("gupta", 1.3), ("paper", "lowest")], ids=str)
 def test_saved_model(tmp_path, variant):
+    options = dict(zip(("encoding", "ground"), variant, strict=True))
     module = tf.Module()
     module.encode = tf.function(
-        lambda depth, intrinsics, gravity: hha.encode(depth, intrinsics, gravity, None, *variant),
+        lambda depth, intrinsics, gravity: hha.encode(depth, intrinsics, gravity, **options),
         input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([None, 4]), tf.TensorSpec([None, 3])],
         autograph=False,
     )
@@ -137,7 +138,7 @@ def test_saved_model(tmp_path, variant):
     depth = np.stack([_depth("holes"), _depth("corner")])
     arguments = depth, np.stack([INTRINSICS] * 2), np.stack([DOWN, 0 * DOWN])
     loaded = tf.saved_model.load(str(tmp_path))
-    _equal(loaded.encode(*map(tf.constant, arguments)), hha.encode(*arguments, None, *variant))
+    _equal(loaded.encode(*map(tf.constant, arguments)), hha.encode(*arguments, **options))
     for wrong, message in ((1000 * depth, "metres"), (depth, "focal lengths")):
         camera_of = arguments[1] * (message == "metres")
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):

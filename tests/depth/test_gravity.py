@@ -37,7 +37,7 @@ def _tilted(pitch, roll=0):
 
 def test_gravity_of_the_room():
     depth, _plane = hha_scenes.room()
-    found = gravity.estimate(*normals.plane_normals(depth, hha_scenes.ROOM_INTRINSICS, None, 10))
+    found = gravity.estimate(*normals.plane_normals(depth, hha_scenes.ROOM_INTRINSICS, None, radius=10))
     assert _degrees(found, hha_scenes.ROOM_GRAVITY) < 0.1
 
 
@@ -145,7 +145,7 @@ def test_a_large_image_needs_only_a_part_of_its_normals():
     depth = np.kron(hha_scenes.room()[0], np.ones([2, 2], np.float32))
     intrinsics = camera.resize_intrinsics(hha_scenes.ROOM_INTRINSICS, 2)
     assert depth.size > gravity.LARGE
-    every = gravity.estimate(*normals.plane_normals(depth, intrinsics, None, gravity.RADIUS))
+    every = gravity.estimate(*normals.plane_normals(depth, intrinsics, None, radius=gravity.RADIUS))
     found, _confidence = gravity.from_depth(depth, intrinsics)
     assert 0 < _degrees(found, every) < 0.1
     signature = [tf.TensorSpec([None, None]), tf.TensorSpec([4])]

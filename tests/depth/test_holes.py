@@ -127,7 +127,7 @@ def test_eager_graph_and_dataset_agree(name):
 
 
 def _encode(choice, depth, encoding="gupta"):
-    return holes.encode(depth, INTRINSICS, DOWN, encoding, choice).numpy()
+    return holes.encode(depth, INTRINSICS, DOWN, encoding=encoding, holes=choice).numpy()
 
 
 @pytest.mark.parametrize("encoding", hha.ENCODINGS)
@@ -153,7 +153,7 @@ def test_what_each_choice_makes_of_a_hole(encoding):
 @pytest.mark.parametrize("choice", holes.CHOICES)
 def test_encode_in_a_graph_and_on_nothing(choice):
     encode = tf.function(
-        lambda depth: holes.encode(depth, INTRINSICS, DOWN, "paper", choice),
+        lambda depth: holes.encode(depth, INTRINSICS, DOWN, encoding="paper", holes=choice),
         input_signature=[tf.TensorSpec([None, None])],
         autograph=False,
     )

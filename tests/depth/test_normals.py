@@ -27,7 +27,7 @@ def _gradient(depth, valid=None):
 
 
 def _window(radius):
-    return lambda depth, valid=None: _vectors(*normals.plane_normals(depth, INTRINSICS, valid, radius))
+    return lambda depth, valid=None: _vectors(*normals.plane_normals(depth, INTRINSICS, valid, radius=radius))
 
 
 METHODS = {"gradient": _gradient, "R=3": _window(3), "R=10": _window(10)}
@@ -76,7 +76,7 @@ def test_pixels_on_a_line_give_no_normal(direction, radius):
         y, x = 30 + step * direction[0], 30 + step * direction[1]
         if 0 <= y < 61 and 0 <= x < 61:
             depth[y, x] = 1 + 0.01 * step
-    _, valid = normals.plane_normals(depth, INTRINSICS, None, radius)
+    _, valid = normals.plane_normals(depth, INTRINSICS, None, radius=radius)
     assert not valid.numpy().any()
 
 
@@ -89,7 +89,7 @@ def test_the_thinnest_triangles_give_a_normal(radius):
         depth = np.zeros([size, size], np.float32)
         (x1, y1), (x2, y2), (x3, y3) = corners = generator.integers(0, size, [3, 2])
         depth[tuple(corners.T)] = 1
-        _, valid = normals.plane_normals(depth, INTRINSICS, None, radius)
+        _, valid = normals.plane_normals(depth, INTRINSICS, None, radius=radius)
         area = (x2 - x1) * (y3 - y1) - (x3 - x1) * (y2 - y1)
         assert valid[radius, radius] == (area != 0)
 
@@ -108,8 +108,8 @@ def test_window_normals_match_the_normal_equations_in_float64():
 def test_strided_normals_are_those_of_every_pixel(shape, stride):
     generator = np.random.default_rng(4)
     depth = (generator.uniform(1, 3, shape) * (generator.random(shape) > 0.4)).astype(np.float32)
-    every, every_valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, 10))
-    found, valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, 10, stride))
+    every, every_valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, radius=10))
+    found, valid = (array.numpy() for array in normals.plane_normals(depth, INTRINSICS, None, radius=10, stride=stride))
     assert found.shape == (*shape[:-2], 3, *(-(-size // stride) for size in shape[-2:]))
     rows, columns = (slice(stride // 2, size, stride) for size in shape[-2:])
     # the last window's centre may lie outside the image, where stride 1 has none

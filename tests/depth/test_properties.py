@@ -44,7 +44,7 @@ def test_never_a_nan_and_always_in_range(frame, seed, strange, encoding, ground,
     (size, intrinsics), random = frame, np.random.default_rng(seed)
     depth = np.where(random.random(size) < strange, random.choice(STRANGE[:-1], size), random.uniform(0.1, 9, size))
     down, valid = _unit(random) if known else None, random.random(size) < 0.8
-    image = hha.encode(depth.astype(np.float32), intrinsics, down, valid, encoding, ground).numpy()
+    image = hha.encode(depth.astype(np.float32), intrinsics, down, valid, encoding=encoding, ground=ground).numpy()
     assert image.shape == (*size, 3)
     assert np.isfinite(image).all() and image.min() >= 0 and image.max() <= 255
 
@@ -56,7 +56,7 @@ def test_normals_are_unit_and_point_away(frame, seed, missing, radius):
     depth = np.where(random.random(size) < missing, 0, random.uniform(0.2, 5, size)).astype(np.float32)
     points = camera.back_project(depth, intrinsics).numpy()
     for vectors, valid in (
-        normals.plane_normals(depth, intrinsics, None, radius),
+        normals.plane_normals(depth, intrinsics, None, radius=radius),
         normals.gradient_normals(points, depth > 0),
     ):
         vectors, valid = vectors.numpy(), valid.numpy()

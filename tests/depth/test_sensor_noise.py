@@ -1,4 +1,4 @@
-"""A sensor's faults against NumPy, pixel by pixel, and by their statistics; each eagerly, in a graph and in tf.data."""
+"""Sensor noise against NumPy, pixel by pixel, and by their statistics; each eagerly, in a graph and in tf.data."""
 
 import numpy as np
 import pytest

@@ -182,21 +182,23 @@ def test_frames_of_files(tmp_path):
         (tmp_path / name).write_bytes(name.encode())
     paths = [str(tmp_path / name) for name in ("rgb.png", "depth.png")]
     camera = camera_file.parse("500,500,320,240")
-    (frame,) = client.read_frames(paths, "rgbd", camera, 1000, None)
+    (frame,) = client.read_frames(paths, "rgbd", camera=camera, units_per_metre=1000)
     assert (frame.image, frame.depth, frame.units_per_metre) == (b"rgb.png", b"depth.png", 1000)
     assert frame.intrinsics == (500, 500, 320, 240) and frame.gravity == (0, 0, 0)
-    assert client.read_frames(paths, "rgb", None, None, None)[1].image == b"depth.png"
-    assert set(client.tensors(client.read_frames(paths[:1], "rgb", None, None, None))) == {"image"}
-    assert "image" not in client.tensors(client.read_frames(paths[1:], "hha", camera, 1000, (0, 1, 0)))
+    assert client.read_frames(paths, "rgb")[1].image == b"depth.png"
+    assert set(client.tensors(client.read_frames(paths[:1], "rgb"))) == {"image"}
+    assert "image" not in client.tensors(
+        client.read_frames(paths[1:], "hha", camera=camera, units_per_metre=1000, gravity=(0, 1, 0))
+    )
     (tmp_path / "camera.json").write_text('{"fx": 1, "fy": 1, "cx": 0, "cy": 0, "units_per_metre": 5000}')
-    assert client.read_frames(paths, "rgbd", None, None, None)[0].units_per_metre == 5000
+    assert client.read_frames(paths, "rgbd")[0].units_per_metre == 5000
     for wrong, message in [
         (paths[:1], "in pairs"),
         ([], "0 files"),
         ([paths[0], "none.png"], "none.png: No such file"),
     ]:
         with pytest.raises(UserError, match=message):
-            client.read_frames(wrong, "rgbd", camera, 1000, None)
+            client.read_frames(wrong, "rgbd", camera=camera, units_per_metre=1000)
 
 
 @pytest.mark.slow

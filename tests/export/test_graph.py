@@ -165,7 +165,7 @@ def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
 def test_a_model_of_each_fusion_gives_the_embeddings_of_the_library(tmp_path, monkeypatch, fusion, gate):
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     preprocessing = Preprocessing("rgbd", SIZE, holes="mask")
-    encoder = build_encoder("rgbd", "resnet18", SIZE, 4, fusion, gate, width=4)
+    encoder = build_encoder("rgbd", "resnet18", SIZE, hha_channels=4, fusion=fusion, depth_gate=gate, width=4)
     module, signatures = servable(encoder, preprocessing)
     tf.saved_model.save(module, str(tmp_path), signatures)
     samples = [frame(40, 48, seed)[0] for seed in range(3)]

@@ -34,7 +34,7 @@ def test_onnx_runtime_gives_the_encoders_embeddings(modality, fusion, gate, chan
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("tf2onnx")
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
-    encoder = build_encoder(modality, "resnet18", SIZE, channels, fusion, gate, width=4)
+    encoder = build_encoder(modality, "resnet18", SIZE, hha_channels=channels, fusion=fusion, depth_gate=gate, width=4)
     for layer in encoder.submodules:
         if isinstance(layer, keras.layers.BatchNormalization):  # none of them an identity
             layer.set_weights(

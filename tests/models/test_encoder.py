@@ -98,7 +98,7 @@ def _backbone(channels):
     ],
 )
 def test_features_and_parameters_of_a_fusion(fusion, hha_channels, features, parameters):
-    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels, fusion, width=4)
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=hha_channels, fusion=fusion, width=4)
     assert sum(np.prod(variable.shape) for variable in encoder.trainable_variables) == parameters
     view = _view("rgbd") if hha_channels == 3 else _with_mask(_view("rgbd"), tf.ones([2, 32, 32, 1]))
     outputs = encoder(view)
@@ -117,7 +117,7 @@ def shallow(monkeypatch):
 
 @pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
 def test_a_fusion_in_a_graph_and_reloaded(shallow, tmp_path, fusion, gate):
-    encoder = build_encoder("rgbd", "resnet18", 32, 4, fusion, gate, width=4)
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, depth_gate=gate, width=4)
     view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
     expected = encoder(view)["embedding"]
     np.testing.assert_allclose(tf.function(encoder)(view)["embedding"], expected, atol=1e-5)
@@ -207,7 +207,7 @@ numpy.save(sys.argv[3], encoder(view)["embedding"])
 @pytest.mark.slow
 @pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
 def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, gate):
-    encoder = build_encoder("rgbd", "resnet18", 32, 4, fusion, gate, width=4)
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, depth_gate=gate, width=4)
     view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
     encoder.save(tmp_path / "encoder.keras")
     np.savez(tmp_path / "view.npz", **view)

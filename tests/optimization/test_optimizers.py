@@ -158,8 +158,10 @@ def test_overrides_by_identity_not_by_name(optimizer_of):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        TorchSGD(HalfCosine(0.3, 4, 2, 1.5, "step"), momentum=0.8, weight_decay=0.1, decay="weights"),
-        LARS(HalfCosine(3.0, 4, 2, 1.5), momentum=0.8, weight_decay=0.1, trust=0.05),
+        TorchSGD(
+            HalfCosine(0.3, 4, 2, warmup_epochs=1.5, cosine_per="step"), momentum=0.8, weight_decay=0.1, decay="weights"
+        ),
+        LARS(HalfCosine(3.0, 4, 2, warmup_epochs=1.5), momentum=0.8, weight_decay=0.1, trust=0.05),
     ],
     ids=["sgd", "lars"],
 )

@@ -11,12 +11,12 @@ def write(folder, splits, **content):
     """Writes shards and dataset.json.
 
     Args:
-      folder: a pathlib.Path.
-      splits: by name, a list of shards, each a list of frames (tfrecords.example.Frame).
-      content: what else dataset.json says, or says otherwise.
+        folder: a pathlib.Path.
+        splits: by name, a list of shards, each a list of frames (tfrecords.example.Frame).
+        content: what else dataset.json says, or says otherwise.
 
     Returns:
-      The folder.
+        The folder.
     """
     folder.mkdir()
     described = {}

@@ -60,7 +60,7 @@ def make_plan(train=range(300), test=range(300, 340)):
 def build(output, plan, pool=None, seed=0, **options):
     source = {"name": "numbers", "arguments": {"seed": seed}}
     with Unfinished(str(output)) as unfinished:
-        return builder.build(plan, source, seed, unfinished, pool or InProcess(), **options)
+        return builder.build(plan, source, seed=seed, unfinished=unfinished, pool=pool or InProcess(), **options)
 
 
 def files(folder):

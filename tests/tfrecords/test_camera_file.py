@@ -108,9 +108,9 @@ def test_the_flags_of_the_camera(write):
 def test_the_camera_beside_an_image(write, tmp_path):
     path = write(PLAIN)
     camera_file.nearest.cache_clear()
-    assert camera_file.beside(str(tmp_path / "depth" / "1.png")).origin.endswith(os.path.basename(path))
-    with pytest.raises(UserError, match=r"1.png has no camera.json beside or above it: give --camera"):
-        camera_file.beside(str(tmp_path / "a" / "b" / "c" / "1.png"))
+    assert camera_file.of_image(str(tmp_path / "depth" / "1.png")).origin.endswith(os.path.basename(path))
+    with pytest.raises(UserError, match=r"1.png has no camera.json next to or above it: give --camera"):
+        camera_file.of_image(str(tmp_path / "a" / "b" / "c" / "1.png"))
 
 
 def test_units_come_from_the_flag_then_from_the_file_and_are_never_guessed(write):

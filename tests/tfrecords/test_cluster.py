@@ -19,7 +19,7 @@ def build_on_beam(output, plan, arguments=None, **options):
     source = {"name": "numbers", "arguments": {"seed": 0}}
     with Unfinished(str(output)) as unfinished:
         run = cluster.Cluster([RUNNER], unfinished, arguments or {})
-        return builder.build(plan, source, 0, unfinished, InProcess(), run=run, **options)
+        return builder.build(plan, source, seed=0, unfinished=unfinished, pool=InProcess(), run=run, **options)
 
 
 def changed(plan, load):

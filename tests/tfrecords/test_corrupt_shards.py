@@ -1,4 +1,4 @@
-"""A damaged shard is named with its record, or left out from there on; what is intact is left alone."""
+"""A corrupt shard is named with its record, or left out from there on; what is intact stays."""
 
 import os
 
@@ -54,7 +54,7 @@ def test_every_kind_of_damage_is_named_and_left_out(dataset, damage, capsys):
 
     with (
         pytest.raises(
-            UserError, match=r"shards/1\.tfrecord is damaged, record 2 \(from 0\) .*--on_corrupt=skip$"
+            UserError, match=r"shards/1\.tfrecord is corrupt, record 2 \(from 0\) .*--on_corrupt=skip$"
         ) as error,
         dataset.naming_corrupt_shards(("train", "val")),
     ):
@@ -78,7 +78,7 @@ def test_an_intact_data_set_is_read_as_it_is(dataset, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_two_damaged_shards_in_one_warning(dataset, capsys):
+def test_two_corrupt_shards_in_one_warning(dataset, capsys):
     for shard, record in ((0, 0), (2, 1)):
         path = dataset.splits["train"].shards[shard]
         _flip(path, _starts(path)[record] + 20)
@@ -102,7 +102,7 @@ def test_damage_that_is_left_out_is_not_blamed_for_what_comes_later(dataset):
     intact = dataset.without_corrupt_records(("train", "val"))
     assert corrupt_shards.counts(intact.splits["train"]) == [1, 4, 2]
     _flip(later, _starts(later)[3] + 20)
-    with pytest.raises(UserError, match=r"1\.tfrecord is damaged, record 3"), intact.naming_corrupt_shards(("train",)):
+    with pytest.raises(UserError, match=r"1\.tfrecord is corrupt, record 3"), intact.naming_corrupt_shards(("train",)):
         _names(intact)
 
 

@@ -105,12 +105,12 @@ def test_a_missing_shard_is_named(folder, url):
         dataset.without_corrupt_records(("train",))
 
 
-def test_a_damaged_remote_shard_is_named_and_left_out(folder, url, capsys):
+def test_a_corrupt_remote_shard_is_named_and_left_out(folder, url, capsys):
     dataset = Dataset(url)
     with open(os.path.join(folder, "2.tfrecord"), "r+b") as file:
         file.seek(40)
         file.write(b"damage")
-    with pytest.raises(UserError, match=r"2\.tfrecord is damaged, record 0"), dataset.naming_corrupt_shards(("train",)):
+    with pytest.raises(UserError, match=r"2\.tfrecord is corrupt, record 0"), dataset.naming_corrupt_shards(("train",)):
         _names(dataset)
     assert sorted(_names(dataset.without_corrupt_records(("train", "val")))) == ["0_0", "0_1", "0_2", "1_0", "1_1"]
 
@@ -119,7 +119,7 @@ def test_a_shard_cut_short_on_the_server(folder, url):
     """dataset.json is believed for the sizes of remote shards: the reading finds it."""
     os.truncate(os.path.join(folder, "0.tfrecord"), 5)
     dataset = Dataset(url)
-    with pytest.raises(UserError, match=r"0\.tfrecord is damaged, record 0"), dataset.naming_corrupt_shards(("train",)):
+    with pytest.raises(UserError, match=r"0\.tfrecord is corrupt, record 0"), dataset.naming_corrupt_shards(("train",)):
         _names(dataset)
 
 

@@ -76,7 +76,7 @@ def test_the_command(data, tmp_path):
     shard.write_bytes(content)
     result = _run(data, "--verify")
     assert result.returncode == 1
-    assert result.stderr == (f"error: {shard}, record 4: damaged (its CRC differs): copy or build the data set again\n")
+    assert result.stderr == (f"error: {shard}, record 4: corrupt (its CRC differs): copy or build the data set again\n")
     assert _run(data).returncode == 0
 
 

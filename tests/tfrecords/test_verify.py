@@ -77,7 +77,7 @@ def test_a_flipped_bit_is_found_in_its_record(folder, record, place):
     assert len(starts) == 4
     _flip(shard, {"length": starts[record], "data": starts[record] + 60, "crc": starts[record + 1] - 2}[place])
     with pytest.raises(
-        UserError, match=rf"train-00001\.tfrecord, record {record}: damaged \(its CRC differs\): copy or"
+        UserError, match=rf"train-00001\.tfrecord, record {record}: corrupt \(its CRC differs\): copy or"
     ):
         _run(folder, _checksums(folder))
 
@@ -117,7 +117,7 @@ def test_a_missing_record(folder):
 
 
 @pytest.mark.parametrize(
-    ("changes", "fault"),
+    ("changes", "problem"),
     [
         ({"depth": png(np.ones([5, 6], np.uint16))}, "colour is 7x5, depth 6x5"),
         ({"depth": b"no image"}, "does not decode"),
@@ -130,10 +130,10 @@ def test_a_missing_record(folder):
         ({"instance": 12}, "instance 12 is not one of 12"),
     ],
 )
-def test_records_that_hold_what_no_sample_may(folder, make_frame, changes, fault):
+def test_records_that_hold_what_no_sample_may(folder, make_frame, changes, problem):
     frames = [make_frame("a_7"), make_frame("a_8", **changes)]
     _rewrite(folder / "test-00000.tfrecord", map(example.encode, frames))
-    with pytest.raises(UserError, match=rf"test-00000\.tfrecord, record 1: {fault}") as error:
+    with pytest.raises(UserError, match=rf"test-00000\.tfrecord, record 1: {problem}") as error:
         _run(folder)
     assert "\n" not in str(error.value) and "node" not in str(error.value)
 

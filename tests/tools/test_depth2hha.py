@@ -161,7 +161,7 @@ def test_mistakes_end_in_one_line_before_any_work(folder):
         ([], "flag --input=None: Flag --input must have a value other than None."),
         ([images, CAMERA], f"{folder}/depth/0.png: {CAMERA} does not tell the units: give --units_per_metre"),
         ([images, f"--camera_file={folder}/no_units.json"], f"{folder}/depth/0.png: {folder}/no_units.json does not"),
-        ([images, units], f"{folder}/depth/0.png has no camera.json beside or above it: give --camera"),
+        ([images, units], f"{folder}/depth/0.png has no camera.json next to or above it: give --camera"),
         ([images, CAMERA, "--units_per_metre=0"], "--units_per_metre=0: give a positive number"),
         ([images, units, CAMERA, "--gravity=down"], "--gravity=down: give estimate, or a direction"),
         ([images, units, CAMERA, "--gravity=0,0,0"], "--gravity=0,0,0: give estimate, or a direction"),

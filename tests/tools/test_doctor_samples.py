@@ -53,12 +53,12 @@ def test_one_split_alone(data):
     assert [sample["frame"] for sample in samples] == [f"f_{number}" for number in range(25, 30)]
 
 
-def test_a_damaged_record_names_the_command_that_finds_it(data):
+def test_a_corrupt_record_names_the_command_that_finds_it(data):
     path = data.splits["test"].shards[0]
     with open(path, "r+b") as file:
         file.seek(40)
         file.write(b"damage")
-    with pytest.raises(UserError, match=r"split test, is damaged: `python -m tfrecords.inspect .* --verify`"):
+    with pytest.raises(UserError, match=r"split test, is corrupt: `python -m tfrecords.inspect .* --verify`"):
         doctor_samples.draw(data, ["test"], 200, 0)
 
 

@@ -116,7 +116,7 @@ def test_a_corrupt_shard_is_named_or_left_out(write, config, capsys):
     _damage(os.path.join(path, "val-00000.tfrecord"))
     dataset = Dataset(path)
     data = load_data(config(dataset), dataset)
-    with pytest.raises(UserError, match=r"val-00000\.tfrecord is damaged, record \d"), data.naming_corrupt_shards():
+    with pytest.raises(UserError, match=r"val-00000\.tfrecord is corrupt, record \d"), data.naming_corrupt_shards():
         list(data.queries)
     data = load_data(config(dataset, on_corrupt="skip"), dataset)
     assert capsys.readouterr().err.count("WARNING: split val is read without the rest of") == 1

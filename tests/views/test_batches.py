@@ -115,12 +115,12 @@ def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn
         assert np.mean(np.abs(one - other) > 1 / 255) > 0.2
 
 
-def test_faults_come_with_their_probability(make_sample):
+def test_sensor_noise_comes_with_its_probability(make_sample):
     sample, augmentation = make_sample(), Augmentation(sensor_noise=0.3)
     seeds = tf.data.Dataset.range(300).map(lambda index: sample_seed(0, 0, index))
     depths = seeds.map(lambda seed: perturbed(sample, seed, augmentation)["depth"])
-    faulty = [not np.array_equal(depth, sample["depth"]) for depth in depths]
-    assert 0.22 < np.mean(faulty) < 0.38
+    noisy = [not np.array_equal(depth, sample["depth"]) for depth in depths]
+    assert 0.22 < np.mean(noisy) < 0.38
 
 
 def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypatch):
@@ -176,7 +176,7 @@ def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding
     sample = make_sample()
     preprocessing = Preprocessing("rgbd", 24, encoding, choice)
     native = native_images(sample, preprocessing)["hha"]
-    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding, choice)
+    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding=encoding, holes=choice)
     np.testing.assert_allclose(native, encoded / 255, atol=1e-4)
     view = clean_view(sample, preprocessing)
     mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: clean_view(s, preprocessing))))

@@ -1,4 +1,4 @@
-"""The data sets that can be built: one module each, with a function that returns a plan of what there is to write."""
+"""The data sets that can be built: one module each, with a function that returns a plan of what to write."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +14,13 @@ class Plan:
     """What a source hands the builder.
 
     Attributes:
-      splits: by name, a reference to each frame; cheap to hold, in any order.
-      load: reads or makes the frame of a reference, in one of several processes; equal references give equal frames.
-        Raises UserError where this frame cannot be used: it is then left out of the data set and listed.
-      classes: the name of each label.
-      instances: the name of each instance.
-      gravity: the mode it was found by and what was found, as JSON values.
-      excluded: what was left out, reason to count.
+        splits: by name, a reference to each frame; cheap to hold, in any order.
+        load: reads or makes the frame of a reference, in one of several processes; equal references give equal frames.
+            Raises UserError where this frame cannot be used: it is then left out of the data set and listed.
+        classes: the name of each label.
+        instances: the name of each instance.
+        gravity: the mode it was found by and what was found, as JSON values.
+        excluded: what was left out, reason to count.
     """
 
     splits: Mapping[str, Sequence[Any]]
@@ -35,7 +35,7 @@ def choose(flag: str, value: str, choices: Sequence[str]) -> str:
     """`value`, where it is one of the source's choices for a flag.
 
     Raises:
-      UserError: it is not.
+        UserError: it is not.
     """
     if value not in choices:
         raise UserError(f"--{flag}={value} is not a choice of this source: it has {', '.join(choices)}")

@@ -32,15 +32,15 @@ class _Reference:
 
 
 def plan(input: str, val_fraction: float = 0.0, seed: int = 0) -> Plan:
-    """Plans the data set from its official files, without depth.
+    """Plan the data set from its official files, without depth.
 
     Args:
-      input: the folder cifar-10-batches-py: data_batch_1 to data_batch_5, test_batch and batches.meta.
-      val_fraction: of the training images that becomes `val`, in [0, 1): the last ones; the batches are in random order.
-      seed: of nothing; the builder orders the records by it.
+        input: the folder cifar-10-batches-py: data_batch_1 to data_batch_5, test_batch and batches.meta.
+        val_fraction: of the training images that becomes `val`, in [0, 1): the last ones; the batches are in random order.
+        seed: of nothing; the builder orders the records by it.
 
     Raises:
-      UserError: a file is missing, damaged, or holds something else.
+        UserError: a file is missing, damaged, or holds something else.
     """
     classes = _class_names(os.path.join(input, _NAMES))
     splits = {}
@@ -90,7 +90,7 @@ def _class_names(path):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads dicts, lists, numbers, texts and NumPy arrays, and runs no code that a pickle names."""
+    """Unpickler of dicts, lists, numbers, texts and NumPy arrays; it runs no code that a pickle names."""
 
     def find_class(self, module, name):
         if (module, name) not in _PERMITTED:

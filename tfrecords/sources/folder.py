@@ -1,4 +1,4 @@
-"""The images of your own camera: folders of colour images with depth beside them and one camera.json, or colour only."""
+"""The images of your own camera: folders of colour images with depth next to them and one camera.json, or colour only."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ UNKNOWN = (0.0, 0.0, 0.0)
 def plan(
     input: str,
     rgb: str = "rgb/*",
+    *,
     depth: str = "depth/*",
     camera: str | None = None,
     camera_file: str | None = None,
@@ -27,30 +28,30 @@ def plan(
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans a data set of what two patterns match.
+    """Plan a data set of what two patterns match.
 
     The wildcards are read from the left: the split where `split` is folder, then the class where `labels` is folder, then
     what tells recordings and frames apart.
 
     Args:
-      input: the folder that the patterns are relative to.
-      rgb: pattern of the colour images, PNG or JPEG (`folder_layout.scan`).
-      depth: pattern of the depth images; a frame's two images are those for which the wildcards match the same. Empty:
-        colour only.
-      camera: fx,fy,cx,cy of the colour images, to which the depth is registered.
-      camera_file: path of the camera file; without either the camera.json beside or above each image is read.
-      units_per_metre: depth value of one metre, where the camera file does not tell it.
-      gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
-      labels: `none`; or `folder`: the first wildcard after the split's names the class.
-      split: `all`: everything is for training; or `folder`: the first wildcard is train (training, learn), val (valid,
-        validation, dev) or test (testing, eval).
-      every: keeps the 1st, (every + 1)st, ... frame of each recording (the frames of one folder, 2 before 10).
-      val_fraction: of the training data that becomes `val`, in [0, 1): the last part of each recording, for
-        neighbouring frames of a video are nearly the same.
-      seed: of nothing; the builder orders the records by it.
+        input: the folder that the patterns are relative to.
+        rgb: pattern of the colour images, PNG or JPEG (`folder_layout.scan`).
+        depth: pattern of the depth images; a frame's two images are those for which the wildcards match the same. Empty:
+            colour only.
+        camera: fx,fy,cx,cy of the colour images, to which the depth is registered.
+        camera_file: path of the camera file; without either the camera.json next to or above each image is read.
+        units_per_metre: depth value of one metre, where the camera file does not tell it.
+        gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
+        labels: `none`; or `folder`: the first wildcard after the split's names the class.
+        split: `all`: everything is for training; or `folder`: the first wildcard is train (training, learn), val (valid,
+            validation, dev) or test (testing, eval).
+        every: keeps the 1st, (every + 1)st, ... frame of each recording (the frames of one folder, 2 before 10).
+        val_fraction: of the training data that becomes `val`, in [0, 1): the last part of each recording, for
+            neighbouring frames of a video are nearly the same.
+        seed: of nothing; the builder orders the records by it.
 
     Raises:
-      UserError: a file or an argument that the user can mend, named in the message.
+        UserError: a file or an argument that the user can mend, named in the message.
     """
     choose("labels", labels, ("none", "folder"))
     choose("split", split, ("all", "folder"))
@@ -115,7 +116,7 @@ def _by_folder(references):
 
 
 def _hold_out(splits, fraction):
-    """Takes `val` from the end of each recording of `train`, beside what is in `val` already."""
+    """Take `val` from the end of each recording of `train`, in addition to what `val` already has."""
     held = hold_out.last(folder_layout.sequences(splits.get("train", [])), fraction)
     return splits | {"train": held["train"], "val": splits.get("val", []) + held["val"]}
 
@@ -126,15 +127,15 @@ def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[st
     if given is None and not has_depth:
         return {}
     paths = {os.path.dirname(_path(reference)): _path(reference) for reference in references}
-    cameras = {folder: given or camera_file.beside(path) for folder, path in paths.items()}
+    cameras = {folder: given or camera_file.of_image(path) for folder, path in paths.items()}
     return {
-        folder: (found, camera_file.units(found, units_per_metre, paths[folder]) if has_depth else 1.0)
-        for folder, found in cameras.items()
+        folder: (own, camera_file.units(own, units_per_metre, paths[folder]) if has_depth else 1.0)
+        for folder, own in cameras.items()
     }
 
 
 class _Loader:
-    """Reads the frame of a reference."""
+    """Reader of a reference's frame."""
 
     def __init__(self, cameras: Mapping[str, tuple[Camera, float]], gravity: Sequence[float], has_depth: bool):
         self._cameras, self._gravity, self._has_depth = cameras, gravity, has_depth

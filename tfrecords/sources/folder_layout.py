@@ -27,9 +27,9 @@ class Reference:
     """Where the images of one frame are.
 
     Attributes:
-      key: what the wildcards of both patterns match, folder by folder; its last part names the frame in its folder.
-      color_path, depth_path: None where there is no such image.
-      label: index of the class, -1 = unlabelled.
+        key: what the wildcards of both patterns match, folder by folder; its last part names the frame in its folder.
+        color_path, depth_path: None where there is no such image.
+        label: index of the class, -1 = unlabelled.
     """
 
     key: tuple[str, ...]
@@ -44,21 +44,21 @@ class Reference:
 
 
 def scan(root: str, rgb: str, depth: str) -> list[Reference]:
-    """Pairs the images below `root`.
+    """Pair the images below `root`.
 
     In a pattern `*` matches within a name and `**/` any folders. One without an image's ending takes any: COLOR_SUFFIXES for
     colour, `tfrecords.depth_files.SUFFIXES` for depth.
 
     Args:
-      root: a folder.
-      rgb: the pattern of the colour images, relative to it.
-      depth: that of the depth images; empty for colour only.
+        root: a folder.
+        rgb: the pattern of the colour images, relative to it.
+        depth: that of the depth images; empty for colour only.
 
     Returns:
-      A reference for each key, also where one of the two images is missing; sorted, with 2 before 10.
+        A reference for each key, also where one of the two images is missing; sorted, with 2 before 10.
 
     Raises:
-      UserError: `root` is no folder, a pattern matches nothing or two files of one key, or no two images share a key.
+        UserError: `root` is no folder, a pattern matches nothing or two files of one key, or no two images share a key.
     """
     if not os.path.isdir(root):
         raise UserError(f"--input={root} is not a folder: give the one that holds the images")

@@ -10,17 +10,17 @@ Splits = dict[str, list[Hashable]]
 
 
 def last(recordings: Sequence[Sequence[Hashable]], fraction: float) -> Splits:
-    """Holds out the end of each recording, so that no validation frame has neighbours in time among the training frames.
+    """Hold out the end of each recording, so that no validation frame is next in time to a training frame.
 
     Args:
-      recordings: the frames of each, in the order of time.
-      fraction: of each recording, rounded to whole frames, in [0, 1).
+        recordings: the frames of each, in the order of time.
+        fraction: of each recording, rounded to whole frames, in [0, 1).
 
     Returns:
-      `train`, and `val` where fraction > 0.
+        `train`, and `val` where fraction > 0.
 
     Raises:
-      UserError: one of the two would be empty.
+        UserError: one of the two would be empty.
     """
     splits = {"train": [], "val": []}
     for frames in recordings:
@@ -31,18 +31,18 @@ def last(recordings: Sequence[Sequence[Hashable]], fraction: float) -> Splits:
 
 
 def drawn(groups: Sequence[Sequence[Hashable]], fraction: float, seed: int) -> Splits:
-    """Holds out whole groups of frames, drawn one after the other until they make up that fraction of all frames.
+    """Hold out whole groups of frames, drawn one after the other until they make up that fraction of all frames.
 
     Args:
-      groups: frames that must stay together, those of one scene for example.
-      fraction: of all frames, in [0, 1).
-      seed: of the draw.
+        groups: frames that must stay together, those of one scene for example.
+        fraction: of all frames, in [0, 1).
+        seed: of the draw.
 
     Returns:
-      `train`, and `val` where fraction > 0, each in the order of `groups`.
+        `train`, and `val` where fraction > 0, each in the order of `groups`.
 
     Raises:
-      UserError: one of the two would be empty.
+        UserError: one of the two would be empty.
     """
     wanted = round(fraction * sum(map(len, groups)))
     held_out = set()

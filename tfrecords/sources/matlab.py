@@ -7,10 +7,10 @@ from keras_simsiam.core.errors import UserError
 
 
 def open_hdf5(path: str) -> h5py.File:
-    """Opens a MATLAB 7.3 file for reading; close it, or use it as a context.
+    """Open a MATLAB 7.3 file for reading; close it, or use it as a context.
 
     Raises:
-      UserError: the file is missing, cut off, or not HDF5.
+        UserError: the file is missing, cut off, or not HDF5.
     """
     try:
         with open(path, "rb") as file:
@@ -29,7 +29,7 @@ def texts(file: h5py.File, name: str) -> list[str] | None:
     """The strings of a cell array, a vector of object references; None where the file has no such variable.
 
     Raises:
-      UserError: the variable is no such cell array.
+        UserError: the variable is no such cell array.
     """
     if name not in file:
         return None
@@ -43,7 +43,7 @@ def variables(path: str, *names: str) -> list[np.ndarray]:
     """Some vectors of a small .mat file of either kind: numbers as they are, a cell array as its strings.
 
     Raises:
-      UserError: the file is missing or damaged, or lacks one of them.
+        UserError: the file is missing or damaged, or lacks one of them.
     """
     content = _read_hdf5(path, names) if h5py.is_hdf5(path) else _read_matlab5(path)
     for name in names:
@@ -54,8 +54,10 @@ def variables(path: str, *names: str) -> list[np.ndarray]:
 
 def _read_hdf5(path, names):
     with open_hdf5(path) as file:
-        found = [name for name in names if isinstance(file.get(name), h5py.Dataset)]
-        return {name: texts(file, name) if h5py.check_ref_dtype(file[name].dtype) else file[name][()] for name in found}
+        present = [name for name in names if isinstance(file.get(name), h5py.Dataset)]
+        return {
+            name: texts(file, name) if h5py.check_ref_dtype(file[name].dtype) else file[name][()] for name in present
+        }
 
 
 def _read_matlab5(path):

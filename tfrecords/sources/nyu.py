@@ -25,28 +25,29 @@ _DEPTHS = {"filled": "depths", "raw": "rawDepths"}
 def plan(
     input: str,
     split: str = "official",
+    *,
     depth: str = "filled",
     gravity: str = "accelerometer",
     splits_file: str = "",
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans the labelled frames. The label is the scene type, the instance the scene, where the file has them.
+    """Plan the labelled frames. The label is the scene type, the instance the scene, where the file has them.
 
     Args:
-      input: path of the .mat file (MATLAB 7.3, that is HDF5): `images` uint8 [N,3,640,480], `depths` and `rawDepths`
-        float32 [N,640,480] in metres, as h5py shows them; optional `sceneTypes`, `scenes` and `accelData`.
-      split: `official`: 795 for training and 654 for testing, by splits_file; `paper`: 1,152, 144 and 145 drawn by the
-        seed (`nyu_splits.paper`); `all`: everything is for training.
-      depth: `filled`: in-painted, without holes; `raw`: as measured, registered to the colour image.
-      gravity: `accelerometer`: that of accelData, unknown where its axes cannot be told (`nyu_gravity.measure`);
-        `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
-      splits_file: the toolbox's splits.mat; empty: beside `input`.
-      val_fraction: of the training data that becomes `val`, whole scenes drawn by the seed, in [0, 1).
-      seed: of all draws.
+        input: path of the .mat file (MATLAB 7.3, that is HDF5): `images` uint8 [N,3,640,480], `depths` and `rawDepths`
+            float32 [N,640,480] in metres, as h5py shows them; optional `sceneTypes`, `scenes` and `accelData`.
+        split: `official`: 795 for training and 654 for testing, by splits_file; `paper`: 1,152, 144 and 145 drawn by the
+            seed (`nyu_splits.paper`); `all`: everything is for training.
+        depth: `filled`: in-painted, without holes; `raw`: as measured, registered to the colour image.
+        gravity: `accelerometer`: that of accelData, unknown where its axes cannot be told (`nyu_gravity.measure`);
+            `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
+        splits_file: the toolbox's splits.mat; empty: next to `input`.
+        val_fraction: of the training data that becomes `val`, whole scenes drawn by the seed, in [0, 1).
+        seed: of all draws.
 
     Raises:
-      UserError: the file is damaged or of another layout, or an argument does not fit it.
+        UserError: the file is damaged or of another layout, or an argument does not fit it.
     """
     choose("split", split, ("official", "paper", "all"))
     choose("gravity", gravity, ("accelerometer", "estimate"))
@@ -78,15 +79,15 @@ def plan(
 def _check_layout(file, variable):
     """The number of frames."""
     for name, shape, kind in (("images", (3, _WIDTH, _HEIGHT), "uint8"), (variable, (_WIDTH, _HEIGHT), "float32")):
-        found = file.get(name)
-        if not isinstance(found, h5py.Dataset) or found.shape[1:] != shape:
-            is_there = list(found.shape) if isinstance(found, h5py.Dataset) else "missing"
+        dataset = file.get(name)
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape[1:] != shape:
+            actual = list(dataset.shape) if isinstance(dataset, h5py.Dataset) else "missing"
             raise UserError(
-                f"{file.filename}: {name} is {is_there}, not [N,{','.join(map(str, shape))}] as h5py shows it: give "
+                f"{file.filename}: {name} is {actual}, not [N,{','.join(map(str, shape))}] as h5py shows it: give "
                 "nyu_depth_v2_labeled.mat, or a file like it"
             )
-        if found.dtype != kind:
-            raise UserError(f"{file.filename}: {name} holds {found.dtype}, not {kind}: give nyu_depth_v2_labeled.mat")
+        if dataset.dtype != kind:
+            raise UserError(f"{file.filename}: {name} holds {dataset.dtype}, not {kind}: give nyu_depth_v2_labeled.mat")
     count = len(file["images"])
     if not count or count != len(file[variable]):
         raise UserError(
@@ -123,7 +124,7 @@ def _numbers(names, known):
 
 
 class _Loader:
-    """Reads one frame at a time: a frame's number is its reference. gravities None: estimated from each frame."""
+    """Reader of one frame at a time: its number is its reference. gravities None: estimated from each frame."""
 
     def __init__(self, path, variable, gravities, labels, instances):
         self._path, self._variable, self._gravities = path, variable, gravities

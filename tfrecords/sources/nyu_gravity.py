@@ -25,16 +25,16 @@ def measure(file: h5py.File, depths: str, intrinsics: tuple[float, ...]) -> tupl
     is better than the next best by more than three standard errors; else gravity is unknown.
 
     Args:
-      file: the open .mat file; `accelData` float [4,N] as h5py shows it, if it has any.
-      depths: name of the depth variable to look at, [N,W,H] in metres.
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        file: the open .mat file; `accelData` float [4,N] as h5py shows it, if it has any.
+        depths: name of the depth variable to look at, [N,W,H] in metres.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
 
     Returns:
-      Unit vectors [N,3] in the camera frame, zero where unknown; and what dataset.json says of them: the mode, the
-      accelData columns (signed, from one) that are the camera's x, y and z, and the median angle to the scenes in degrees.
+        Unit vectors [N,3] in the camera frame, zero where unknown; and what dataset.json says of them: the mode, the
+        accelData columns (signed, from one) that are the camera's x, y and z, and the median angle to the scenes in degrees.
 
     Raises:
-      UserError: accelData is not [4,N].
+        UserError: accelData is not [4,N].
     """
     count = len(file[depths])
     unknown = np.zeros((count, 3))
@@ -58,7 +58,7 @@ def measure(file: h5py.File, depths: str, intrinsics: tuple[float, ...]) -> tupl
 
 
 def estimate(depth: np.ndarray, intrinsics: tuple[float, ...]) -> np.ndarray:
-    """Gravity [3] of one frame from its depth [H,W] in metres alone (`keras_simsiam.depth.gravity`)."""
+    """Gravity [3] of one frame from its depth [H,W] in metres (`keras_simsiam.depth.gravity`)."""
     return _from_depth(depth, intrinsics)[0]
 
 

@@ -18,15 +18,15 @@ def official(count: int, path: str, splits_file: str = "") -> Splits:
     """The data set's own split, 795 and 654 frames: the numbers in the toolbox's splits.mat (trainNdxs, testNdxs).
 
     Args:
-      count: the frames there are.
-      path: of the .mat file that holds them.
-      splits_file: path of splits.mat (any .mat format); empty: beside `path`.
+        count: the number of frames.
+        path: of the .mat file that holds them.
+        splits_file: path of splits.mat (any .mat format); empty: next to `path`.
 
     Returns:
-      Frame numbers from zero, in the file's order.
+        Frame numbers from zero, in the file's order.
 
     Raises:
-      UserError: splits.mat is missing or damaged, or names frames that are not there, twice, or none at all.
+        UserError: splits.mat is missing or damaged, or names frames that do not exist, twice, or none at all.
     """
     splits_file = splits_file or os.path.join(os.path.dirname(path), SPLITS_FILE)
     if not os.path.exists(splits_file):
@@ -52,10 +52,10 @@ def paper(count: int, path: str, seed: int) -> tuple[Splits, dict[str, int]]:
     left out here.
 
     Returns:
-      Frame numbers from zero, in ascending order; and counts of what was left out.
+        Frame numbers from zero, in ascending order; and counts of what was left out.
 
     Raises:
-      UserError: there are fewer frames.
+        UserError: the data set has fewer frames.
     """
     total = sum(_PAPER.values())
     if count < total:

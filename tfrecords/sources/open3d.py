@@ -1,4 +1,4 @@
-"""Recordings in the layout of Open3D and the Redwood data sets: color/ and depth/ beside an intrinsics file."""
+"""Recordings in the layout of Open3D and the Redwood data sets: color/ and depth/ next to an intrinsics file."""
 
 import os
 import re
@@ -14,8 +14,8 @@ _COLOR_FOLDERS = ("color", "image", "rgb")
 _CAMERA_FILES = (camera_file.NAME, "camera_primesense.json", "camera_intrinsic.json")
 
 
-def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
-    """Plans one or several recordings, frames in the order of their names.
+def plan(input: str, split: str = "all", *, every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
+    """Plan one or several recordings, frames in the order of their names.
 
     Colour and depth belong together by the first number in their names (00012.jpg, 000012-000400000000.png); where the
     folders have few numbers or none in common, by sorted order, as Open3D takes them.
@@ -24,27 +24,27 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
     two folders above. Depth is in millimetres unless that file has units_per_metre.
 
     Args:
-      input: a recording's folder, or a folder that holds some, at any depth.
-      split: `all`: everything is for training, but for val_fraction.
-      every: keeps the 1st, (every + 1)st, ... frame of each recording.
-      val_fraction: of each recording, the last frames, that become `val`, in [0, 1).
-      seed: of the order of the records.
+        input: a recording's folder, or a folder that holds some, at any depth.
+        split: `all`: everything is for training, but for val_fraction.
+        every: keeps the 1st, (every + 1)st, ... frame of each recording.
+        val_fraction: of each recording, the last frames, that become `val`, in [0, 1).
+        seed: of the order of the records.
 
     Raises:
-      UserError: no recording or no image below `input`, no usable camera file, or images that cannot be paired.
+        UserError: no recording or no image below `input`, no usable camera file, or images that cannot be paired.
     """
     choose("split", split, ("all",))
-    found = {}
+    recordings = {}
     for folder, name, inner, _ in recorded_frames.folders(input):
         color = next((color for color in _COLOR_FOLDERS if color in inner), None)
         if color and "depth" in inner:
-            found[name] = _references(folder, name, color, len(found))
-    if not any(found.values()):
+            recordings[name] = _references(folder, name, color, len(recordings))
+    if not any(recordings.values()):
         raise UserError(
             f"--input={input} holds no folder with images in color/ and depth/: give a recording's folder, or one that "
             "holds some"
         )
-    return recorded_frames.plan(found, every, val_fraction, gravity={"mode": "unknown"})
+    return recorded_frames.plan(recordings, every, val_fraction, gravity={"mode": "unknown"})
 
 
 def _references(folder, name, color, number):
@@ -98,7 +98,7 @@ def _by_number(paths):
 
 
 def _pair_numbers(folder, color, colors, depths):
-    """Pairs in the order of numbers. A missing partner gets the path where it should be: its frame fails to load."""
+    """Pair in the order of numbers. A missing partner gets the path where it should be: its frame fails to load."""
     ending = os.path.splitext(next(iter(colors.values())))[1]
     for number in sorted(colors.keys() | depths.keys()):
         stem = _stem(colors.get(number) or depths[number])

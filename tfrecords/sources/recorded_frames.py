@@ -25,11 +25,11 @@ class Reference:
 
 
 def load(reference: Reference) -> Frame:
-    """Reads a frame; its bytes are those of the files, and it has no label.
+    """Read a frame; its bytes are those of the files, and it has no label.
 
     Raises:
-      UserError: a file is missing or is not what it should be, or the images differ in size from each other or from
-        what the camera's file says.
+        UserError: a file is missing or is not what it should be, or the images differ in size from each other or from
+            what the camera's file says.
     """
     rgb, size = images.read_color(reference.color_path)
     depth, _ = images.read_depth(reference.depth_path, size)
@@ -55,11 +55,11 @@ def folders(root: str) -> Iterator[tuple[str, str, list[str], list[str]]]:
     """Every folder from `root` down, sorted.
 
     Yields:
-      Its path, its name for frames (the path below root; root's own name for root itself), the names of the folders and
-      those of the files in it.
+        Its path, its name for frames (the path below root; root's own name for root itself), the names of the folders and
+        those of the files in it.
 
     Raises:
-      UserError: `root` is not a folder.
+        UserError: `root` is not a folder.
     """
     if not os.path.isdir(root):
         raise UserError(f"--input={root} is not a folder: give the one that holds the recordings")
@@ -71,16 +71,16 @@ def folders(root: str) -> Iterator[tuple[str, str, list[str], list[str]]]:
 
 
 def plan(recordings: dict[str, list[Reference]], every: int, val_fraction: float, **description) -> Plan:
-    """Plans recordings without labels: their names are the instances, the end of each is held out for `val`.
+    """Plan recordings without labels: their names are the instances, the end of each is held out for `val`.
 
     Args:
-      recordings: the frames of each in the order of time, by name.
-      every: keeps the 1st, (every + 1)st, ... frame of each.
-      val_fraction: of each, the last frames, in [0, 1).
-      **description: of the plan, `gravity` and `excluded`.
+        recordings: the frames of each in the order of time, by name.
+        every: keeps the 1st, (every + 1)st, ... frame of each.
+        val_fraction: of each, the last frames, in [0, 1).
+        **description: of the plan, `gravity` and `excluded`.
 
     Raises:
-      UserError: val_fraction leaves a split without frames.
+        UserError: val_fraction leaves a split without frames.
     """
     return Plan(
         splits=hold_out.last([frames[::every] for frames in recordings.values()], val_fraction),

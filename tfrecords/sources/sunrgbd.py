@@ -18,25 +18,26 @@ _FRAME_FOLDERS = {"image", *_DEPTH_FOLDERS.values()}
 def plan(
     input: str,
     split: str = "official",
+    *,
     depth: str = "filled",
     splits_file: str = "",
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans the frames of the data set's folder tree; the label is the scene type in scene.txt, where there is one.
+    """Plan the frames of the data set's folder tree; the label is the scene type in scene.txt, where there is one.
 
     Gravity comes from the frame's extrinsics, intrinsics from its intrinsics.txt.
 
     Args:
-      input: the folder SUNRGBD, which holds kv1, kv2, realsense and xtion; any folder above a frame's folder will do.
-      split: `official`: 5,285 for training and 5,050 for testing, by splits_file; `all`: everything is for training.
-      depth: `filled`: depth_bfx, holes filled and refined; `raw`: depth, as measured.
-      splits_file: the toolbox's allsplit.mat; empty: SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat in `input` or beside.
-      val_fraction: of the training data that becomes `val`, frames drawn by the seed, in [0, 1).
-      seed: of the draw.
+        input: the folder SUNRGBD, which holds kv1, kv2, realsense and xtion; any folder above a frame's folder will do.
+        split: `official`: 5,285 for training and 5,050 for testing, by splits_file; `all`: everything is for training.
+        depth: `filled`: depth_bfx, holes filled and refined; `raw`: depth, as measured.
+        splits_file: the toolbox's allsplit.mat; empty: SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat in `input` or next to it.
+        val_fraction: of the training data that becomes `val`, frames drawn by the seed, in [0, 1).
+        seed: of the draw.
 
     Raises:
-      UserError: no frame below `input`, or the split's file is missing, damaged or names none of them.
+        UserError: no frame below `input`, or the split's file is missing, damaged or names none of them.
     """
     choose("split", split, ("official", "all"))
     depth_folder = _DEPTH_FOLDERS[choose("depth", depth, tuple(_DEPTH_FOLDERS))]
@@ -64,7 +65,7 @@ def unrotate(stored: np.ndarray) -> np.ndarray:
     """Millimetres from a depth image of SUN3D and SUN RGB-D, whose 16 bits are rotated left by three (read3dPoints.m).
 
     Args:
-      stored: uint16, any shape.
+        stored: uint16, any shape.
     """
     return (stored >> 3) | (stored << 13)
 
@@ -77,10 +78,10 @@ def down(extrinsics: np.ndarray) -> np.ndarray:
     that y points down, and gravity is Rᵀ (0, 1, 0).
 
     Args:
-      extrinsics: float [3,3], R.
+        extrinsics: float [3,3], R.
 
     Returns:
-      float [3], a unit vector.
+        float [3], a unit vector.
     """
     return extrinsics[1] / np.linalg.norm(extrinsics[1])
 
@@ -106,7 +107,7 @@ def _scene(folder):
 
 
 class _Loader:
-    """Reads the frame of a folder's name."""
+    """Reader of the frame of a folder's name."""
 
     def __init__(self, root, depth_folder, labels):
         self._root, self._depth_folder, self._labels = root, depth_folder, labels
@@ -140,7 +141,7 @@ def _file(folder, ending):
 
 
 def _as_stored(rotated, path):
-    """Encodes a rotated depth image as a PNG of millimetres."""
+    """Encode a rotated depth image as a PNG of millimetres."""
     # The lowest three bits hold what is beyond 8.191 m, which these sensors hardly see.
     if np.count_nonzero(rotated & 7) > np.count_nonzero(rotated) / 2:
         raise UserError(f"{path} does not hold SUN RGB-D's rotated bits: fetch the original, or use --source=folder")

@@ -15,15 +15,15 @@ def official(names: Sequence[str], root: str, path: str = "") -> tuple[dict[str,
     """The data set's own split, 5,285 and 5,050 frames: alltrain and alltest of the toolbox's allsplit.mat.
 
     Args:
-      names: the frames' folders below `root`.
-      root: a folder in, at or above the data set's folder SUNRGBD.
-      path: of allsplit.mat (any .mat format); empty: SUNRGBDtoolbox/traintestSUNRGBD in `root` or beside it.
+        names: the frames' folders below `root`.
+        root: a folder in, at or above the data set's folder SUNRGBD.
+        path: of allsplit.mat (any .mat format); empty: SUNRGBDtoolbox/traintestSUNRGBD in `root` or next to it.
 
     Returns:
-      The names, in their order; and counts of what was left out.
+        The names, in their order; and counts of what was left out.
 
     Raises:
-      UserError: allsplit.mat is missing or damaged, or lists no frame to train or to test on.
+        UserError: allsplit.mat is missing or damaged, or lists no frame to train or to test on.
     """
     if not path:
         near = [os.path.join(root, _SPLITS_FILE), os.path.join(root, os.pardir, _SPLITS_FILE)]

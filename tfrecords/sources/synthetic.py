@@ -36,25 +36,26 @@ class _Reference:
 def plan(
     split: str = "category",
     train_instances: int = 45,
+    *,
     test_instances: int = 13,
     frames_per_instance: int = 4,
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans a data set of 8 shapes; equal arguments give equal bytes.
+    """Plan a data set of 8 shapes; equal arguments give equal bytes.
 
     Args:
-      split: `category`: the label is the shape, the test objects are others. `instance`, as on Washington: the label is
-        the object, seen in training from about 24° and 57° above (videos 1 and 4), in test from 34° (video 2).
-      train_instances: objects of each shape to train on.
-      test_instances: other objects of each shape to test on (category only).
-      frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
-      val_fraction: of each shape's training objects (instance: of each object's training views) that become `val`,
-        in [0, 1).
-      seed: of everything.
+        split: `category`: the label is the shape, the test objects are others. `instance`, as on Washington: the label is
+            the object, seen in training from about 24° and 57° above (videos 1 and 4), in test from 34° (video 2).
+        train_instances: objects of each shape to train on.
+        test_instances: other objects of each shape to test on (category only).
+        frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
+        val_fraction: of each shape's training objects (instance: of each object's training views) that become `val`,
+            in [0, 1).
+        seed: of everything.
 
     Raises:
-      UserError: val_fraction leaves nothing to train on, or there are too few views for videos to train and test on.
+        UserError: val_fraction leaves nothing to train on, or there are too few views for videos to train and test on.
     """
     choose("split", split, ("category", "instance"))
     counts = {"train": train_instances, "val": 0, "test": test_instances if split == "category" else 0}
@@ -82,7 +83,7 @@ def plan(
 
 
 def _by_video(references, frames_per_instance, val_fraction):
-    """Splits the views of the same objects: video 2 to test on, the last of the others for validation."""
+    """Split the views of the same objects: video 2 to test on, the last of the others for validation."""
     splits = {"train": [], "val": [], "test": []}
     first_val = round((1 - val_fraction) * frames_per_instance)
     for reference in references:
@@ -101,7 +102,7 @@ def _video(reference):
 
 
 class _Maker:
-    """Makes the frame of a reference. Each draw is seeded by what it belongs to, so frames can be made in any order."""
+    """Maker of a reference's frame. Each draw is seeded by what it belongs to, so frames can be made in any order."""
 
     def __init__(self, seed, frames_per_instance, instances, by_instance):
         self._by_instance = by_instance
@@ -116,8 +117,10 @@ class _Maker:
         scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
         axes = synthetic_render.camera_axes(np.radians(elevation))
         position, intrinsics, size = _camera(scene.solid, axes, random)
-        image = synthetic_render.render(scene, position, axes, intrinsics, size)
-        depth = synthetic_sensor.depth_image(image.depth, image.facing, _FOCAL_LENGTH, blobs, random)
+        image = synthetic_render.render(scene, position, axes=axes, intrinsics=intrinsics, size=size)
+        depth = synthetic_sensor.depth_image(
+            image.depth, image.facing, focal_length=_FOCAL_LENGTH, blobs=blobs, random=random
+        )
         gain = 0.9 * np.exp(random.uniform(-_EXPOSURE, _EXPOSURE) + random.uniform(-_WHITE_BALANCE, _WHITE_BALANCE, 3))
         rgb = synthetic_sensor.color_image(image.rgb, gain, random)
         rows, columns = _tight_crop(image.solid, random)

@@ -21,10 +21,10 @@ class Texture:
     """A solid texture, which mixes two colours by the position in space.
 
     Attributes:
-      kind: plain, checker, stripes, dots or noise.
-      colors: float [2,3], 0..1.
-      waves: float [K,3], radians per metre.
-      phases: float [K], radians.
+        kind: plain, checker, stripes, dots or noise.
+        colors: float [2,3], 0..1.
+        waves: float [K,3], radians per metre.
+        phases: float [K], radians.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Texture:
 
 
 def draw_texture(random: np.random.Generator) -> Texture:
-    """Draws a texture: its kind, two colours of about one hue, and a period of 1 to 6 cm in random directions."""
+    """Draw a texture: its kind, two colours of about one hue, and a period of 1 to 6 cm in random directions."""
     kind = random.choice(list(_WAVES))
     square = np.linalg.qr(random.normal(size=(3, 3)))[0]
     directions = np.concatenate([square, random.normal(size=(3, 3))])[: _WAVES[kind]]
@@ -68,14 +68,14 @@ def plain(color: tuple[float, float, float]) -> Texture:
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to see. World: x right, y up, z away from the camera; the solid about the origin, on y = 0.
+    """What the camera looks at. World: x right, y up, z away from the camera; the solid about the origin, on y = 0.
 
     Attributes:
-      solid: on the table, in its own coordinates, which `turn` (radians) rotates about y, the table with it.
-      table: half the side of the square table, metres.
-      wall: z of the wall behind, metres.
-      textures: of the solid, the table, the floor and the wall.
-      light: unit vector [3] toward the light.
+        solid: on the table, in its own coordinates, which `turn` (radians) rotates about y, the table with it.
+        table: half the side of the square table, metres.
+        wall: z of the wall behind, metres.
+        textures: of the solid, the table, the floor and the wall.
+        light: unit vector [3] toward the light.
     """
 
     solid: Solid
@@ -91,10 +91,10 @@ class Image:
     """What the camera sees.
 
     Attributes:
-      rgb: float [H,W,3], 0..1.
-      depth: float [H,W], metres.
-      facing: float [H,W], the cosine between surface and ray, 0..1.
-      solid: bool [H,W], where the solid is.
+        rgb: float [H,W,3], 0..1.
+        depth: float [H,W], metres.
+        facing: float [H,W], the cosine between surface and ray, 0..1.
+        solid: bool [H,W], where the solid is.
     """
 
     rgb: np.ndarray
@@ -112,18 +112,19 @@ def camera_axes(elevation: float) -> np.ndarray:
 def render(
     scene: Scene,
     position: np.ndarray,
+    *,
     axes: np.ndarray,
     intrinsics: tuple[float, float, float, float],
     size: tuple[int, int],
 ) -> Image:
-    """Renders the scene.
+    """Render the scene.
 
     Args:
-      scene: what to see.
-      position: of the camera in the world [3], metres.
-      axes: its axes in the world, rows [3,3], as `camera_axes` makes them.
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
-      size: height and width in pixels.
+        scene: what to see.
+        position: of the camera in the world [3], metres.
+        axes: its axes in the world, rows [3,3], as `camera_axes` makes them.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        size: height and width in pixels.
     """
     fx, fy, cx, cy = intrinsics
     y, x = np.mgrid[: size[0], : size[1]].reshape(2, -1)
@@ -168,10 +169,10 @@ def trace(solid: Solid, origins: np.ndarray, directions: np.ndarray, steps: int 
     """Distance [N], metres, at which rays first meet the solid, by sphere tracing; infinite where they miss it.
 
     Args:
-      solid: in its own coordinates, as are the rays.
-      origins: [N,3] or [3].
-      directions: unit vectors [N,3].
-      steps: at most so many evaluations of the solid's distance per ray.
+        solid: in its own coordinates, as are the rays.
+        origins: [N,3] or [3].
+        directions: unit vectors [N,3].
+        steps: at most so many evaluations of the solid's distance per ray.
     """
     origins = np.broadcast_to(origins, directions.shape)
     # Only the rays that enter the box around the solid, and only inside it.

@@ -14,19 +14,19 @@ _SILHOUETTE = 1.2  # pixels of disparity within 5×5 pixels
 
 
 def depth_image(
-    depth: np.ndarray, facing: np.ndarray, focal_length: float, blobs: float, random: np.random.Generator
+    depth: np.ndarray, facing: np.ndarray, *, focal_length: float, blobs: float, random: np.random.Generator
 ) -> np.ndarray:
     """The depth image of a structured-light sensor.
 
     Args:
-      depth: exact, float [H,W], metres.
-      facing: [H,W], the cosine between the surface's normal and the ray; grazing surfaces return no pattern.
-      focal_length: pixels.
-      blobs: expected number of patches that return no pattern, for whatever reason.
-      random: of the noise.
+        depth: exact, float [H,W], metres.
+        facing: [H,W], the cosine between the surface's normal and the ray; grazing surfaces return no pattern.
+        focal_length: pixels.
+        blobs: expected number of patches that return no pattern, for whatever reason.
+        random: of the noise.
 
     Returns:
-      uint16 [H,W], millimetres, 0 = missing.
+        uint16 [H,W], millimetres, 0 = missing.
     """
     scale = focal_length * _BASELINE
     exact = scale / depth

@@ -17,9 +17,9 @@ class Solid:
     """A solid that stands on the plane y = 0 about the origin.
 
     Attributes:
-      distance: signed distances, metres, float [N], of points float [N,3], metres, y up.
-      height: of the solid, metres.
-      radius: of the upright cylinder about the y axis that holds it, metres.
+        distance: signed distances, metres, float [N], of points float [N,3], metres, y up.
+        height: of the solid, metres.
+        radius: of the upright cylinder about the y axis that holds it, metres.
     """
 
     distance: Distance
@@ -37,7 +37,7 @@ class _Centred:
 
 
 def draw(name: str, random: np.random.Generator) -> Solid:
-    """Draws an instance of a class: its proportions, its pose and its largest extent, 7 to 13 cm whatever the class."""
+    """Draw an instance of a class: its proportions, its pose and its largest extent, 7 to 13 cm whatever the class."""
     centred = CLASSES[name](random)
     lying = centred.may_lie and random.random() < 0.4
     half_y, half_x, half_z = centred.half

@@ -39,26 +39,27 @@ class _Reference:
 def plan(
     input: str,
     camera: str | None = None,
+    *,
     camera_file: str | None = None,
     units_per_metre: float | None = None,
     gravity: str = "unknown",
     seed: int = 0,
 ) -> Plan:
-    """Plans a data set from a folder that TensorFlow Datasets has written, with the splits it has there.
+    """Plan a data set from a folder that TensorFlow Datasets has written, with the splits it has there.
 
     Colour is the first image feature of the names image, rgb, color; depth, where there is any, of depth, depth_map,
     depth_image; the label the class label of the names label, class. The plan reads the lengths of the records only.
 
     Args:
-      input: the folder of one version, which holds dataset_info.json, prepared as TFRecord files (the default of TFDS).
-      camera: fx,fy,cx,cy of the images, which TFDS does not keep; needed where there is depth.
-      camera_file: path of a camera file instead.
-      units_per_metre: depth value of one metre: 1 for nyu_depth_v2.
-      gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
-      seed: of nothing; the builder orders the records by it.
+        input: the folder of one version, which holds dataset_info.json, prepared as TFRecord files (the default of TFDS).
+        camera: fx,fy,cx,cy of the images, which TFDS does not keep; needed where there is depth.
+        camera_file: path of a camera file instead.
+        units_per_metre: depth value of one metre: 1 for nyu_depth_v2.
+        gravity: gx,gy,gz in the camera frame, of a camera that stands still; or `unknown`.
+        seed: of nothing; the builder orders the records by it.
 
     Raises:
-      UserError: tensorflow-datasets is not installed, or a file or an argument that the user can mend.
+        UserError: tensorflow-datasets is not installed, or a file or an argument that the user can mend.
     """
     info = _open(input).info
     names = _Names.of(info.features, input)
@@ -115,13 +116,13 @@ class _Names:
     @classmethod
     def of(cls, features, folder):
         feature = _import_tfds().features
-        color = _first(features, _COLOR, lambda found: isinstance(found, feature.Image) and found.np_dtype == np.uint8)
+        color = _first(features, _COLOR, lambda kind: isinstance(kind, feature.Image) and kind.np_dtype == np.uint8)
         if color is None:
             raise UserError(
                 f"--input={folder} has no 8-bit image called {', '.join(_COLOR)}: its features are {', '.join(features)}"
             )
-        depth = _first(features, _DEPTH, lambda found: isinstance(found, feature.Tensor | feature.Image))
-        return cls(color, depth, _first(features, _LABEL, lambda found: isinstance(found, feature.ClassLabel)))
+        depth = _first(features, _DEPTH, lambda kind: isinstance(kind, feature.Tensor | feature.Image))
+        return cls(color, depth, _first(features, _LABEL, lambda kind: isinstance(kind, feature.ClassLabel)))
 
 
 def _first(features, names, fits):
@@ -163,16 +164,16 @@ def _gravity(text):
 
 
 def _camera(camera, path, units_per_metre, names, folder) -> tuple[Camera | None, float]:
-    found = camera_file.given(camera, path)
+    shared = camera_file.given(camera, path)
     if names.depth is None:
-        return found, 1.0
-    if found is None:
+        return shared, 1.0
+    if shared is None:
         raise UserError(f"--input={folder} has depth, whose camera TFDS does not keep: give --camera=fx,fy,cx,cy")
-    return found, camera_file.units(found, units_per_metre, folder)
+    return shared, camera_file.units(shared, units_per_metre, folder)
 
 
 class _Loader:
-    """Reads the frame of a reference."""
+    """Reader of a reference's frame."""
 
     def __init__(self, folder, names, camera, units_per_metre, gravity):
         self._folder, self._names, self._gravity = folder, names, gravity

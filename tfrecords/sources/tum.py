@@ -21,37 +21,39 @@ _CAMERAS = {
 _FREIBURG = re.compile(r"(?<![a-z])(?:freiburg|fr)([123])(?!\d)", re.IGNORECASE)
 
 
-def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
-    """Plans one or several sequences: colour and depth paired by their time, in the order of time.
+def plan(input: str, split: str = "all", *, every: int = 1, val_fraction: float = 0.0, seed: int = 0) -> Plan:
+    """Plan one or several sequences: colour and depth paired by their time, in the order of time.
 
     The camera is that of the camera.json in the sequence's folder or up to two folders above; without one, that of
     freiburg1, 2 or 3, by the folder's name. Depth is in 1/5000 m unless the camera.json says otherwise. Gravity comes
-    from the sequence's groundtruth.txt (`tum_poses`), unknown where that has no pose within 0.02 s or is not there.
+    from the sequence's groundtruth.txt (`tum_poses`), unknown where that has no pose within 0.02 s or does not exist.
 
     Args:
-      input: a sequence's folder, or a folder that holds some, at any depth.
-      split: `all`: everything is for training, but for val_fraction.
-      every: keeps the 1st, (every + 1)st, ... pair of each sequence.
-      val_fraction: of each sequence, the last frames, that become `val`, in [0, 1).
-      seed: of the order of the records.
+        input: a sequence's folder, or a folder that holds some, at any depth.
+        split: `all`: everything is for training, but for val_fraction.
+        every: keeps the 1st, (every + 1)st, ... pair of each sequence.
+        val_fraction: of each sequence, the last frames, that become `val`, in [0, 1).
+        seed: of the order of the records.
 
     Raises:
-      UserError: no sequence below `input`, a list that does not parse, no pair within 0.02 s, or an unknown camera.
+        UserError: no sequence below `input`, a list that does not parse, no pair within 0.02 s, or an unknown camera.
     """
     choose("split", split, ("all",))
     sequences, unpaired = {}, 0
     for folder, name, _, files in recorded_frames.folders(input):
         lists = [name for name in _LISTS if name in files]
         if len(lists) == 1:
-            raise UserError(f"{folder} has {lists[0]} alone: a sequence needs rgb.txt and depth.txt, fetch it again")
+            raise UserError(f"{folder} has only {lists[0]}: a sequence needs rgb.txt and depth.txt, fetch it again")
         if lists:
             colors, depths = (_read_list(os.path.join(folder, name)) for name in lists)
             pairs = associate(list(colors), list(depths))
             unpaired += len(colors) - len(pairs)
             sequences[name] = _references(folder, name, len(sequences), [(a, colors[a], depths[b]) for a, b in pairs])
     if not any(sequences.values()):
-        found = "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
-        raise UserError(f"--input={input} holds {found}: give a TUM sequence's folder, or one that holds some")
+        content = (
+            "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
+        )
+        raise UserError(f"--input={input} holds {content}: give a TUM sequence's folder, or one that holds some")
     return recorded_frames.plan(
         sequences,
         every,
@@ -62,14 +64,14 @@ def plan(input: str, split: str = "all", every: int = 1, val_fraction: float = 0
 
 
 def associate(first: list[float], second: list[float]) -> list[tuple[float, float]]:
-    """Pairs two lists of times as the benchmark's associate.py: the nearest first, each time at most once.
+    """Pair two lists of times as the benchmark's associate.py: the nearest first, each time at most once.
 
     Args:
-      first: seconds, distinct.
-      second: seconds, distinct.
+        first: seconds, distinct.
+        second: seconds, distinct.
 
     Returns:
-      The pairs less than 0.02 s apart, sorted.
+        The pairs less than 0.02 s apart, sorted.
     """
     ordered = sorted(second)
     candidates = []

@@ -20,14 +20,14 @@ def gravities(path: str, times: Sequence[float]) -> list[tuple[float, float, flo
     level.
 
     Args:
-      path: of groundtruth.txt; without it gravity is unknown.
-      times: seconds.
+        path: of groundtruth.txt; without it gravity is unknown.
+        times: seconds.
 
     Returns:
-      Unit vectors, zero where no pose is within 0.02 s.
+        Unit vectors, zero where no pose is within 0.02 s.
 
     Raises:
-      UserError: the file does not hold poses.
+        UserError: the file does not hold poses.
     """
     if not os.path.exists(path):
         return [_UNKNOWN] * len(times)

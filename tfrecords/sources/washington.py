@@ -14,26 +14,27 @@ _UNITS_PER_METRE = 1000.0
 def plan(
     input: str,
     split: str = "category",
+    *,
     every: int = 5,
     gravity: str = "table",
     val_fraction: float = 0.0,
     seed: int = 0,
 ) -> Plan:
-    """Plans the data set from its official files, cropped or full frames.
+    """Plan the data set from its official files, cropped or full frames.
 
     Args:
-      input: the folder of the categories.
-      split: `category`: one test instance of each category, the label is the category
-        (`washington_splits.by_category`); `instance`: trained on videos 1 and 4, tested on 2, the label is the instance
-        (`washington_splits.by_instance`).
-      every: keeps the 1st, (every + 1)st, ... frame of each (instance, video); the paper takes every 5th.
-      gravity: `table`: the plane of the table (`washington_gravity.table`); `nominal`: 30°, 45°, 60° below the horizon
-        for videos 1, 2, 4; `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
-      val_fraction: of the training data that becomes `val` (`washington_splits.hold_out`), in [0, 1).
-      seed: of the test instances, the validation instances and the plane fits.
+        input: the folder of the categories.
+        split: `category`: one test instance of each category, the label is the category
+            (`washington_splits.by_category`); `instance`: trained on videos 1 and 4, tested on 2, the label is the instance
+            (`washington_splits.by_instance`).
+        every: keeps the 1st, (every + 1)st, ... frame of each (instance, video); the paper takes every 5th.
+        gravity: `table`: the plane of the table (`washington_gravity.table`); `nominal`: 30°, 45°, 60° below the horizon
+            for videos 1, 2, 4; `estimate`: frame by frame from the normals (`keras_simsiam.depth.gravity`).
+        val_fraction: of the training data that becomes `val` (`washington_splits.hold_out`), in [0, 1).
+        seed: of the test instances, the validation instances and the plane fits.
 
     Raises:
-      UserError: a file or an argument that the user can mend, named in the message.
+        UserError: a file or an argument that the user can mend, named in the message.
     """
     choose("split", split, ("category", "instance"))
     choose("gravity", gravity, ("table", "nominal", "estimate"))
@@ -67,7 +68,7 @@ def _gravities(references: Sequence[Reference], mode, seed):
 
 
 class _Loader:
-    """Reads the frame of a reference; gravities None: estimated from each frame."""
+    """Reader of a reference's frame; gravities None: estimated from each frame."""
 
     def __init__(self, categories, instances, gravities):
         self._instances = {name: index for index, name in enumerate(instances)}

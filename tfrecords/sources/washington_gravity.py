@@ -38,19 +38,19 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
     the others of the same video, or the nominal gravity where no other has any.
 
     Args:
-      references: the frames to use.
-      seed: of the plane fits.
+        references: the frames to use.
+        seed: of the plane fits.
 
     Returns:
-      Unit vectors by (instance, video), all zero where even the nominal one is unknown; and what dataset.json says of
-      them: the mode, the angle below the horizon in degrees by instance and video, and how many came from where.
+        Unit vectors by (instance, video), all zero where even the nominal one is unknown; and what dataset.json says of
+        them: the mode, the angle below the horizon in degrees by instance and video, and how many came from where.
     """
     frames = defaultdict(list)
     for reference in references:
         frames[reference.sequence].append(reference)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda sequence: _measure(frames[sequence], seed), frames))
-    measured = {sequence: normal for sequence, normal in zip(frames, found, strict=True) if normal is not None}
+        normals = list(pool.map(lambda sequence: _measure(frames[sequence], seed), frames))
+    measured = {sequence: normal for sequence, normal in zip(frames, normals, strict=True) if normal is not None}
     gravities, origins = {}, Counter()
     for sequence in frames:
         origin, gravities[sequence] = _with_fallback(sequence, measured)
@@ -62,14 +62,14 @@ def table(references: Iterable[Reference], seed: int) -> tuple[Gravities, dict]:
 
 
 def estimate(depth: np.ndarray, intrinsics: tuple[float, float, float, float]) -> tuple[float, float, float]:
-    """Gravity of one frame, from its depth alone (`keras_simsiam.depth.gravity`).
+    """Gravity of one frame, from only its depth (`keras_simsiam.depth.gravity`).
 
     Args:
-      depth: float32 [H,W], metres, 0 = missing.
-      intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
+        depth: float32 [H,W], metres, 0 = missing.
+        intrinsics: fx, fy, cx, cy in pixels, zero-based pixel centres.
 
     Returns:
-      Unit vector in the camera frame.
+        Unit vector in the camera frame.
     """
     # The other modes need none of the library.
     from keras_simsiam.depth import gravity

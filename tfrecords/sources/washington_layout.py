@@ -51,7 +51,7 @@ class Reference:
         return f"{self.stem}_maskcrop.png" if self.cropped else f"{self.stem}_mask.png"
 
     def has_mask(self) -> bool:
-        """Whether there is a mask of the object: always beside a crop, beside some of the full frames."""
+        """Whether there is a mask of the object: always for a crop, for some of the full frames."""
         return os.path.exists(self.mask_path)
 
     def intrinsics(self) -> tuple[float, float, float, float]:
@@ -60,24 +60,24 @@ class Reference:
         A crop's follow its `_loc.txt`, which holds its one-based top-left corner as "x,y".
 
         Raises:
-          UserError: the `_loc.txt` of a crop is missing or is not two integers.
+            UserError: the `_loc.txt` of a crop is missing or is not two integers.
         """
         x, y = _location(f"{self.stem}_loc.txt") if self.cropped else (1, 1)
         return _FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - (x - 1), _CENTRE[1] - (y - 1)
 
 
 def scan(root: str, every: int) -> list[Reference]:
-    """Finds the frames: cropped ones in a folder that has any, else full ones.
+    """Find the frames: cropped ones in a folder that has any, else full ones.
 
     Args:
-      root: the folder of the categories.
-      every: keeps the 1st, (every + 1)st, ... frame of each (instance, video) in the order of frame numbers.
+        root: the folder of the categories.
+        every: keeps the 1st, (every + 1)st, ... frame of each (instance, video) in the order of frame numbers.
 
     Returns:
-      The references, sorted by category, instance, video and frame number.
+        The references, sorted by category, instance, video and frame number.
 
     Raises:
-      UserError: `root` is not there or holds no frame.
+        UserError: `root` does not exist or holds no frame.
     """
     if not os.path.isdir(root):
         raise UserError(f"--input={root} is not a folder: give the one that holds the categories' folders")

@@ -26,10 +26,10 @@ def by_category(references: Sequence[Reference], root: str, seed: int) -> tuple[
     such file. The only instance of a category stays in training, so that category has no test frames.
 
     Returns:
-      The splits, and counts of what is missing from them.
+        The splits, and counts of what is missing from them.
 
     Raises:
-      UserError: testinstance_ids.txt names no instance of a category that has several.
+        UserError: testinstance_ids.txt names no instance of a category that has several.
     """
     instances = defaultdict(list)
     for reference in references:
@@ -46,7 +46,7 @@ def by_category(references: Sequence[Reference], root: str, seed: int) -> tuple[
             test.add(drawn)
         elif not listed.intersection(names):
             path = os.path.join(root, TEST_INSTANCES)
-            raise UserError(f"{path} names no instance of '{category}' that is there: add one, or delete the file")
+            raise UserError(f"{path} names no instance of '{category}' that exists: add one, or delete the file")
         else:
             test |= listed.intersection(names)
     splits = {
@@ -61,7 +61,7 @@ def by_instance(references: Sequence[Reference]) -> tuple[Splits, dict[str, int]
     """Instance recognition: videos 1 and 4 are for training, video 2 for testing, of every instance that has both.
 
     Returns:
-      The splits, and counts of what was left out.
+        The splits, and counts of what was left out.
     """
     train = [reference for reference in references if reference.video in _TRAIN_VIDEOS]
     test = [reference for reference in references if reference.video in _TEST_VIDEOS]
@@ -78,20 +78,20 @@ def by_instance(references: Sequence[Reference]) -> tuple[Splits, dict[str, int]
 
 
 def hold_out(splits: Splits, fraction: float, whole_instances: bool, seed: int) -> Splits:
-    """Takes a validation split from the training frames.
+    """Take a validation split from the training frames.
 
     Whole instances, drawn by the seed, where that is asked for and every category can spare one: of each category's
     training instances that fraction, at least one. Else a block: the last frames of each (instance, video) sequence, so
     that no validation frame lies between two training frames.
 
     Args:
-      splits: with `train`.
-      fraction: of the training data, in [0, 1); 0 takes none.
-      whole_instances: whether an instance's frames shall stay together.
-      seed: of the draw.
+        splits: with `train`.
+        fraction: of the training data, in [0, 1); 0 takes none.
+        whole_instances: whether an instance's frames shall stay together.
+        seed: of the draw.
 
     Returns:
-      The splits with a smaller `train`, and with `val` where anything was taken.
+        The splits with a smaller `train`, and with `val` where anything was taken.
     """
     train = splits["train"]
     instances = _grouped(train, lambda reference: (reference.category, reference.instance))

@@ -13,13 +13,13 @@ class Finding:
     """What a check found.
 
     Attributes:
-      check: its name, a few words.
-      severity: ok; look: may be as it should, a person has to decide; wrong: training on it would mean little.
-      number: what was measured, a short text with units.
-      meaning: what that says, in sentences.
-      remedy: what to do; empty where nothing has to be done.
-      picture: a PNG; empty where there is nothing to see.
-      alt: what the picture shows, for those who do not see it.
+        check: its name, a few words.
+        severity: ok; look: may be as it should, a person has to decide; wrong: training on it would mean little.
+        number: what was measured, a short text with units.
+        meaning: what that says, in sentences.
+        remedy: what to do; empty where nothing has to be done.
+        picture: a PNG; empty where there is nothing to see.
+        alt: what the picture shows, for those who do not see it.
     """
 
     check: str

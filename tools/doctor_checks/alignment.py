@@ -47,14 +47,14 @@ def correlation(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Correlation between the edges of colour and those of depth moved by (x, y): [y + REACH, x + REACH].
 
     Args:
-      rgb: uint8 [H,W,3].
-      depth: float32 [H,W], metres, 0 = missing.
+        rgb: uint8 [H,W,3].
+        depth: float32 [H,W], metres, 0 = missing.
 
     Returns:
-      float32 [2·REACH + 1, 2·REACH + 1]; shifts beyond a fifth of the image's shorter side are 0.
+        float32 [2·REACH + 1, 2·REACH + 1]; shifts beyond a fifth of the image's shorter side are 0.
     """
     reach = min(REACH, min(depth.shape) // 5)
-    # One size of edge for all: the finest are noise, and the strongest must not decide alone.
+    # One size of edge for all: the finest are noise, and the strongest alone must not decide.
     grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), 1).astype(np.float32)
     colour = cv2.copyMakeBorder(_normalised(_edges(grey)), *[reach] * 4, cv2.BORDER_CONSTANT, value=0)
     moved = cv2.matchTemplate(colour, _normalised(depth_edges(depth)), cv2.TM_CCORR) / depth.size
@@ -64,7 +64,7 @@ def correlation(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def depth_edges(depth: np.ndarray) -> np.ndarray:
     """Strength of the steps in inverse depth, float32 [H,W]; what is missing counts as the farther side of its row.
 
-    A structured-light camera misses a shadow beside every near object; it belongs to what lies behind.
+    A structured-light camera misses a shadow next to every near object; it belongs to what lies behind.
     """
     inverse = np.where(depth > 0, 1 / np.maximum(depth, 1e-3), np.inf).astype(np.float32)
     known = depth > 0

@@ -22,9 +22,9 @@ class Print:
     """What is kept of a frame to find it again.
 
     Attributes:
-      frame, split: their names.
-      digest: of its pixels; equal for equal colour images only.
-      thumbnail: uint8 [48,48,3].
+        frame, split: their names.
+        digest: of its pixels; equal for equal colour images only.
+        thumbnail: uint8 [48,48,3].
     """
 
     frame: str
@@ -44,7 +44,7 @@ def duplicates(prints: list[Print]) -> Finding:
     if not pairs:
         return Finding("Duplicates", OK, number, "No two frames have the same pixels.", "")
     picture, alt = _picture(prints, pairs[:4]), f"Pairs of equal frames: {number}"
-    meaning = f"The same image is there several times: {listed(_pair(prints, pair) for pair in pairs)}."
+    meaning = f"The same image occurs several times: {listed(_pair(prints, pair) for pair in pairs)}."
     remedy = "Remove the copies from the source: they count more than others, in training and in every score."
     severity = WRONG if len(pairs) >= _DUPLICATES * len(prints) else LOOK
     return Finding("Duplicates", severity, number, meaning, remedy, picture, alt)

@@ -31,7 +31,7 @@ def check(samples: list[dict]) -> Finding:
         f"{len(piled)} of {len(samples)} frames have a pile of pixels at exactly their greatest depth (median "
         f"{np.median(ends):.3f} m): {listed(sample['frame'] for sample in piled)}. Saturated or clipped values look so."
     )
-    remedy = "Set those values to 0 (missing) before building: as depth they are a wall that is not there."
+    remedy = "Set those values to 0 (missing) before building: as depth they are a wall that does not exist."
     return Finding("Depth range", LOOK, f"{number}; pile at {np.median(ends):.3f} m", meaning, remedy,
                    _picture(pixels, ends), alt)  # fmt: skip
 

@@ -64,11 +64,11 @@ _AXES = "it is a unit vector pointing down, in the camera's frame: x right, y do
 
 def _angle(sample):
     """Degrees between gravity and the frame's most frequent normal; None without a clear plane."""
-    found = main_normal(sample["depth"], sample["intrinsics"])
-    if found is None:
+    normal = main_normal(sample["depth"], sample["intrinsics"])
+    if normal is None:
         return None
     down = sample["gravity"] / np.linalg.norm(sample["gravity"])
-    return float(np.degrees(np.arccos(np.clip(found @ down, -1, 1))))
+    return float(np.degrees(np.arccos(np.clip(normal @ down, -1, 1))))
 
 
 def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
@@ -77,11 +77,11 @@ def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
     Of 300 directions the one with most normals within 10°, then the mean of those within 12° and, three times, 8°.
 
     Args:
-      depth: float32 [H,W], metres, 0 = missing.
-      intrinsics: float32 [4], pixels.
+        depth: float32 [H,W], metres, 0 = missing.
+        intrinsics: float32 [4], pixels.
 
     Returns:
-      Unit vector [3] in the camera's frame, away from the camera; None where no plane stands out.
+        Unit vector [3] in the camera's frame, away from the camera; None where no plane stands out.
     """
     normals, valid = (tensor.numpy() for tensor in _graph()(depth, intrinsics))
     normals = normals[:, valid & (depth > 0)].T
@@ -89,12 +89,12 @@ def main_normal(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray | None:
     if len(normals) < 100:
         return None
     votes = (normals @ _DIRECTIONS.T > np.cos(np.radians(10))).sum(axis=0)
-    found = _DIRECTIONS[votes.argmax()]
+    direction = _DIRECTIONS[votes.argmax()]
     for degrees in (12, 8, 8, 8):
-        found = normals[normals @ found > np.cos(np.radians(degrees))].mean(axis=0)
-        found /= np.linalg.norm(found)
-    near, around = ((normals @ found > np.cos(np.radians(degrees))).mean() for degrees in (7, 20))
-    return found if near >= _SHARE and near >= _CONCENTRATION * around else None
+        direction = normals[normals @ direction > np.cos(np.radians(degrees))].mean(axis=0)
+        direction /= np.linalg.norm(direction)
+    near, around = ((normals @ direction > np.cos(np.radians(degrees))).mean() for degrees in (7, 20))
+    return direction if near >= _SHARE and near >= _CONCENTRATION * around else None
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def _graph():
     """The normals of frames of any size: one graph, since tracing takes longer than any frame."""
     signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([4], tf.float32)]
     return tf.function(
-        lambda depth, intrinsics: surface.plane_normals(depth, intrinsics, None, RADIUS),
+        lambda depth, intrinsics: surface.plane_normals(depth, intrinsics, None, radius=RADIUS),
         input_signature=signature,
         autograph=False,
     )

@@ -26,7 +26,7 @@ def png(figure: Figure) -> bytes:
 
 
 def show(axes, image: np.ndarray, title: str = "", **options) -> None:
-    """Shows an image without ticks; depth [H,W] in metres with its holes in grey."""
+    """Show an image without ticks; depth [H,W] in metres with its holes in grey."""
     if image.ndim == 2 and image.dtype.kind == "f":
         image = np.ma.masked_where(~(image > 0), image)
         axes.set_facecolor(GREY)

@@ -10,10 +10,10 @@ _LEAST_CHANNELS = 16  # of the skip-connected decoder, where the image is large 
 
 
 def five_blocks(features, image_size):
-    """Ray's decoder ("Depth Prediction Decoder"): it sees the last map alone.
+    """Ray's decoder ("Depth Prediction Decoder"): of the last map only.
 
     A block: a 3×3 transposed convolution of stride 2, which leaves a quarter of the channels, then a 5×5 convolution; a last
-    BatchNorm. The paper names no activation between them, so there is none. Five blocks for an output stride of 32, where
+    BatchNorm. The paper names no activation between them, so this has none. Five blocks for an output stride of 32, where
     ResNet-50's 2048 channels become 512, 128, 32, 8, 1; of D channels block k leaves max(1, D/4ᵏ), the last one 1. Fewer
     blocks for a smaller stride.
 
@@ -33,7 +33,7 @@ def five_blocks(features, image_size):
 
 
 def skip_connected(features, image_size):
-    """A decoder that sees low-level features, as Ray wishes for: from the last stage up, each stage's map is put beside it.
+    """A decoder with low-level features, as Ray wishes for: from the last stage up, each stage's map is concatenated.
 
     A U-Net (Ronneberger et al., MICCAI 2015) of two 3×3 convolutions with BatchNorm and ReLU a step, enlarged by
     interpolation rather than transposed convolution, whose artefacts are a grid (Odena et al., Deconvolution and Checkerboard

@@ -21,7 +21,7 @@ STRATEGIES = {"probe": 1.0, "finetune": 0.0, "switch": 0.5}
 class Settings(Checked):
     """What decides a training, with the published values."""
 
-    depth_decoder: str = setting("blocks", "Of the last map alone, or of all stages.", choices=DECODERS)
+    depth_decoder: str = setting("blocks", "Of the last map only, or of all stages.", choices=DECODERS)
     depth_epochs: int = setting(70, "Epochs of each.", low=1)
     depth_batch_size: int = setting(64, "Frames of a step, at most all.", low=1)
     depth_lr: float = setting(1e-4, "Learning rate of Adam.", above=0)
@@ -62,7 +62,7 @@ class Trained:
 
 
 def train(encoder, strategy, material, settings, seed):
-    """Trains a decoder behind an encoder, and the encoder too where the strategy says so.
+    """Train a decoder behind an encoder, and the encoder too where the strategy says so.
 
     The loss is the mean squared error of standardised depth over measured pixels. Adam as PyTorch has it: an encoder that was
     frozen starts without moments, the decoder keeps its own. A frozen encoder's BatchNorm keeps its moving statistics.
@@ -86,7 +86,9 @@ def train(encoder, strategy, material, settings, seed):
     built = network.build(encoder, settings.depth_decoder, image_size, scale)
     best = _Best(built.model, material.validation)
     batch_size, losses = min(settings.depth_batch_size, scale.count), []
-    batches = iter(training_batches(material.frames, scale.count, image_size, batch_size, seed))
+    batches = iter(
+        training_batches(material.frames, scale.count, image_size=image_size, batch_size=batch_size, seed=seed)
+    )
     frozen_epochs = round(STRATEGIES[strategy] * settings.depth_epochs)
     optimizers = [_adam(settings), _adam(settings)]
     for epoch in range(settings.depth_epochs):
@@ -157,7 +159,7 @@ def _step(built, optimizers, std, frozen):
 
 
 def _epoch(step, batches):
-    """Trains on all batches; their mean squared error, m²."""
+    """Train on all batches; their mean squared error, m²."""
     totals = np.sum([[float(part) for part in step(rgb, depth)] for rgb, depth in batches], axis=0)
     error = float(totals[0] / max(1.0, totals[1]))
     if not np.isfinite(error):
@@ -167,7 +169,7 @@ def _epoch(step, batches):
 
 def _require_unchanged(before, after):
     pairs = zip(before.get_weights(), after.get_weights(), strict=True)
-    if not all(np.array_equal(one, other) for one, other in pairs):
+    if not all(np.array_equal(*pair) for pair in pairs):
         raise RuntimeError("the frozen encoder has changed while its decoder was trained")
 
 
@@ -179,16 +181,17 @@ class _Best:
         self.epoch, self.errors, self._weights = 0, [], None
 
     def see(self, epoch):
-        """Takes note of the model as it is after an epoch, counted from 0."""
+        """Take note of the model as it is after an epoch, counted from 0."""
         if self.validation is None:
             self.epoch = epoch
             return
-        found = squared_error(tf.constant(predict(self.model, self.validation.rgb)), tf.constant(self.validation.depth))
-        self.errors.append(float(tf.math.divide_no_nan(*found)))
+        predicted = tf.constant(predict(self.model, self.validation.rgb))
+        total, measured = squared_error(predicted, tf.constant(self.validation.depth))
+        self.errors.append(float(tf.math.divide_no_nan(total, measured)))
         if self._weights is None or self.errors[-1] < self.errors[self.epoch]:
             self.epoch, self._weights = epoch, self.model.get_weights()
 
     def restore(self):
-        """Gives the model the weights of the chosen epoch."""
+        """Give the model the weights of the chosen epoch."""
         if self._weights is not None:
             self.model.set_weights(self._weights)

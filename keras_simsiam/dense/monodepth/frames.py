@@ -19,7 +19,7 @@ _LONGEST = 4  # short sides: of a longer image only the middle is resized, as a 
 def resized(sample, image_size):
     """A sample at the resolution that crops are cut from, its aspect kept.
 
-    Colour is resized bilinearly, antialiased; depth is the same mean over measured pixels alone, never across missing ones.
+    Colour is resized bilinearly, antialiased; depth is the same mean over only measured pixels, never across missing ones.
 
     Args:
         sample: a Sample with depth (docs/architecture.md).
@@ -51,7 +51,7 @@ def _resized_colour(rgb, size):
 
 
 def centre_image(rgb, image_size):
-    """What a depth network is judged on, of colour alone: resized, its centre crop.
+    """What a depth network is judged on, of colour only: resized, its centre crop.
 
     Args:
         rgb: uint8 [H,W,3].
@@ -81,7 +81,7 @@ def prepared(samples, image_size):
     return samples.map(lambda sample: resized(sample, image_size), tf.data.AUTOTUNE, deterministic=True)
 
 
-def training_batches(frames, count, image_size, batch_size, seed):
+def training_batches(frames, count, *, image_size, batch_size, seed):
     """Batches to train on, epoch after epoch without end: in random order, a random crop and flip of each frame.
 
     Args:
@@ -89,7 +89,7 @@ def training_batches(frames, count, image_size, batch_size, seed):
         count: of them.
         image_size: S.
         batch_size: B, at most `count`; an epoch leaves its last batch out where it is not full.
-        seed: int, the trial's: order, crops and flips follow from it alone.
+        seed: int, the trial's: order, crops and flips follow only from it.
 
     Returns:
         A tf.data.Dataset of (rgb float32 [B,S,S,3] in 0..1, depth float32 [B,S,S] in metres, 0 = missing).
@@ -109,7 +109,7 @@ def training_batches(frames, count, image_size, batch_size, seed):
 
 
 def centre_crops(frames, image_size):
-    """The centre crop of each frame: what validation and test see.
+    """The centre crop of each frame: what validation and test use.
 
     Args:
         frames: what `prepared` gives.
@@ -119,7 +119,7 @@ def centre_crops(frames, image_size):
         A `Crops`.
 
     Raises:
-        UserError: there are no frames.
+        UserError: no frames.
     """
     crops = list(frames.map(lambda frame: _centre(frame, image_size)).as_numpy_iterator())
     if not crops:
@@ -144,7 +144,7 @@ class Crops:
 
 
 def mean_of_each_pixel(frames, image_size, otherwise):
-    """The mean of the depth measured at each pixel of the centre crops: what knows the camera's place, and no image.
+    """The mean of the depth measured at each pixel of the centre crops: what the camera's place tells, without the image.
 
     Args:
         frames: what `prepared` gives.
@@ -180,7 +180,7 @@ def _cut(rgb, corner, image_size):
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation, in metres, of the depth that was measured, and how many frames there are.
+    """Mean and standard deviation, in metres, of the depth that was measured, and the number of frames.
 
     Attributes:
         mean: metres.
@@ -203,7 +203,7 @@ def scale_of(frames):
         A `Scale`.
 
     Raises:
-        UserError: there are no frames, or no depth was measured in any, or all of it is the same.
+        UserError: no frames, or no depth was measured in any, or all of it is the same.
     """
     count = measured = total = squares = 0
     for frame in frames.as_numpy_iterator():

@@ -1,4 +1,4 @@
-"""How far predicted depth is from measured depth, where there is measured depth.
+"""How far predicted depth is from measured depth, where depth was measured.
 
 Ray, section 4, has `mse`, `rel` and the three `delta`; the others are the field's: Eigen et al., Depth Map Prediction from a
 Single Image using a Multi-Scale Deep Network, NIPS 2014, section 4.3 and equation 1.
@@ -46,7 +46,7 @@ def pooled(predictions, truths):
 
 
 def of_each(predictions, truths):
-    """Metrics of every image alone.
+    """Metrics of each image.
 
     Args:
         predictions: as in `pooled`.

@@ -1,4 +1,4 @@
-"""The depth network: an encoder of colour, alone, between a BatchNorm and a decoder (Ray, section 3)."""
+"""The depth network: an encoder of only colour, between a BatchNorm and a decoder (Ray, section 3)."""
 
 import dataclasses
 
@@ -28,13 +28,13 @@ class Network:
 
 
 def colour_encoder(encoder):
-    """What of an encoder sees colour and nothing else: of two towers that of RGB, as depth in the input leaks the answer.
+    """The part of an encoder that takes only colour: of two towers that of RGB, as depth in the input leaks the answer.
 
     Args:
         encoder: a functional model from a view to a dict of features (docs/architecture.md).
 
     Returns:
-        (a model from images or from a view of `rgb` alone to a dict with `map` and `c2`…`c5`, whether it is only a tower).
+        (a model from images or from a view of only `rgb` to a dict with `map` and `c2`…`c5`, whether it is only a tower).
 
     Raises:
         UserError: depth and colour go through one network; or the encoder has no feature maps.
@@ -45,7 +45,7 @@ def colour_encoder(encoder):
         part, tower = encoder.get_layer(TOWER), True
     else:
         raise UserError(
-            f"the encoder takes {' and '.join(encoder.input_names)}, and has no tower of RGB alone: depth would leak the "
+            f"the encoder takes {' and '.join(encoder.input_names)}, and has no tower of only RGB: depth would leak the "
             "answer to `task=monodepth`; give an encoder of `modality=rgb`, or of two towers"
         )
     if not isinstance(part.output, dict) or not {"map", "c2", "c3", "c4", "c5"} <= set(part.output):
@@ -90,7 +90,7 @@ def load(path):
         The `model` of a `Network`.
 
     Raises:
-        UserError: there is no such file, or it holds something else.
+        UserError: no such file exists, or it holds something else.
     """
     try:
         model = keras.models.load_model(path, compile=False)

@@ -10,7 +10,7 @@ _CELL = 1.25  # inches
 
 
 def predictions(rgb, truth, predicted, path):
-    """Draws a row of images, one of measured depth, and one of predicted depth a configuration; a column a frame.
+    """Draw a row of images, one of measured depth, and one of predicted depth a configuration; a column a frame.
 
     All depths share one colour scale, that of the measured ones; missing depth is gray.
 
@@ -39,7 +39,7 @@ def predictions(rgb, truth, predicted, path):
 
 
 def curves(histories, path):
-    """Draws the mean squared error over the epochs, the trials of a configuration as a `band`.
+    """Draw the mean squared error over the epochs, the trials of a configuration as a `band`.
 
     Args:
         histories: a dict from a configuration's name to a dict of `train` and `validation`, each a list of a list of m² a
@@ -51,7 +51,7 @@ def curves(histories, path):
     figure, grid = _figure(4.6 * len(titles), 3.4, 1, len(titles), sharey=True)
     for axes, (key, title) in zip(grid[0], titles.items(), strict=True):
         for number, (name, history) in enumerate(histories.items()):
-            band(axes, np.array(history[key]), name, f"C{number}")
+            band(axes, np.array(history[key]), label=name, color=f"C{number}")
         axes.set(title=title, xlabel="epoch", yscale="log")
         axes.grid(alpha=0.3, which="both")
         axes.spines[["top", "right"]].set_visible(False)
@@ -60,8 +60,8 @@ def curves(histories, path):
     figure.savefig(path, bbox_inches="tight")
 
 
-def band(axes, values, label, color, linestyle="-"):
-    """Draws the median over trials as a line, in a band from the lowest trial to the highest.
+def band(axes, values, *, label, color, linestyle="-"):
+    """Draw the median over trials as a line, in a band from the lowest trial to the highest.
 
     A trial may leave a plateau long after the others: a mean and a deviation would then be near none of them, and reach below
     zero, which a logarithmic axis does not show.

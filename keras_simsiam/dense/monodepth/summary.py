@@ -27,10 +27,13 @@ def summarise(predicted, crops):
     pooled = [metrics.pooled(depth, crops.depth) for depth in predicted]
     images = [metrics.per_image(depth, crops.depth) for depth in predicted]
     each, blocks = _of_measured(predicted, crops)
+    against_zero = {
+        name: bootstrap.compare(values, np.zeros((1, values.shape[1])), blocks) for name, values in each.items()
+    }
     return {
         "pooled": {name: [trial[name] for trial in pooled] for name in metrics.METRICS},
         "per_image": {name: [trial[name] for trial in images] for name in metrics.METRICS},
-        "interval": {name: _interval(values, blocks) for name, values in each.items()},
+        "interval": {name: _known(comparison) for name, comparison in against_zero.items()},
     }
 
 
@@ -49,8 +52,8 @@ def difference(predicted, others, crops, metric):
     """
     first, blocks = _of_measured(predicted, crops)
     second, _ = _of_measured(others, crops)
-    found = bootstrap.compare(first[metric], second[metric], blocks)
-    return {"difference": found.difference, "interval": _known(found), "verdict": found.verdict}
+    comparison = bootstrap.compare(first[metric], second[metric], blocks)
+    return {"difference": comparison.difference, "interval": _known(comparison), "verdict": comparison.verdict}
 
 
 def table(configurations, baselines):
@@ -64,15 +67,15 @@ def table(configurations, baselines):
     Returns:
         Rows of strings, the header first.
     """
-    others = list(dict.fromkeys(other for found in configurations.values() for other in found["against"]))
+    others = list(dict.fromkeys(other for results in configurations.values() for other in results["against"]))
     rows = [["test depth", "mean over", *metrics.METRICS, *(f"rel against {other}" for other in others)]]
-    for name, found in (configurations | baselines).items():
-        against = found.get("against", {})
+    for name, results in (configurations | baselines).items():
+        against = results.get("against", {})
         compared = [_compared(against[other]) if other in against else "" for other in others]
         rows.append(
-            [name, "pixels", *(_cell(found["pooled"][metric]) for metric in metrics.METRICS), *[""] * len(others)]
+            [name, "pixels", *(_cell(results["pooled"][metric]) for metric in metrics.METRICS), *[""] * len(others)]
         )
-        rows.append([name, "images", *(_cell(found["per_image"][metric]) for metric in metrics.METRICS), *compared])
+        rows.append([name, "images", *(_cell(results["per_image"][metric]) for metric in metrics.METRICS), *compared])
     return rows
 
 
@@ -80,9 +83,9 @@ def _cell(values):
     return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
 
 
-def _compared(found):
-    interval = "" if found["interval"] is None else " [{:+.3f}, {:+.3f}]".format(*found["interval"])
-    return f"{found['difference']:+.3f}{interval} {found['verdict']}"
+def _compared(comparison):
+    interval = "" if comparison["interval"] is None else " [{:+.3f}, {:+.3f}]".format(*comparison["interval"])
+    return f"{comparison['difference']:+.3f}{interval} {comparison['verdict']}"
 
 
 def _of_measured(predicted, crops):
@@ -91,10 +94,6 @@ def _of_measured(predicted, crops):
     measured = ~np.isnan(trials[0]["mse"])
     each = {name: np.stack([trial[name][measured] for trial in trials]) for name in metrics.METRICS}
     return each, bootstrap.neighbours(crops.frames[measured], BLOCK)
-
-
-def _interval(values, blocks):
-    return _known(bootstrap.compare(values, np.zeros((1, values.shape[1])), blocks))
 
 
 def _known(comparison):

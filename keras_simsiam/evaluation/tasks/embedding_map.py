@@ -113,7 +113,9 @@ def _write_projector(data, found, places, folder):
         pass
     folder.mkdir(exist_ok=True)
     shown = features.Features(*(array[places] for array in vars(found).values()))
-    embedding_projector.write(str(folder), shown, data.dataset.classes, thumbnails, f"split {data.test}")
+    embedding_projector.write(
+        str(folder), shown, classes=data.dataset.classes, thumbnails=thumbnails, name=f"split {data.test}"
+    )
 
 
 def _draw(maps, labels, classes, path):

@@ -8,7 +8,7 @@ from keras_simsiam.core.errors import worded
 
 
 class Alarm:
-    """Says loudly what is first found in an epoch's logs, and then no more.
+    """Warning of what is first wrong in an epoch's logs, said once.
 
     Example:
         >>> alarm = Alarm("slow", "a machine that others use")
@@ -28,7 +28,7 @@ class Alarm:
         self.said = any(list(earlier))  # all of them: to find may be to keep count
 
     def __call__(self, epoch, finding):
-        """Args: the epoch, from 0; and what is wrong in it, in words, an empty text where nothing is."""
+        """Take what is wrong in an epoch (from 0), in words; an empty text where nothing is."""
         if finding and not self.said:
             self.said = True
             text = f"WARNING: {self.happening} in epoch {epoch + 1} ({finding}). Likely causes: {self.causes}."

@@ -1,4 +1,4 @@
-"""The alarm for collapse, total and dimensional: the loss alone shows neither."""
+"""The alarm for collapse, total and dimensional: the loss shows neither."""
 
 from tensorflow import keras
 
@@ -7,7 +7,7 @@ from keras_simsiam.training.monitors.log import FIRST
 
 # below this share of an isotropic output's spread a run counts as collapsed (Chen & He, Figure 2: 0 without stop-gradient)
 COLLAPSED = 0.05
-# dimensional collapse (Jing et al., ICLR 2022) leaves the spread alone: the rank has fallen to this share of its highest,
+# dimensional collapse (Jing et al., ICLR 2022) does not change the spread: the rank has fallen to this share of its highest,
 # that of the untrained network included
 RANK_FALLEN = 0.1
 CAUSES = (
@@ -17,7 +17,7 @@ CAUSES = (
 
 
 class CollapseWarning(keras.callbacks.Callback):
-    """Says once, loudly, that a run has collapsed: its outputs are all the same, or have kept only a few dimensions."""
+    """Callback that warns once of a collapse: the outputs are all the same, or have kept only a few dimensions."""
 
     def __init__(self, earlier=()):
         """

@@ -22,7 +22,7 @@ CAUSES = (
 
 
 class DivergenceWarning(keras.callbacks.Callback):
-    """Says once, loudly, that a run diverges: loss not finite or above where it began, or gradients many times what they were.
+    """Callback that warns once of divergence: loss not finite or above where it began, or gradients many times what they were.
 
     Adds `first_loss`, that of the first step, to the first epoch's logs: the loss of the untrained network. A loss that has
     fallen and rises again, as SimSiam's and BYOL's do, is not divergence before it passes that.
@@ -54,11 +54,10 @@ class DivergenceWarning(keras.callbacks.Callback):
 
     def finding(self, logs):
         """What is wrong, in words; an empty text where nothing is. Called once an epoch, in their order."""
-        findings = (self._loss_not_finite(logs["loss"]), self._exploded(logs), self._risen(logs["loss"]))
+        loss = logs["loss"]
+        not_finite = "" if math.isfinite(loss) else f"loss={loss}"
+        findings = (not_finite, self._exploded(logs), self._risen(loss))
         return "; ".join(finding for finding in findings if finding)
-
-    def _loss_not_finite(self, loss):
-        return "" if math.isfinite(loss) else f"loss={loss}"
 
     def _exploded(self, logs):
         norm = logs.get("gradient_norm", 0.0)

@@ -16,12 +16,12 @@ from tensorboard.plugins import projector
 THUMBNAIL = 32  # pixels; 2,000 samples make a sprite of 45 x 45
 
 
-def write(folder, found, classes, thumbnails, name):
-    """Writes the four files.
+def write(folder, samples, *, classes, thumbnails, name):
+    """Write the four files.
 
     Args:
         folder: an existing folder.
-        found: `features.Features` of N > 0 labelled samples.
+        samples: `features.Features` of N > 0 labelled samples.
         classes: the name of each label.
         thumbnails: N images, float32 [THUMBNAIL,THUMBNAIL,3] in 0..1.
         name: what the projector calls them.
@@ -29,8 +29,8 @@ def write(folder, found, classes, thumbnails, name):
     Raises:
         OSError: a file cannot be written.
     """
-    np.savetxt(os.path.join(folder, "embeddings.tsv"), found.embeddings, "%.4g", "\t")
-    rows = [f"{classes[label]}\t{frame}\n" for label, frame in zip(found.labels, found.frames, strict=True)]
+    np.savetxt(os.path.join(folder, "embeddings.tsv"), samples.embeddings, "%.4g", "\t")
+    rows = [f"{classes[label]}\t{frame}\n" for label, frame in zip(samples.labels, samples.frames, strict=True)]
     with open(os.path.join(folder, "metadata.tsv"), "w") as file:
         file.writelines(["label\tframe\n", *rows])
     with open(os.path.join(folder, "sprite.png"), "wb") as file:  # OpenCV's own function says nothing of a full disk

@@ -28,6 +28,8 @@ class Embeddings(keras.callbacks.Callback):
         if epoch + 1 != self.epochs:
             return
         thumbnails = []
-        found = features.extract(self.model.encoder, embedding_projector.with_thumbnails(self.queries, thumbnails))
+        samples = features.extract(self.model.encoder, embedding_projector.with_thumbnails(self.queries, thumbnails))
         with files.writing(self.folder):
-            embedding_projector.write(self.folder, found, self.classes, thumbnails, "kNN queries")
+            embedding_projector.write(
+                self.folder, samples, classes=self.classes, thumbnails=thumbnails, name="kNN queries"
+            )

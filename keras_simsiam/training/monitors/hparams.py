@@ -1,4 +1,4 @@
-"""A run's flags beside its results, for TensorBoard's HPARAMS page."""
+"""A run's flags with its results, for TensorBoard's HPARAMS page."""
 
 import os
 
@@ -11,7 +11,7 @@ METRICS = ("knn", "loss", "effective_rank", "std_projection", "images_per_second
 
 
 class HParams(api.KerasCallback):
-    """Writes the run's flags where TensorBoard looks for them: runs under one --logdir then compare in its HPARAMS page.
+    """Callback that writes the run's flags for TensorBoard's HPARAMS page, which compares the runs under one --logdir.
 
     The numbers are those that `Log` writes; the page takes each run's last.
     """

@@ -12,10 +12,10 @@ FIRST = "first_"  # what the names of the untrained network's numbers, in the fi
 
 
 class Log(keras.callbacks.Callback):
-    """Writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
+    """Callback that writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
 
-    TensorBoard's curves begin with the untrained network's numbers, at step 0, where another monitor knows them.
-    `predictor_learning_rate` stands beside `learning_rate` where the predictor has a rate of its own.
+    TensorBoard's curves begin with the untrained network's numbers, at step 0, where another monitor has them.
+    `predictor_learning_rate` stands next to `learning_rate` where the predictor has a rate of its own.
     """
 
     def __init__(self, jsonl, writer):

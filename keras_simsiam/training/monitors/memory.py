@@ -11,7 +11,7 @@ _RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in byt
 
 
 class Memory(keras.callbacks.Callback):
-    """Adds `memory_mb` to each epoch's logs, and `gpu_memory_mb` where there is a GPU; both in 10⁶ bytes.
+    """Callback that adds `memory_mb` to each epoch's logs, and `gpu_memory_mb` where there is a GPU; both in 10⁶ bytes.
 
     The first is the largest resident set that the process has had, the second the most that TensorFlow has had in use on any
     one GPU. Both are peaks since the process started, so they never fall.

@@ -17,7 +17,7 @@ from keras_simsiam.views.batches import clean_batches
 KNN_TEMPERATURE = 0.1
 
 
-def run_callbacks(config, data, steps_per_epoch, position, draw, writer):
+def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
     """The callbacks that watch a run; each adds its numbers to an epoch's logs, and `Log`, the last, writes them.
 
     Args:

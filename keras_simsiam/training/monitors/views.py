@@ -1,4 +1,4 @@
-"""View pairs as the encoder sees them."""
+"""View pairs as the encoder takes them."""
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ class Views(keras.callbacks.Callback):
 
 
 def write_png(path, image):
-    """Writes a picture, or raises OSError, where OpenCV's own function says nothing of a full disk.
+    """Write a picture, or raise OSError, where OpenCV's own function says nothing of a full disk.
 
     Args:
         path: of the file.
@@ -59,7 +59,7 @@ def view_grid(views, samples=SAMPLES):
         samples: number of rows.
 
     Returns:
-        uint8 [title + rows·S·n, columns·S·n, 3], with two columns for RGB or HHA alone and four for both; small images are
+        uint8 [title + rows·S·n, columns·S·n, 3], with two columns for only RGB or HHA and four for both; small images are
         shown n times as large, pixel by pixel, so that a title fits over each.
     """
     columns = {

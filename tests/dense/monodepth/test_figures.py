@@ -53,7 +53,7 @@ def test_curves(tmp_path, validation):
 
 def test_the_band_goes_from_the_lowest_trial_to_the_highest():
     axes = Figure().subplots()
-    pictures.band(axes, np.array([[2.0, 1.0], [4.0, 3.0], [9.0, 8.0]]), "probe", "blue")
+    pictures.band(axes, np.array([[2.0, 1.0], [4.0, 3.0], [9.0, 8.0]]), label="probe", color="blue")
     assert list(axes.lines[0].get_ydata()) == [4.0, 3.0]
     corners = axes.collections[0].get_paths()[0].vertices
     for epoch, ends in ((1, (2.0, 9.0)), (2, (1.0, 8.0))):

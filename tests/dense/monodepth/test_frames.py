@@ -67,7 +67,7 @@ def test_a_real_frame_keeps_its_depth(unpack):
 
 def test_colour_and_depth_are_cut_and_flipped_together():
     prepared = frames.prepared(dataset(coded()), SIZE).cache()
-    batches = frames.training_batches(prepared, 6, SIZE, 3, seed=0)
+    batches = frames.training_batches(prepared, 6, image_size=SIZE, batch_size=3, seed=0)
     flips = set()
     for rgb, depth in batches.take(8):
         assert rgb.shape == (3, SIZE, SIZE, 3) and depth.shape == (3, SIZE, SIZE)
@@ -81,7 +81,7 @@ def test_an_epoch_has_every_frame_once_in_an_order_of_its_own():
     prepared = frames.prepared(dataset(samples), SIZE).cache()
 
     def epochs(seed):
-        batches = frames.training_batches(prepared, 8, SIZE, 4, seed).take(6)
+        batches = frames.training_batches(prepared, 8, image_size=SIZE, batch_size=4, seed=seed).take(6)
         return np.concatenate([depth[:, 0, 0] for _, depth in batches]).reshape(3, 8)
 
     first = epochs(0)

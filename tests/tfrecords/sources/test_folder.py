@@ -269,7 +269,7 @@ def test_a_missing_camera_is_said(root, add):
     add("rgb/1.png")
     add("depth/1.png")
     os.remove(root / "camera.json")
-    with pytest.raises(UserError, match=r"rgb/1.png has no camera.json beside or above it"):
+    with pytest.raises(UserError, match=r"rgb/1.png has no camera.json next to or above it"):
         folder.plan(str(root))
 
 

@@ -110,7 +110,7 @@ def test_rendered_depth_is_exact_on_table_and_sphere():
     axes = synthetic_render.camera_axes(np.radians(34))
     position = np.array([0, 0.05, 0]) - 0.9 * axes[2]
     intrinsics = (570.3, 570.3, 48.0, 40.0)
-    image = synthetic_render.render(_scene(solid), position, axes, intrinsics, (81, 97))
+    image = synthetic_render.render(_scene(solid), position, axes=axes, intrinsics=intrinsics, size=(81, 97))
     assert image.depth[40, 48] == pytest.approx(0.9 - 0.05, abs=5e-4)
     y, x = np.mgrid[:81, :97]
     points = image.depth[..., None] * np.stack([(x - 48) / 570.3, (y - 40) / 570.3, np.ones(x.shape)], -1)
@@ -141,7 +141,9 @@ def test_sensor_noise_grows_with_the_square_of_depth():
     random = np.random.default_rng(0)
     spread = []
     for z in (1.0, 2.0):
-        depth = synthetic_sensor.depth_image(np.full((200, 200), z), np.ones((200, 200)), 570.3, 0.0, random)
+        depth = synthetic_sensor.depth_image(
+            np.full((200, 200), z), np.ones((200, 200)), focal_length=570.3, blobs=0.0, random=random
+        )
         assert (depth > 0).all()
         assert depth.mean() == pytest.approx(1000 * z, rel=2e-3)
         spread.append(depth.std())
@@ -152,7 +154,9 @@ def test_sensor_noise_grows_with_the_square_of_depth():
 def test_sensor_shadow_lies_to_the_left_of_a_nearer_surface():
     exact = np.full((40, 60), 1.5)
     exact[:, 30:45] = 0.8
-    depth = synthetic_sensor.depth_image(exact, np.ones((40, 60)), 570.3, 0.0, np.random.default_rng(0))
+    depth = synthetic_sensor.depth_image(
+        exact, np.ones((40, 60)), focal_length=570.3, blobs=0.0, random=np.random.default_rng(0)
+    )
     width = 570.3 * 0.075 * (1 / 0.8 - 1 / 1.5)
     assert (depth[:, 30 - int(width) + 3 : 27] == 0).all()
     assert (depth[:, : 30 - int(width) - 4] > 0).all()
@@ -162,5 +166,7 @@ def test_sensor_shadow_lies_to_the_left_of_a_nearer_surface():
 def test_grazing_surfaces_return_nothing():
     facing = np.ones((40, 60))
     facing[:, :20] = 0.01
-    depth = synthetic_sensor.depth_image(np.ones((40, 60)), facing, 570.3, 0.0, np.random.default_rng(0))
+    depth = synthetic_sensor.depth_image(
+        np.ones((40, 60)), facing, focal_length=570.3, blobs=0.0, random=np.random.default_rng(0)
+    )
     assert (depth[:, :20] == 0).all() and (depth[:, 20:] > 0).all()

@@ -66,7 +66,9 @@ def test_real_frames(unpack):
         assert frame.rgb == (folder / color).read_bytes() and frame.depth == (folder / depth).read_bytes()
         assert frame.intrinsics == (517.3, 516.5, 318.6, 255.3)
         assert (frame.label, frame.instance) == (-1, 0)
-        found, valid = (x.numpy() for x in normals.plane_normals(sample["depth"], sample["intrinsics"], None, 10))
+        found, valid = (
+            x.numpy() for x in normals.plane_normals(sample["depth"], sample["intrinsics"], None, radius=10)
+        )
         found = found[:, valid].T
         level = found[found @ frame.gravity > np.cos(np.radians(15))]
         assert len(level) > 0.4 * np.count_nonzero(valid)  # desks and floor
@@ -204,7 +206,7 @@ def test_a_bad_layout_is_named(write, tmp_path):
     with pytest.raises(UserError, match=r"depth\.txt: 'no time' is not 'timestamp filename'"):
         tum.plan(str(folder))
     os.remove(folder / "depth.txt")
-    with pytest.raises(UserError, match=r"has rgb\.txt alone"):
+    with pytest.raises(UserError, match=r"has only rgb\.txt"):
         tum.plan(str(folder))
     with pytest.raises(UserError, match="--split=official is not a choice"):
         tum.plan(str(folder), split="official")
