@@ -35,3 +35,13 @@ def test_every_page_and_picture_is_linked():
     linked = {(page.parent / target.partition("#")[0]).resolve() for page in PAGES for target in links(page)}
     files = {*PAGES[1:], *(ROOT / "docs" / "images").iterdir()}
     assert files <= linked, f"nothing leads to {', '.join(path.name for path in files - linked)}"
+
+
+def test_every_file_that_the_architecture_names_exists():
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "architecture.md").read_text(), flags=re.M)
+    assert len(rows) > 40
+    for row in rows:
+        folder = ""
+        for name in re.findall(r"`([^`]+)`", row):
+            folder = name[: name.rindex("/") + 1] if "/" in name else folder
+            assert list(ROOT.glob(name)) or list(ROOT.glob(folder + name)), f"{row}: there is no {name}"
