@@ -18,8 +18,8 @@ from tfrecords import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
-class What(Checked):
-    """What is evaluated on what."""
+class Inputs(Checked):
+    """The encoder that is evaluated, and the data set that it is evaluated on."""
 
     encoder: str = setting(
         REQUIRED, "Run directory to evaluate; or a .keras file; a folder that export.encoder wrote; random; imagenet."
@@ -28,7 +28,7 @@ class What(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(engine.Settings, What):
+class Settings(engine.Settings, Inputs):
     """The command line: what is evaluated, and the settings of the evaluation and of all tasks."""
 
 

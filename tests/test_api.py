@@ -99,6 +99,7 @@ def test_a_program_that_calls_wrongly_hears_of_arguments(data_dir):
         ks.view_batches(dataset.samples("train"), preprocessing=ks.Preprocessing("rgb", 32), batch_size=64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["shards", "arrays"])
 def test_the_example_program_trains_and_scores(source, data_dir, monkeypatch, capsys):
     example = importlib.import_module("examples.simsiam")

@@ -154,7 +154,7 @@ def open_workdir(config):
     if os.path.exists(path):
         stored, now = dataclasses.asdict(load_config(config.workdir)), dataclasses.asdict(config)
         differing = [
-            f"--{name}={settings.text(stored[name])} there, {settings.text(now[name])} now"
+            f"`{name}={settings.text(stored[name])}` there, {settings.text(now[name])} now"
             for name in now
             if stored[name] != now[name] and name not in MOVABLE
         ]

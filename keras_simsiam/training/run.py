@@ -47,7 +47,9 @@ def train_on(
 
     Example:
         >>> dataset = ks.Dataset(data_dir)
-        >>> config = ks.RunConfig(dataset.path, workdir, image_size=32, width=4, batch_size=8, epochs=1)
+        >>> config = ks.RunConfig(
+        ...     dataset.path, workdir, modality="rgb", image_size=32, width=4, batch_size=8, epochs=1
+        ... )
         >>> last = ks.train(config, dataset)
         >>> -1 <= last["loss"] <= 1
         True

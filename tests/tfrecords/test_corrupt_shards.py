@@ -54,7 +54,7 @@ def test_every_kind_of_damage_is_named_and_left_out(dataset, damage, capsys):
 
     with (
         pytest.raises(
-            UserError, match=r"shards/1\.tfrecord is corrupt, record 2 \(from 0\) .*--on_corrupt=skip$"
+            UserError, match=r"shards/1\.tfrecord is corrupt, record 2 \(from 0\) .*`on_corrupt=skip`$"
         ) as error,
         dataset.naming_corrupt_shards(("train", "val")),
     ):

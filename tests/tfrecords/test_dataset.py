@@ -132,7 +132,7 @@ def test_identity_changes_with_what_is_read(write_shards):
 def test_identity_of_remote_data_needs_checksums():
     split = Split(("http://host/train-0.tfrecord",), 2, (100,))
     remote = Dataset("http://host", splits={"train": split})
-    with pytest.raises(UserError, match=r"http://host has no checksums .*--cache=memory"):
+    with pytest.raises(UserError, match=r"http://host has no checksums .*`cache=memory`"):
         remote.identity("train")
     known = [dataclasses.replace(split, checksums=(digits,)) for digits in ("ab", "cd")]
     one, other = (dataclasses.replace(remote, splits={"train": each}).identity("train") for each in known)

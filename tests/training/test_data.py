@@ -79,7 +79,7 @@ def test_without_a_validation_split_the_test_split_is_watched_and_chooses_nothin
 def test_labels_of_another_data_set(write, config):
     dataset, other = Dataset(write("data", ["train"], labelled=0)), Dataset(write("other"))
     assert load_data(config(dataset), dataset).bank is None
-    data = load_data(config(dataset, knn_data_dir=other.path), dataset, other)
+    data = load_data(config(dataset, knn_data_dir=other.path), dataset, knn_dataset=other)
     assert _names(data.queries)[0] == "val/0"
     assert (data.num_classes, data.bank_classes) == (0, ("dark", "light"))
 
@@ -92,7 +92,7 @@ def test_what_does_not_do_is_refused(write, config):
         load_data(config(dataset, method="supervised"), dataset)
     other = Dataset(write("other", ["val"]))
     with pytest.raises(UserError, match=r"`knn_data_dir=.*other` has the splits val: kNN needs train, and val or test"):
-        load_data(config(dataset, knn_data_dir=other.path), dataset, other)
+        load_data(config(dataset, knn_data_dir=other.path), dataset, knn_dataset=other)
 
 
 def test_the_data_sets_are_those_that_the_configuration_names(write, config):

@@ -133,7 +133,7 @@ def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
     changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
     watched, alone = config("watched", **changes), config("alone", **changes)
     run.train(watched, data)
-    monkeypatch.setattr(monitors, "run_callbacks", lambda *_: [])
+    monkeypatch.setattr(monitors, "run_callbacks", lambda *_, **__: [])
     run.train(alone, data)
     assert not os.listdir(os.path.join(alone.workdir, "figures"))
     runs.assert_same_encoders(watched.workdir, alone.workdir)

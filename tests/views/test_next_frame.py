@@ -77,7 +77,7 @@ def test_the_places_give_the_records_in_their_order(washington):
 
 
 def test_more_than_the_limit_is_refused_with_both_numbers(washington):
-    with pytest.raises(UserError, match=r"^`cache_gb=1e-05`: .*positives=next_frame holds .* 0\.\d+ GB: allow more"):
+    with pytest.raises(UserError, match=r"^`cache_gb=1e-05`: .*positives=next_frame` holds .* 0\.\d+ GB: allow more"):
         next_frame.in_memory(washington, example.decode, limit_gb=1e-5)
 
 

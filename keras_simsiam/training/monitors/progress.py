@@ -42,14 +42,17 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         first = self.first_step_ended is None
         if first or time.perf_counter() - self.shown > SHOWN_EVERY:
-            # Reading a number waits for the device to have it: once a second, not once a step.
-            spread = next(value for name, value in logs.items() if name.startswith("std_"))
-            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}", std=f"{float(spread):.2f}", refresh=False)
-            self.shown = time.perf_counter()
+            self._show(logs)
         if first:
             self.first_step_ended, self.first_step = time.perf_counter(), batch
         # a resumed epoch begins with another step than its first
         self.bar.update(self.epoch * self.epoch_images + (batch + 1) * self.batch_size - self.bar.n)
+
+    def _show(self, logs):
+        """Reading a number waits for the device to have it: once a second, not once a step."""
+        spread = next(value for name, value in logs.items() if name.startswith("std_"))
+        self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}", std=f"{float(spread):.2f}", refresh=False)
+        self.shown = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         images = self.epoch_images - (self.first_step + 1) * self.batch_size

@@ -17,7 +17,7 @@ def test_collapse_is_said_once(capsys):
     collapsed = {"loss": -1.0, "std_projection": 0.01, "std_prediction": 0.9}
     message = _said([healthy, collapsed, collapsed], capsys)
     assert message.count("WARNING") == 1 and "epoch 2" in message and "std_projection=0.010" in message
-    assert "--stop_gradient=false" in message
+    assert "`stop_gradient=false`" in message
     assert not _said([healthy] * 3, capsys)
 
 

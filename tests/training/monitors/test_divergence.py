@@ -21,7 +21,7 @@ def _said(losses, capsys, norms=None, first_loss=None, earlier=(), **options):
 
 def test_a_loss_above_where_it_began_is_said_once(capsys):
     message = _said([5.0, 4.0, 5.3, 5.4, 6.0], capsys, first_loss=5.1)
-    assert message.count("WARNING") == 1 and "epoch 4 (loss=5.4, it began at 5.1)" in message and "--base_lr" in message
+    assert message.count("WARNING") == 1 and "epoch 4 (loss=5.4, it began at 5.1)" in message and "`base_lr`" in message
 
 
 @pytest.mark.parametrize(
