@@ -96,7 +96,7 @@ def read_frames(paths, modality, *, camera=None, units_per_metre=None, gravity=N
     kinds = _FILES[modality]
     if not paths or len(paths) % len(kinds):
         wanted = "rgb.png depth.png, in pairs" if modality == "rgbd" else "at least one"
-        raise UserError(f"{len(paths)} files for --modality={modality}: give {wanted}")
+        raise UserError(f"{len(paths)} files for `modality={modality}`: give {wanted}")
     groups = [paths[start : start + len(kinds)] for start in range(0, len(paths), len(kinds))]
     return [_frame(dict(zip(kinds, group, strict=True)), camera, units_per_metre, gravity) for group in groups]
 
@@ -147,7 +147,7 @@ def main(paths):
         for frame, embedding in zip(frames, embeddings, strict=True):
             print(json.dumps({"frame": frame.name, "embedding": embedding.tolist()}))
         return
-    with files.writing(f"--output={values.output}", "choose another"), open(values.output, "wb") as file:
+    with files.writing(f"`output={values.output}`", "choose another"), open(values.output, "wb") as file:
         np.save(file, embeddings)  # given a path, it would add a suffix of its own
     print(f"{values.output}: float32 {list(embeddings.shape)}")
 

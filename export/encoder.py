@@ -40,7 +40,7 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
     """
     output = Path(output)
     version = output / str(next_version(output))
-    with files.writing(f"--output={output}", "choose another"):
+    with files.writing(f"`output={output}`", "choose another"):
         output.mkdir(parents=True, exist_ok=True)
     module, functions = graph.servable(encoder, preprocessing, batching, depth_network)
     inputs = signatures.inputs(preprocessing.modality, depth_network is not None)
@@ -62,7 +62,7 @@ def next_version(output):
     entries = [entry for entry in output.iterdir() if not entry.name.startswith(".")] if output.is_dir() else [output]
     foreign = [entry for entry in entries if not (entry.name.isdecimal() and entry.is_dir())]
     if foreign:
-        raise UserError(f"--output={output} is no model folder ({foreign[0]} is no version of one): choose another")
+        raise UserError(f"`output={output}` is no model folder ({foreign[0]} is no version of one): choose another")
     return 1 + max((int(entry.name) for entry in entries), default=0)
 
 

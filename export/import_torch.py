@@ -62,7 +62,7 @@ def import_encoder(settings):
         architecture = torch_names.recognise(shapes)
         heads = torch_names.check(shapes, architecture)
     except UserError as error:
-        raise UserError(f"--checkpoint={path}: {error}") from error
+        raise UserError(f"`checkpoint={path}`: {error}") from error
     weights = _weights(path, tensors, architecture)
     size = settings.image_size or _SIZES[architecture.stem]
     encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
@@ -129,14 +129,14 @@ def _weights(path, tensors, architecture):
 def _check(settings):
     folder = Path(settings.workdir)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"--workdir={folder} is there already; give a new or an empty folder")
+        raise UserError(f"`workdir={folder}` is there already; give a new or an empty folder")
     if settings.image_size is not None and settings.image_size < 1:
-        raise UserError(f"--image_size={settings.image_size}: must be at least 1")
+        raise UserError(f"`image_size={settings.image_size}`: must be at least 1")
     for name, low in (("mean", -np.inf), ("std", 0)):
         values = getattr(settings, name)
         if len(values) != 3 or not all(low < value < np.inf for value in values):
             raise UserError(
-                f"--{name}: give three numbers{' above 0' if low == 0 else ''}, of red, green and blue in 0..1"
+                f"`{name}`: give three numbers{' above 0' if low == 0 else ''}, of red, green and blue in 0..1"
             )
 
 
@@ -159,7 +159,7 @@ def _numbers(name, values):
     try:
         return tuple(map(float, values))
     except ValueError as error:
-        raise UserError(f"--{name}={','.join(values)}: give three numbers, of red, green and blue in 0..1") from error
+        raise UserError(f"`{name}={','.join(values)}`: give three numbers, of red, green and blue in 0..1") from error
 
 
 def define_flags():

@@ -63,7 +63,7 @@ def export(encoder, preprocessing, output):
     onnx.helper.set_model_props(model, facts | {"inputs": _PREPARATION, "output": "pooled features, not normalised"})
     content = model.SerializeToString()
     difference = _difference(content, embed, specs)
-    with files.writing(f"--output={output}", "choose another"):
+    with files.writing(f"`output={output}`", "choose another"):
         output.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(output) as partial:
             partial.write_bytes(content)
@@ -78,9 +78,9 @@ def checked_output(output):
     """
     output = Path(output)
     if output.suffix != ".onnx":
-        raise UserError(f"--output={output}: give a file's name that ends in .onnx")
+        raise UserError(f"`output={output}`: give a file's name that ends in .onnx")
     if output.exists():
-        raise UserError(f"--output={output} is there already: choose another, or delete it")
+        raise UserError(f"`output={output}` is there already: choose another, or delete it")
     return output
 
 

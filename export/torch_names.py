@@ -39,7 +39,7 @@ def find_prefix(names, wanted=None):
         raise UserError(
             "no ResNet with the names of torchvision (conv1.weight, layer1.0.conv1.weight, …): give another"
         )
-    listed = ", ".join(f"--prefix={prefix}" for prefix in prefixes)
+    listed = ", ".join(f"`prefix={prefix}`" for prefix in prefixes)
     if wanted is not None:
         wanted = wanted if wanted.endswith(".") or not wanted else f"{wanted}."
         if wanted not in prefixes:

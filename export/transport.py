@@ -138,12 +138,12 @@ def _mistake(server, timeout, code, message):
     if code == "INVALID_ARGUMENT":
         return Refused(f"the server refuses it: {sentence(message)}")
     if code == "DEADLINE_EXCEEDED":
-        return UserError(f"--server={server} did not answer within {timeout:g} s: give it more with --timeout")
+        return UserError(f"`server={server}` did not answer within {timeout:g} s: give it more with `timeout`")
     if code == "UNAVAILABLE":
         return UserError(
-            f"--server={server} cannot be reached or has too much to do: is it running, and is this its address?"
+            f"`server={server}` cannot be reached or has too much to do: is it running, and is this its address?"
         )
-    return UserError(f"--server={server} answers {code}: {sentence(message)}")
+    return UserError(f"`server={server}` answers {code}: {sentence(message)}")
 
 
 _CODES = {400: "INVALID_ARGUMENT", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}

@@ -17,7 +17,7 @@ flags.adopt_module_key_flags(build)
 
 def main(beam_flags: list[str]) -> None:
     if flags.FLAGS["workers"].present:
-        raise UserError("--workers has no meaning on a cluster: its runner has a flag of its own")
+        raise UserError("`workers` has no meaning on a cluster: its runner has a flag of its own")
     try:
         from tfrecords.cluster import Cluster
     except ModuleNotFoundError as error:

@@ -159,14 +159,14 @@ def _arguments(source):
     others = {name for plan in SOURCES.values() for name in inspect.signature(plan).parameters} - set(wanted)
     for name in sorted(others):
         if FLAGS[name].present:
-            raise UserError(f"--{name} has no meaning for --source={source}: leave it out")
+            raise UserError(f"`{name}` has no meaning for `source={source}`: leave it out")
     arguments = {
         name: FLAGS[name].value if FLAGS[name].value is not None else parameter.default
         for name, parameter in wanted.items()
     }
     for name, value in arguments.items():
         if value is inspect.Parameter.empty:
-            raise UserError(f"--source={source} needs --{name}: give it")
+            raise UserError(f"`source={source}` needs `{name}`: give it")
     return arguments
 
 

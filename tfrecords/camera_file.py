@@ -41,7 +41,7 @@ def parse(text: str) -> Camera:
     Raises:
         UserError: it is not four numbers with positive focal lengths.
     """
-    origin = f"--camera={text}"
+    origin = f"`camera={text}`"
     return Camera(_intrinsics(text.split(","), f"{origin}: give it as fx,fy,cx,cy in pixels"), None, None, origin)
 
 
@@ -83,7 +83,7 @@ def given(camera: str | None, path: str | None) -> Camera | None:
         UserError: both are given, or as `parse` and `read` do.
     """
     if camera is not None and path is not None:
-        raise UserError("--camera and --camera_file exclude each other: leave one out")
+        raise UserError("`camera` and `camera_file` exclude each other: leave one out")
     if camera is not None:
         return parse(camera)
     return None if path is None else read(path)
@@ -97,7 +97,7 @@ def of_image(path: str) -> Camera:
     """
     camera_path = nearest(os.path.dirname(path))
     if camera_path is None:
-        raise UserError(f"{path} has no {NAME} next to or above it: give --camera=fx,fy,cx,cy or --camera_file")
+        raise UserError(f"{path} has no {NAME} next to or above it: give `camera=fx,fy,cx,cy` or `camera_file`")
     return read(camera_path)
 
 
@@ -108,11 +108,11 @@ def units(camera: Camera, units_per_metre: float | None, path: str) -> float:
         UserError: neither tells them, or the flag is not a positive number.
     """
     if units_per_metre is not None and not 0 < units_per_metre < math.inf:
-        raise UserError(f"--units_per_metre={units_per_metre:g}: give a positive number")
+        raise UserError(f"`units_per_metre={units_per_metre:g}`: give a positive number")
     value = camera.units_per_metre if units_per_metre is None else units_per_metre
     if value is None:
         raise UserError(
-            f"{path}: {camera.origin} does not tell the units: give --units_per_metre (1000 for millimetres)"
+            f"{path}: {camera.origin} does not tell the units: give `units_per_metre` (1000 for millimetres)"
         )
     return value
 
@@ -138,7 +138,7 @@ def parse_gravity(text: str, unknown: str) -> tuple[float, float, float] | None:
         gravity = ()
     length = math.hypot(*gravity)
     if len(gravity) != 3 or not 0 < length < math.inf:
-        raise UserError(f"--gravity={text}: give {unknown}, or a direction gx,gy,gz that is not zero")
+        raise UserError(f"`gravity={text}`: give {unknown}, or a direction gx,gy,gz that is not zero")
     return tuple(value / length for value in gravity)
 
 
@@ -149,9 +149,9 @@ def _read_json(path):
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: name an existing camera file") from None
     except ValueError:
-        raise UserError(f"{path} is not valid JSON: correct it, or give --camera=fx,fy,cx,cy") from None
+        raise UserError(f"{path} is not valid JSON: correct it, or give `camera=fx,fy,cx,cy`") from None
     if not isinstance(content, Mapping):
-        raise UserError(f"{path} is not a JSON object: correct it, or give --camera=fx,fy,cx,cy")
+        raise UserError(f"{path} is not a JSON object: correct it, or give `camera=fx,fy,cx,cy`")
     return content
 
 
@@ -161,7 +161,7 @@ def _numbers(content: Mapping[str, Any], path: str):
     if matrix is None:
         missing = [key for key in ("fx", "fy", "cx", "cy") if key not in content]
         if missing:
-            raise UserError(f"{path} has no {', '.join(missing)}: add it, or give --camera=fx,fy,cx,cy")
+            raise UserError(f"{path} has no {', '.join(missing)}: add it, or give `camera=fx,fy,cx,cy`")
         return [content[key] for key in ("fx", "fy", "cx", "cy")]
     # By columns fx 0 0 | 0 fy 0 | cx cy 1; a matrix by rows has cx and cy in the places of two zeros.
     if not isinstance(matrix, list) or len(matrix) != 9 or [matrix[i] for i in (1, 2, 3, 5, 8)] != [0, 0, 0, 0, 1]:

@@ -84,8 +84,8 @@ class Cluster:
                 raise UserError(file.read())
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"{len(missing)} of {len(names)} shards do not appear in {self._unfinished.folder}: --output and "
-                    "--input must be absolute paths in a folder that all workers share (NFS, say); else see their log"
+                    f"{len(missing)} of {len(names)} shards do not appear in {self._unfinished.folder}: `output` and "
+                    "`input` must be absolute paths in a folder that all workers share (NFS, say); else see their log"
                 )
             time.sleep(1)
         return facts
@@ -98,7 +98,7 @@ def _run(name, prefix, input):
     try:
         if input and not (os.path.isfile(input) or (os.path.isdir(input) and os.listdir(input))):
             raise UserError(
-                f"--input={input} is missing on {socket.gethostname()}: give an absolute path that all share"
+                f"`input={input}` is missing on {socket.gethostname()}: give an absolute path that all share"
             )
         _function(prefix)(_unpickle(prefix + name), lambda amount: None)
     except UserError as error:
@@ -119,5 +119,5 @@ def _unpickle(path):
             return pickle.load(file)
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read on {socket.gethostname()} ({error.strerror}): --output is not shared"
+            f"{path} cannot be read on {socket.gethostname()} ({error.strerror}): `output` is not shared"
         ) from None

@@ -49,7 +49,7 @@ def find(pattern: str, output: str) -> tuple[str, list[str]]:
     paths = sorted(path for path in paths if os.path.isfile(path))
     if not paths:
         raise UserError(
-            f"--input={pattern}: there are no depth images ({' '.join(SUFFIXES)}): name a folder or pattern"
+            f"`input={pattern}`: there are no depth images ({' '.join(SUFFIXES)}): name a folder or pattern"
         )
     return root or os.curdir, paths
 

@@ -105,7 +105,7 @@ class Pool:
         process.join()
         raise UserError(
             f"a worker process was killed (exit status {process.exitcode}; -9: often for want of memory): give the same "
-            "command again, which goes on from the finished shards, perhaps with fewer --workers"
+            "command again, which goes on from the finished shards, perhaps with fewer `workers`"
         )
 
 

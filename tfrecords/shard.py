@@ -89,5 +89,5 @@ def writing(path: str) -> contextlib.AbstractContextManager[None]:
     Raises:
         WriteError: on leaving the context.
     """
-    remedy = "make room or choose another --output; the same command goes on from the finished shards"
+    remedy = "make room or choose another `output`; the same command goes on from the finished shards"
     return files.writing(path, remedy, WriteError)

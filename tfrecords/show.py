@@ -106,11 +106,11 @@ def _write_sheet(data, path):
     try:
         samples = contact_sheet.choose(data)
     except tf.errors.OpError:
-        raise UserError(f"a record of {data.path} is corrupt: --verify says which, build the data set again") from None
+        raise UserError(f"a record of {data.path} is corrupt: `verify` says which, build the data set again") from None
     if not samples:
-        raise UserError(f"{data.path} has no frames: there is nothing to draw for --sheet")
+        raise UserError(f"{data.path} has no frames: there is nothing to draw for `sheet`")
     picture = contact_sheet.draw(samples, data.classes)
-    with files.writing(f"--sheet={path}", "name another file"):
+    with files.writing(f"`sheet={path}`", "name another file"):
         Path(path).write_bytes(picture)
     print(f"{'sheet':{_INDENT}}{path}")
 

@@ -23,9 +23,9 @@ def check_output(output: str) -> None:
         UserError: it holds a data set, or is a file.
     """
     if os.path.exists(os.path.join(output, dataset_json.DATASET_JSON)):
-        raise UserError(f"--output={output} already holds a data set: choose another folder or delete it")
+        raise UserError(f"`output={output}` already holds a data set: choose another folder or delete it")
     if os.path.exists(output) and not os.path.isdir(output):
-        raise UserError(f"--output={output} is a file: choose a folder")
+        raise UserError(f"`output={output}` is a file: choose a folder")
 
 
 def record(folder: str, facts: dict) -> None:
@@ -55,7 +55,7 @@ class Unfinished:
 
     def __enter__(self):
         self._made_output = not os.path.isdir(self._output)
-        with writing(f"--output={self._output}"):
+        with writing(f"`output={self._output}`"):
             os.makedirs(self._output, exist_ok=True)
         return self
 
@@ -125,7 +125,7 @@ class Unfinished:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(lock)
-                raise UserError(f"another build is writing to --output={self._output}: wait for it to end") from None
+                raise UserError(f"another build is writing to `output={self._output}`: wait for it to end") from None
         self._lock = lock
         check_output(self._output)
         self._remove_partial()
@@ -134,12 +134,12 @@ class Unfinished:
         remedy = f"or delete {self.folder} to begin anew"
         if there["source"] != command["source"]:
             raise UserError(
-                f"--output={self._output} holds the unfinished build of another command "
+                f"`output={self._output}` holds the unfinished build of another command "
                 f"({_flags(there['source'], command['source'])}): give that one to go on with it, {remedy}"
             )
         if there["input"] != command["input"]:
             raise UserError(
-                f"--output={self._output} holds an unfinished build, but its input has changed since it began: "
+                f"`output={self._output}` holds an unfinished build, but its input has changed since it began: "
                 f"delete {self.folder} to begin anew"
             )
 
@@ -161,6 +161,6 @@ class Unfinished:
 def _flags(there, command):
     """The flags of the unfinished build, as far as they differ."""
     if there["name"] != command["name"]:
-        return f"--source={there['name']}"
+        return f"`source={there['name']}`"
     differing = {name for name, value in there["arguments"].items() if command["arguments"].get(name) != value}
-    return " ".join(f"--{name}={there['arguments'][name]}" for name in sorted(differing))
+    return " ".join(f"`{name}={there['arguments'][name]}`" for name in sorted(differing))

@@ -45,7 +45,7 @@ class Writer:
 
     def __enter__(self):
         self._made_output = not os.path.isdir(self._output)
-        with writing(f"--output={self._output}"):
+        with writing(f"`output={self._output}`"):
             self._partial = self._stack.enter_context(files.hidden_folder(self._output))
         return self
 

@@ -162,7 +162,7 @@ def test_a_busy_rest_server_is_asked_again(make_frame):
 def test_nobody_there_and_no_time(make_frame, scheme, monkeypatch):
     monkeypatch.setattr(transport, "_PAUSE", 0.01)
     connection = transport.connect(f"{scheme}localhost:1", "rgbd_encoder", 20)
-    with pytest.raises(UserError, match=r"--server=.*localhost:1 cannot be reached"):
+    with pytest.raises(UserError, match=r"`server=.*localhost:1` cannot be reached"):
         client.embed(connection, frames(make_frame, 1))
     connection.close()
 

@@ -56,9 +56,9 @@ def test_finds_the_network(prefixes, wanted, found):
 
 def test_asks_where_it_cannot_know():
     names = {f"{prefix}{name}" for prefix in ("online.", "target.") for name in shapes_of(RESNET18)}
-    with pytest.raises(UserError, match=r"several networks: choose --prefix=online\., --prefix=target\."):
+    with pytest.raises(UserError, match=r"several networks: choose `prefix=online\.`, `prefix=target\.`"):
         torch_names.find_prefix(names)
-    with pytest.raises(UserError, match=r"no ResNet of that prefix: there is --prefix=online\., --prefix=target\."):
+    with pytest.raises(UserError, match=r"no ResNet of that prefix: there is `prefix=online\.`, `prefix=target\.`"):
         torch_names.find_prefix(names, "teacher")
     for others in ({"conv1.weight", "layers.0.weight"}, {"patch_embed.proj.weight"}, set()):
         with pytest.raises(UserError, match="no ResNet with the names of torchvision"):

@@ -193,7 +193,7 @@ def test_what_another_command_left_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "a", make_plan(), InProcess(stop_after=1))
     left = files(tmp_path / "a" / FOLDER)
-    with pytest.raises(UserError, match=rf"unfinished build of another command \(--seed=0\).*delete .*{FOLDER}"):
+    with pytest.raises(UserError, match=rf"unfinished build of another command \(`seed=0`\).*delete .*{FOLDER}"):
         build(tmp_path / "a", make_plan(), seed=1)
     with pytest.raises(UserError, match=r"its input has changed since it began: delete .*\.unfinished"):
         build(tmp_path / "a", make_plan(range(299)))

@@ -31,7 +31,7 @@ def test_the_flag():
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,2,3,4", "0,2,3,4", "5,-2,3,4", "5,5,nan,4", "inf,5,3,4"])
 def test_a_bad_flag_is_named(text):
-    with pytest.raises(UserError, match=f"^--camera={text}: give it as fx,fy,cx,cy"):
+    with pytest.raises(UserError, match=f"^`camera={text}`: give it as fx,fy,cx,cy"):
         camera_file.parse(text)
 
 
@@ -109,7 +109,7 @@ def test_the_camera_beside_an_image(write, tmp_path):
     path = write(PLAIN)
     camera_file.nearest.cache_clear()
     assert camera_file.of_image(str(tmp_path / "depth" / "1.png")).origin.endswith(os.path.basename(path))
-    with pytest.raises(UserError, match=r"1.png has no camera.json next to or above it: give --camera"):
+    with pytest.raises(UserError, match=r"1.png has no camera.json next to or above it: give `camera"):
         camera_file.of_image(str(tmp_path / "a" / "b" / "c" / "1.png"))
 
 
@@ -117,7 +117,7 @@ def test_units_come_from_the_flag_then_from_the_file_and_are_never_guessed(write
     camera = camera_file.read(write(PLAIN | {"units_per_metre": 5000}))
     assert camera_file.units(camera, None, "1.png") == 5000.0
     assert camera_file.units(camera, 1000.0, "1.png") == 1000.0
-    with pytest.raises(UserError, match=r"1.png: .* does not tell the units: give --units_per_metre"):
+    with pytest.raises(UserError, match=r"1.png: .* does not tell the units: give `units_per_metre`"):
         camera_file.units(camera_file.read(write(PLAIN)), None, "1.png")
     for wrong in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(UserError, match="give a positive number"):
@@ -131,5 +131,5 @@ def test_gravity_becomes_a_unit_vector():
 
 @pytest.mark.parametrize("text", ["", "1,2", "1,2,3,4", "0,0,0", "nan,0,1", "inf,0,1", "down", "estimate"])
 def test_other_gravity_is_refused(text):
-    with pytest.raises(UserError, match=f"^--gravity={text}: give unknown, or a direction"):
+    with pytest.raises(UserError, match=f"^`gravity={text}`: give unknown, or a direction"):
         camera_file.parse_gravity(text, "unknown")

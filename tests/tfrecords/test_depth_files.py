@@ -209,5 +209,5 @@ def test_finding_relative_to_the_working_folder(tree, tmp_path, monkeypatch):
 @pytest.mark.parametrize("pattern", ["nowhere", "d/*.jpg", "f"])
 def test_nothing_found_is_said(tree, tmp_path, pattern):
     (tmp_path / "f").mkdir()
-    with pytest.raises(UserError, match=r"^--input=.*: there are no depth images"):
+    with pytest.raises(UserError, match=r"^`input=.*`: there are no depth images"):
         tree(pattern)

@@ -52,7 +52,7 @@ def test_two_builds_at_once_are_refused(tmp_path):
     with Unfinished(str(tmp_path)) as unfinished:
         unfinished.begin(COMMAND, dict)
         _finish_one(unfinished)
-        message = f"another build is writing to --output={tmp_path}: wait"
+        message = f"another build is writing to `output={tmp_path}`: wait"
         with pytest.raises(UserError, match=message), Unfinished(str(tmp_path)) as other:
             other.begin(COMMAND, dict)
         assert unfinished.finished()
@@ -61,8 +61,8 @@ def test_two_builds_at_once_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": {"name": "nyu", "arguments": {"seed": 0}}}, r"of another command \(--source=synthetic\)"),
-        ({"source": {"name": "synthetic", "arguments": {"degrees": [1, 2]}}}, r"of another command \(--seed=0\)"),
+        ({"source": {"name": "nyu", "arguments": {"seed": 0}}}, r"of another command \(`source=synthetic`\)"),
+        ({"source": {"name": "synthetic", "arguments": {"degrees": [1, 2]}}}, r"of another command \(`seed=0`\)"),
         ({"input": "other"}, "its input has changed"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_finished_data_set_is_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file/data cannot be written"), Unfinished(str(tmp_path / "file" / "data")):
+    with pytest.raises(UserError, match=r"file/data` cannot be written"), Unfinished(str(tmp_path / "file" / "data")):
         pass
 
 

@@ -65,7 +65,7 @@ def test_refuses_a_file(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(UserError, match=r"--output=.*file/data cannot be written"),
+        pytest.raises(UserError, match=r"`output=.*file/data` cannot be written"),
         Writer(str(tmp_path / "file" / "data")),
     ):
         pass

@@ -38,7 +38,7 @@ def choose(flag: str, value: str, choices: Sequence[str]) -> str:
         UserError: it is not.
     """
     if value not in choices:
-        raise UserError(f"--{flag}={value} is not a choice of this source: it has {', '.join(choices)}")
+        raise UserError(f"`{flag}={value}` is not a choice of this source: it has {', '.join(choices)}")
     return value
 
 

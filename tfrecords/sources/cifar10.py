@@ -103,7 +103,7 @@ def _unpickle(path):
         with open(path, "rb") as file:
             content = _Unpickler(file, encoding="bytes").load()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: give the unpacked folder cifar-10-batches-py as --input") from None
+        raise UserError(f"{path}: {error.strerror}: give the unpacked folder cifar-10-batches-py as `input`") from None
     # A damaged pickle can raise whatever its bytes happen to say.
     except Exception as error:
         reason = str(error).partition("\n")[0]

@@ -87,8 +87,8 @@ def _check_keys(references, rgb, folders):
     for reference in references:
         if len(reference.key) <= folders:
             raise UserError(
-                f"--rgb={rgb}: {_path(reference)} gives the wildcards {len(reference.key)} part(s), --split=folder and "
-                "--labels=folder need one each before the frame's own: write '*/' for each"
+                f"`rgb={rgb}`: {_path(reference)} gives the wildcards {len(reference.key)} part(s), `split=folder` and "
+                "`labels=folder` need one each before the frame's own: write '*/' for each"
             )
 
 
@@ -108,7 +108,7 @@ def _by_folder(references):
         split = folder_layout.split_of(reference.key[0])
         if split is None:
             raise UserError(
-                f"--split=folder: '{reference.key[0]}' of {_path(reference)} names no split: call the folders train, "
+                f"`split=folder`: '{reference.key[0]}' of {_path(reference)} names no split: call the folders train, "
                 "val and test, or leave the flag out"
             )
         splits[split].append(reference)

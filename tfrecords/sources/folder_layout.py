@@ -61,13 +61,13 @@ def scan(root: str, rgb: str, depth: str) -> list[Reference]:
         UserError: `root` is no folder, a pattern matches nothing or two files of one key, or no two images share a key.
     """
     if not os.path.isdir(root):
-        raise UserError(f"--input={root} is not a folder: give the one that holds the images")
+        raise UserError(f"`input={root}` is not a folder: give the one that holds the images")
     colors = _match(root, "rgb", rgb, COLOR_SUFFIXES)
     depths = _match(root, "depth", depth, depth_files.SUFFIXES) if depth else {}
     if depth and not colors.keys() & depths.keys():
         first, second = min(colors.values()), min(depths.values())
         raise UserError(
-            f"--rgb={rgb} and --depth={depth}: the wildcards never match the same (first {first} and {second}): "
+            f"`rgb={rgb}` and `depth={depth}`: the wildcards never match the same (first {first} and {second}): "
             "the * must stand for what the names of a colour and a depth image share"
         )
     keys = sorted(colors.keys() | depths.keys(), key=lambda key: ([natural(part) for part in key], key))
@@ -98,11 +98,11 @@ def _match(root, flag, pattern, suffixes):
             continue
         path, key = os.path.join(root, name), tuple(filter(None, "/".join(match.groups()).split("/")))
         if paths.setdefault(key, path) != path:
-            raise UserError(f"--{flag}={pattern}: {paths[key]} and {path} are one frame: narrow it to one of them")
+            raise UserError(f"`{flag}={pattern}`: {paths[key]} and {path} are one frame: narrow it to one of them")
     if not paths:
-        empty = ", or --depth= for colour only" if flag == "depth" else ""
+        empty = ", or `depth=` for colour only" if flag == "depth" else ""
         raise UserError(
-            f"--{flag}={pattern} matches no image below {root}: give a pattern such as '*_{flag}.png'{empty}"
+            f"`{flag}={pattern}` matches no image below {root}: give a pattern such as '*_{flag}.png'{empty}"
         )
     return paths
 

@@ -59,5 +59,5 @@ def drawn(groups: Sequence[Sequence[Hashable]], fraction: float, seed: int) -> S
 def _checked(splits, fraction):
     if not splits["train"] or (fraction and not splits["val"]):
         empty = "val" if splits["train"] else "train"
-        raise UserError(f"--val_fraction={fraction} leaves no frame for '{empty}': choose another, or give more frames")
+        raise UserError(f"`val_fraction={fraction}` leaves no frame for '{empty}': choose another, or give more frames")
     return {name: frames for name, frames in splits.items() if frames}

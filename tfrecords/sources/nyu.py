@@ -53,9 +53,9 @@ def plan(
     choose("gravity", gravity, ("accelerometer", "estimate"))
     variable = _DEPTHS[choose("depth", depth, tuple(_DEPTHS))]
     if splits_file and split != "official":
-        raise UserError(f"--splits_file has no meaning with --split={split}: leave it out")
+        raise UserError(f"`splits_file` has no meaning with `split={split}`: leave it out")
     if val_fraction and split == "paper":
-        raise UserError("--val_fraction has no meaning with --split=paper, which has a 'val': leave it out")
+        raise UserError("`val_fraction` has no meaning with `split=paper`, which has a 'val': leave it out")
     with matlab.open_hdf5(input) as file:
         count = _check_layout(file, variable)
         scene_types, scenes = (_texts(file, name, count) for name in ("sceneTypes", "scenes"))
@@ -151,7 +151,7 @@ class _Loader:
                 return file["images"][number].T, file[self._variable][number].T
             except OSError:
                 raise UserError(
-                    f"{self._path}: frame {number + 1} is damaged: fetch the file again, or build without --strict"
+                    f"{self._path}: frame {number + 1} is damaged: fetch the file again, or build without `strict`"
                 ) from None
 
     def _as_stored(self, metres, number):

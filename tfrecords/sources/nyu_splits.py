@@ -31,14 +31,14 @@ def official(count: int, path: str, splits_file: str = "") -> Splits:
     splits_file = splits_file or os.path.join(os.path.dirname(path), SPLITS_FILE)
     if not os.path.exists(splits_file):
         raise UserError(
-            f"{splits_file} is missing: fetch it from the data set's page, or give --splits_file or --split=all"
+            f"{splits_file} is missing: fetch it from the data set's page, or give `splits_file` or `split=all`"
         )
     train, test = matlab.variables(splits_file, "trainNdxs", "testNdxs")
     numbers = np.concatenate([train, test])
     if not len(train) or not len(test) or not np.issubdtype(numbers.dtype, np.number):
         raise UserError(f"{splits_file}: trainNdxs or testNdxs holds no numbers: fetch it again")
     if numbers.min() < 1 or numbers.max() > count:
-        raise UserError(f"{splits_file} goes to frame {numbers.max():.0f}, but {path} holds {count}: give --split=all")
+        raise UserError(f"{splits_file} goes to frame {numbers.max():.0f}, but {path} holds {count}: give `split=all`")
     if len(set(numbers.tolist())) < len(numbers):
         raise UserError(f"{splits_file} names a frame twice: fetch it again")
     return {"train": (train.astype(int) - 1).tolist(), "test": (test.astype(int) - 1).tolist()}
@@ -59,7 +59,7 @@ def paper(count: int, path: str, seed: int) -> tuple[Splits, dict[str, int]]:
     """
     total = sum(_PAPER.values())
     if count < total:
-        raise UserError(f"--split=paper takes {total} frames, but {path} holds {count}: choose another")
+        raise UserError(f"`split=paper` takes {total} frames, but {path} holds {count}: choose another")
     order = np.random.default_rng(seed).permutation(count)
     splits, first = {}, 0
     for name, size in _PAPER.items():

@@ -41,7 +41,7 @@ def plan(input: str, split: str = "all", *, every: int = 1, val_fraction: float 
             recordings[name] = _references(folder, name, color, len(recordings))
     if not any(recordings.values()):
         raise UserError(
-            f"--input={input} holds no folder with images in color/ and depth/: give a recording's folder, or one that "
+            f"`input={input}` holds no folder with images in color/ and depth/: give a recording's folder, or one that "
             "holds some"
         )
     return recorded_frames.plan(recordings, every, val_fraction, gravity={"mode": "unknown"})

@@ -62,7 +62,7 @@ def folders(root: str) -> Iterator[tuple[str, str, list[str], list[str]]]:
         UserError: `root` is not a folder.
     """
     if not os.path.isdir(root):
-        raise UserError(f"--input={root} is not a folder: give the one that holds the recordings")
+        raise UserError(f"`input={root}` is not a folder: give the one that holds the recordings")
     for path, inner, files in os.walk(root):
         inner.sort()
         below = os.path.relpath(path, root)

@@ -42,7 +42,7 @@ def plan(
     choose("split", split, ("official", "all"))
     depth_folder = _DEPTH_FOLDERS[choose("depth", depth, tuple(_DEPTH_FOLDERS))]
     if splits_file and split != "official":
-        raise UserError(f"--splits_file has no meaning with --split={split}: leave it out")
+        raise UserError(f"`splits_file` has no meaning with `split={split}`: leave it out")
     names = _scan(input)
     splits, excluded = {"train": names}, {}
     if split == "official":
@@ -89,7 +89,7 @@ def down(extrinsics: np.ndarray) -> np.ndarray:
 def _scan(root):
     """The frames' folders below root, sorted; frames lie at different depths in the data set's parts."""
     if not os.path.isdir(root):
-        raise UserError(f"--input={root} is not a folder: give SUNRGBD, the one that holds kv1, kv2, realsense, xtion")
+        raise UserError(f"`input={root}` is not a folder: give SUNRGBD, the one that holds kv1, kv2, realsense, xtion")
     names = []
     for path, inner, _ in os.walk(root):
         if _FRAME_FOLDERS & set(inner):
@@ -97,7 +97,7 @@ def _scan(root):
             inner.clear()
         inner.sort()
     if not names:
-        raise UserError(f"--input={root} holds no frame (image/, depth/, intrinsics.txt): give the folder SUNRGBD")
+        raise UserError(f"`input={root}` holds no frame (image/, depth/, intrinsics.txt): give the folder SUNRGBD")
     return sorted(names)
 
 
@@ -144,7 +144,7 @@ def _as_stored(rotated, path):
     """Encode a rotated depth image as a PNG of millimetres."""
     # The lowest three bits hold what is beyond 8.191 m, which these sensors hardly see.
     if np.count_nonzero(rotated & 7) > np.count_nonzero(rotated) / 2:
-        raise UserError(f"{path} does not hold SUN RGB-D's rotated bits: fetch the original, or use --source=folder")
+        raise UserError(f"{path} does not hold SUN RGB-D's rotated bits: fetch the original, or use `source=folder`")
     return cv2.imencode(".png", unrotate(rotated))[1].tobytes()
 
 

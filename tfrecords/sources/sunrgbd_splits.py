@@ -29,7 +29,7 @@ def official(names: Sequence[str], root: str, path: str = "") -> tuple[dict[str,
         near = [os.path.join(root, _SPLITS_FILE), os.path.join(root, os.pardir, _SPLITS_FILE)]
         path = next(filter(os.path.exists, near), None)
         if path is None:
-            raise UserError(f"{near[1]} is missing: fetch SUNRGBDtoolbox, or give --splits_file or --split=all")
+            raise UserError(f"{near[1]} is missing: fetch SUNRGBDtoolbox, or give `splits_file` or `split=all`")
     train, test = matlab.variables(path, "alltrain", "alltest")
     listed = {_key(str(entry)): "train" for entry in train} | {_key(str(entry)): "test" for entry in test}
     splits, excluded = {"train": [], "test": []}, Counter()
@@ -40,7 +40,7 @@ def official(names: Sequence[str], root: str, path: str = "") -> tuple[dict[str,
         else:
             splits[split].append(name)
     if not all(splits.values()):
-        raise UserError(f"{path} names no frames of --input={root} to train or to test on: give --split=all")
+        raise UserError(f"{path} names no frames of `input={root}` to train or to test on: give `split=all`")
     if listed:
         excluded["listed frames that are not there"] = len(listed)
     return splits, dict(excluded)

@@ -64,7 +64,7 @@ def plan(
         counts["train"] -= counts["val"]
         if not counts["train"]:
             raise UserError(
-                f"--val_fraction={val_fraction} leaves no training objects: lower it or raise --train_instances"
+                f"`val_fraction={val_fraction}` leaves no training objects: lower it or raise `train_instances`"
             )
     splits, instances = {}, []
     for name, count in counts.items():
@@ -91,8 +91,8 @@ def _by_video(references, frames_per_instance, val_fraction):
         splits["test" if _video(reference) == 2 else training].append(reference)
     if frames_per_instance < len(_VIDEOS) or not splits["train"]:
         raise UserError(
-            f"--frames_per_instance={frames_per_instance}: --split=instance needs at least 3, for a video of each "
-            "elevation, and a --val_fraction that leaves some to train on"
+            f"`frames_per_instance={frames_per_instance}`: `split=instance` needs at least 3, for a video of each "
+            "elevation, and a `val_fraction` that leaves some to train on"
         )
     return splits
 

@@ -83,7 +83,7 @@ def _import_tfds() -> ModuleType:
         import tensorflow_datasets
     except ImportError as error:
         raise UserError(
-            f"--source=tfds needs tensorflow-datasets ({error}): pip install tensorflow-datasets 'tensorflow-metadata<1.18'"
+            f"`source=tfds` needs tensorflow-datasets ({error}): pip install tensorflow-datasets 'tensorflow-metadata<1.18'"
         ) from None
     return tensorflow_datasets
 
@@ -94,13 +94,13 @@ def _open(folder):
     tfds = _import_tfds()
     if not os.path.exists(os.path.join(folder, "dataset_info.json")):
         raise UserError(
-            f"--input={folder} has no dataset_info.json: give the folder of one version, as "
+            f"`input={folder}` has no dataset_info.json: give the folder of one version, as "
             "~/tensorflow_datasets/nyu_depth_v2/0.0.1, which tfds.builder('nyu_depth_v2').download_and_prepare() makes"
         )
     builder = tfds.builder_from_directory(folder)
     if builder.info.file_format.value != "tfrecord":
         raise UserError(
-            f"--input={folder} is not of TFRecord files: prepare it by tfds.builder(NAME, file_format='tfrecord')"
+            f"`input={folder}` is not of TFRecord files: prepare it by tfds.builder(NAME, file_format='tfrecord')"
         )
     return builder
 
@@ -119,7 +119,7 @@ class _Names:
         color = _first(features, _COLOR, lambda kind: isinstance(kind, feature.Image) and kind.np_dtype == np.uint8)
         if color is None:
             raise UserError(
-                f"--input={folder} has no 8-bit image called {', '.join(_COLOR)}: its features are {', '.join(features)}"
+                f"`input={folder}` has no 8-bit image called {', '.join(_COLOR)}: its features are {', '.join(features)}"
             )
         depth = _first(features, _DEPTH, lambda kind: isinstance(kind, feature.Tensor | feature.Image))
         return cls(color, depth, _first(features, _LABEL, lambda kind: isinstance(kind, feature.ClassLabel)))
@@ -168,7 +168,7 @@ def _camera(camera, path, units_per_metre, names, folder) -> tuple[Camera | None
     if names.depth is None:
         return shared, 1.0
     if shared is None:
-        raise UserError(f"--input={folder} has depth, whose camera TFDS does not keep: give --camera=fx,fy,cx,cy")
+        raise UserError(f"`input={folder}` has depth, whose camera TFDS does not keep: give `camera=fx,fy,cx,cy`")
     return shared, camera_file.units(shared, units_per_metre, folder)
 
 

@@ -53,7 +53,7 @@ def plan(input: str, split: str = "all", *, every: int = 1, val_fraction: float 
         content = (
             "only colour and depth more than 0.02 s apart" if sequences else "no folder with rgb.txt and depth.txt"
         )
-        raise UserError(f"--input={input} holds {content}: give a TUM sequence's folder, or one that holds some")
+        raise UserError(f"`input={input}` holds {content}: give a TUM sequence's folder, or one that holds some")
     return recorded_frames.plan(
         sequences,
         every,

@@ -46,7 +46,7 @@ def plan(
     splits = washington_splits.hold_out(splits, val_fraction, split == "category", seed)
     kept = [reference for references in splits.values() for reference in references]
     if not kept:
-        raise UserError(f"--input={input} has no instance with videos 1 or 4 and 2: build with --split=category")
+        raise UserError(f"`input={input}` has no instance with videos 1 or 4 and 2: build with `split=category`")
     classes, instances = washington_splits.number_names(kept, split)
     gravities, description = _gravities(kept, gravity, seed)
     return Plan(

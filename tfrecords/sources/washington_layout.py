@@ -80,7 +80,7 @@ def scan(root: str, every: int) -> list[Reference]:
         UserError: `root` does not exist or holds no frame.
     """
     if not os.path.isdir(root):
-        raise UserError(f"--input={root} is not a folder: give the one that holds the categories' folders")
+        raise UserError(f"`input={root}` is not a folder: give the one that holds the categories' folders")
     references = []
     for category in sorted(_folders(root)):
         for instance in sorted(_folders(os.path.join(root, category)), key=natural):
@@ -91,7 +91,7 @@ def scan(root: str, every: int) -> list[Reference]:
                 references += sorted(sequences[video], key=lambda reference: reference.number)[::every]
     if not references:
         raise UserError(
-            f"--input={root} holds no <category>/<instance>/<instance>_<video>_<frame>_crop.png "
+            f"`input={root}` holds no <category>/<instance>/<instance>_<video>_<frame>_crop.png "
             "(nor _<frame>.png): give the folder of the categories"
         )
     return references

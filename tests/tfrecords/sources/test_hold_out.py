@@ -26,8 +26,8 @@ def test_no_fraction_no_validation_split(split):
 @pytest.mark.parametrize(
     ("split", "frames", "fraction", "message"),
     [
-        (hold_out.last, [[1, 2, 3]], 0.1, "--val_fraction=0.1 leaves no frame for 'val'"),
-        (hold_out.last, [[1]], 0.6, "--val_fraction=0.6 leaves no frame for 'train'"),
+        (hold_out.last, [[1, 2, 3]], 0.1, "`val_fraction=0.1` leaves no frame for 'val'"),
+        (hold_out.last, [[1]], 0.6, "`val_fraction=0.6` leaves no frame for 'train'"),
         (lambda *arguments: hold_out.drawn(*arguments, 0), [[1, 2, 3]], 0.5, "leaves no frame for 'train'"),
     ],
 )

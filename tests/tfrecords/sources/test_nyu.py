@@ -233,11 +233,11 @@ def test_files_without_frames_or_with_too_few_names(write_nyu):
 def test_splits_that_do_not_fit_are_named(write_nyu, tmp_path):
     path = write_nyu(9)
     for arguments, message in (
-        ({}, r"splits\.mat is missing: fetch it from the data set's page, or give --splits_file or --split=all"),
-        ({"split": "paper"}, "--split=paper takes 1441 frames, but .* holds 9"),
-        ({"split": "all", "splits_file": "splits.mat"}, "--splits_file has no meaning with --split=all"),
-        ({"split": "random"}, "--split=random is not a choice"),
-        ({"split": "all", "depth": "dense"}, "--depth=dense is not a choice"),
+        ({}, r"splits\.mat is missing: fetch it from the data set's page, or give `splits_file` or `split=all`"),
+        ({"split": "paper"}, "`split=paper` takes 1441 frames, but .* holds 9"),
+        ({"split": "all", "splits_file": "splits.mat"}, "`splits_file` has no meaning with `split=all`"),
+        ({"split": "random"}, "`split=random` is not a choice"),
+        ({"split": "all", "depth": "dense"}, "`depth=dense` is not a choice"),
     ):
         with pytest.raises(UserError, match=message):
             nyu.plan(path, **arguments)
@@ -256,7 +256,7 @@ def test_splits_that_do_not_fit_are_named(write_nyu, tmp_path):
 
 
 def test_no_second_validation_split(write_nyu):
-    with pytest.raises(UserError, match="--val_fraction has no meaning with --split=paper"):
+    with pytest.raises(UserError, match="`val_fraction` has no meaning with `split=paper`"):
         nyu.plan(write_nyu(1449), split="paper", val_fraction=0.1)
 
 

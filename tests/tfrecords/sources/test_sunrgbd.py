@@ -227,14 +227,14 @@ def test_a_bad_frame_is_named_when_it_is_loaded(write, file, damage, message):
 
 
 def test_a_bad_layout_is_named(write, tmp_path):
-    with pytest.raises(UserError, match="none is not a folder"):
+    with pytest.raises(UserError, match="none` is not a folder"):
         sunrgbd.plan(str(tmp_path / "none"), split="all")
     with pytest.raises(UserError, match="holds no frame"):
         sunrgbd.plan(str(tmp_path), split="all")
     write(NAMES[0])
-    with pytest.raises(UserError, match=r"allsplit\.mat is missing: .* --split=all"):
+    with pytest.raises(UserError, match=r"allsplit\.mat is missing: .* `split=all`"):
         sunrgbd.plan(write.root)
-    with pytest.raises(UserError, match="--splits_file has no meaning"):
+    with pytest.raises(UserError, match="`splits_file` has no meaning"):
         sunrgbd.plan(write.root, split="all", splits_file="allsplit.mat")
     with pytest.raises(UserError, match="names no frames of"):
         sunrgbd.plan(write.root, splits_file=_write_split(write, [NAMES[1]], [NAMES[2]]))

@@ -46,14 +46,14 @@ def test_instance_split_tests_on_the_second_video():
         frames = [plan.load(reference) for reference in references[:6]]
         assert {frame.name.split("_")[2] for frame in frames} == ({"2"} if split == "test" else {"1", "4"})
         assert all(frame.label == frame.instance for frame in frames)
-    with pytest.raises(UserError, match="--frames_per_instance=2"):
+    with pytest.raises(UserError, match="`frames_per_instance=2`"):
         synthetic.plan(split="instance", frames_per_instance=2)
 
 
 def test_validation_takes_whole_instances():
     plan = synthetic.plan(train_instances=4, test_instances=1, frames_per_instance=1, val_fraction=0.25)
     assert {split: len(references) for split, references in plan.splits.items()} == {"train": 24, "val": 8, "test": 8}
-    with pytest.raises(UserError, match="--train_instances"):
+    with pytest.raises(UserError, match="`train_instances`"):
         synthetic.plan(train_instances=1, val_fraction=0.8)
 
 

@@ -195,7 +195,7 @@ def test_a_camera_of_another_size_is_refused(write):
 
 
 def test_a_bad_layout_is_named(write, tmp_path):
-    with pytest.raises(UserError, match=r"none is not a folder"):
+    with pytest.raises(UserError, match=r"none` is not a folder"):
         tum.plan(str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"holds no folder with rgb\.txt and depth\.txt"):
         tum.plan(str(tmp_path))
@@ -208,5 +208,5 @@ def test_a_bad_layout_is_named(write, tmp_path):
     os.remove(folder / "depth.txt")
     with pytest.raises(UserError, match=r"has only rgb\.txt"):
         tum.plan(str(folder))
-    with pytest.raises(UserError, match="--split=official is not a choice"):
+    with pytest.raises(UserError, match="`split=official` is not a choice"):
         tum.plan(str(folder), split="official")

@@ -112,7 +112,7 @@ def test_instance_split(two_categories):
 
 def test_instance_split_without_any_complete_instance(washington_frame):
     washington_frame("cap_1", 1, 1)
-    with pytest.raises(UserError, match="--split=category"):
+    with pytest.raises(UserError, match="`split=category`"):
         washington.plan(washington_frame.root, split="instance")
 
 
@@ -246,9 +246,9 @@ def test_depth_entirely_missing_is_legal(washington_frame):
 
 
 def test_bad_roots_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"--input=.*nowhere is not a folder"):
+    with pytest.raises(UserError, match=r"`input=.*nowhere` is not a folder"):
         washington.plan(str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match=f"--input={tmp_path} holds no <category>/<instance>"):
+    with pytest.raises(UserError, match=f"`input={tmp_path}` holds no <category>/<instance>"):
         washington.plan(str(tmp_path))
 
 
