@@ -1,7 +1,7 @@
 """From shards, or from your own arrays, to a trained encoder and its kNN score, as a program of yours would do it.
 
-python examples/simsiam.py data/washington
-python examples/simsiam.py
+python -m examples.simsiam data/washington
+python -m examples.simsiam
 """
 
 import sys
