@@ -89,6 +89,7 @@ def test_a_program_that_calls_wrongly_hears_of_arguments(data_dir):
         lambda: ks.RunConfig(data_dir, "run", holes="wish"),
         lambda: ks.RunConfig(data_dir, "run", epochs=0),
         lambda: ks.build_encoder("rgb", "vgg", 32),
+        lambda: ks.build_encoder("infrared", "resnet18", 32),
         lambda: ks.Preprocessing("infrared", 32),
     ):
         with pytest.raises(ks.UserError) as error:

@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.models.resnet import BACKBONES, STEMS, resnet
@@ -57,8 +58,11 @@ def build_encoder(
         first half of the channels is of RGB, the second of HHA, but for `early`.
 
     Raises:
-        UserError: an unknown backbone or stem.
+        UserError: an unknown modality, fusion, backbone or stem.
     """
+    for name, value, choices in (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS)):
+        if value not in choices:
+            raise UserError(f"`{name}={value}`: choose one of {', '.join(choices)}")
     channels = {name: hha_channels if name == "hha" else 3 for name in MODALITIES[modality]}
     view = {name: keras.Input((image_size, image_size, channels[name]), name=name) for name in channels}
     features = FUSIONS[fusion](view, backbone, image_size, **resnet_options)
