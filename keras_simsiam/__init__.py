@@ -38,7 +38,7 @@ _FRONT_DOOR = {
     "knn": ("keras_simsiam.probes.knn", "classify"),
     "linear_probe": ("keras_simsiam.probes.linear", "classify"),
     "evaluate": ("keras_simsiam.evaluation.evaluate", "evaluate"),
-    # errors that the caller can mend
+    # errors that the caller can correct
     "UserError": ("keras_simsiam.core.errors", "UserError"),
 }
 __all__ = ["__version__", *_FRONT_DOOR]

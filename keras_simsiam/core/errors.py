@@ -1,4 +1,4 @@
-"""Errors that a user can mend, worded for who reads them: a program's author by arguments, a command's user by flags."""
+"""Errors that a user can correct, worded for who reads them: a program's author by arguments, a command's user by flags."""
 
 import re
 

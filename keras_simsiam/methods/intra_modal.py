@@ -6,7 +6,7 @@ from keras_simsiam.methods.simsiam import SimSiam
 
 
 class IntraModal(SimSiam):
-    """Two SimSiams, each on its half of the encoder's embedding, with a projector and a predictor of its own.
+    """Two SimSiams, each on its half of the encoder's embedding, with its own projector and predictor.
 
     Where one loss judges colour and depth together, the modality that satisfies it sooner may leave the other unlearnt (Huang
     et al., Modality Competition, ICML 2022). Here neither depends on the other's loss; with a backbone each (`two_tower`)

@@ -93,7 +93,7 @@ def neighbours(frames, length):
     """Cut recordings into blocks of consecutive frames.
 
     Args:
-        frames: N unique names in any order (`keras_simsiam.core.frame_names`); one without a number is a recording of its own.
+        frames: N unique names in any order (`keras_simsiam.core.frame_names`); one without a number is its own recording.
         length: frames in a block, ≥ 1; a recording's last block may be shorter.
 
     Returns:

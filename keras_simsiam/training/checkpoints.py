@@ -122,7 +122,7 @@ class Store:
         )
 
     def _write(self, name):
-        """Write the state in a folder of its own, and move it, once it is on the disk, to where it is found."""
+        """Write the state in a separate folder, and move it, once it is on the disk, to where it is found."""
         partial = os.path.join(self._written, "partial")
         shutil.rmtree(partial, ignore_errors=True)
         os.makedirs(partial)

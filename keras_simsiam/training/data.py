@@ -110,7 +110,7 @@ def _check(config, dataset):
 
 
 def _check_for_knn(config, dataset):
-    """Refuse a data set of its own for kNN that kNN has no use for."""
+    """Refuse a separate data set for kNN that kNN cannot use."""
     flag = f"`knn_data_dir={dataset.path}`"
     if not dataset.has_depth and config.modality != "rgb":
         raise UserError(f"{flag} has no depth, which `modality={config.modality}` looks at: give a data set with depth")

@@ -161,7 +161,7 @@ def view_batches(
 
 
 def shuffled_epochs(records, held, *, per_epoch, seed, first_epoch=0, seen=0):
-    """Epoch after epoch without end, each in an order of its own.
+    """Epoch after epoch without end, each in its own order.
 
     Args:
         records: a tf.data.Dataset of (index, record), the same at every pass.

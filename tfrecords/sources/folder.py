@@ -51,7 +51,7 @@ def plan(
         seed: of nothing; the builder orders the records by it.
 
     Raises:
-        UserError: a file or an argument that the user can mend, named in the message.
+        UserError: a file or an argument that the user can correct, named in the message.
     """
     choose("labels", labels, ("none", "folder"))
     choose("split", split, ("all", "folder"))

@@ -59,7 +59,7 @@ def plan(
         seed: of nothing; the builder orders the records by it.
 
     Raises:
-        UserError: tensorflow-datasets is not installed, or a file or an argument that the user can mend.
+        UserError: tensorflow-datasets is not installed, or a file or an argument that the user can correct.
     """
     info = _open(input).info
     names = _Names.of(info.features, input)

@@ -34,7 +34,7 @@ def plan(
         seed: of the test instances, the validation instances and the plane fits.
 
     Raises:
-        UserError: a file or an argument that the user can mend, named in the message.
+        UserError: a file or an argument that the user can correct, named in the message.
     """
     choose("split", split, ("category", "instance"))
     choose("gravity", gravity, ("table", "nominal", "estimate"))

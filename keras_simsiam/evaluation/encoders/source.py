@@ -28,7 +28,7 @@ class Network(Seed):
 
 @dataclasses.dataclass(frozen=True)
 class EncoderSource:
-    """Where an encoder comes from; None where that is not known, or there is no such thing.
+    """Where an encoder comes from; None where that is unknown or does not exist.
 
     Attributes:
         kind: RUN, FILE (a .keras file without a run directory), SAVED_MODEL, RANDOM or IMAGENET.

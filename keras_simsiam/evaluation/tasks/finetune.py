@@ -21,7 +21,7 @@ HELD_OUT_SEED = 1_000_000  # apart from those of the draws
 
 @dataclasses.dataclass(frozen=True)
 class Settings(label_subsets.Draws, Seed):
-    """On how many labels, how often drawn anew, and how an encoder is trained."""
+    """On how many labels, how many subsets are drawn, and how an encoder is trained."""
 
     finetune_fractions: tuple[float, ...] = setting(
         (0.1,), "Shares of the training labels, 0 to 1, to fine-tune on.", above=0, high=1

@@ -13,7 +13,7 @@ from keras_simsiam.probes import classifiers, label_subsets, scores
 
 @dataclasses.dataclass(frozen=True)
 class Settings(label_subsets.Draws, knn.Settings, Seed):
-    """How many labels, and how often which of them are drawn anew."""
+    """How many labels, and how many subsets of them are drawn."""
 
     label_fractions: tuple[float, ...] = setting(
         (0.01, 0.1, 0.2, 0.5, 1.0), "Shares of the training labels, 0 to 1.", above=0, high=1

@@ -135,7 +135,7 @@ def conditions(modality):
 
 
 def _predict(probe, train, tests):
-    """int64 [M] by condition; all conditions at once, as the linear probe is fitted anew at each call."""
+    """int64 [M] by condition; all conditions at once, as each call fits the linear probe again."""
     queries = np.concatenate([test.embeddings for test in tests.values()])
     predicted = np.split(probe.classify(train.embeddings, train.labels, queries), len(tests))
     return dict(zip(tests, predicted, strict=True))

@@ -15,7 +15,7 @@ class Log(keras.callbacks.Callback):
     """Callback that writes each epoch's numbers to metrics.jsonl and to TensorBoard, with the learning rate.
 
     TensorBoard's curves begin with the untrained network's numbers, at step 0, where another monitor has them.
-    `predictor_learning_rate` stands next to `learning_rate` where the predictor has a rate of its own.
+    `predictor_learning_rate` stands next to `learning_rate` where the predictor has its own rate.
     """
 
     def __init__(self, jsonl, writer):
