@@ -25,7 +25,7 @@ def main():
     knn_dataset = Dataset(config.knn_data_dir) if config.knn_data_dir else None
     try:
         with _closing_bars():
-            last = run.train_on(config, dataset, knn_dataset=knn_dataset, devices=devices)
+            last = run.train(config, dataset, knn_dataset=knn_dataset, devices=devices)
     except Stopped as stopped:
         print(f"{stopped}; the same command goes on from there", file=sys.stderr)
         sys.exit(stopped.status)

@@ -31,7 +31,7 @@ _FRONT_DOOR = {
     # runs
     "RunConfig": ("keras_simsiam.training.config", "RunConfig"),
     "load_config": ("keras_simsiam.training.config", "load_config"),
-    "train": ("keras_simsiam.training.run", "train_on"),
+    "train": ("keras_simsiam.training.run", "train"),
     "load_encoder": ("keras_simsiam.training.run", "load_encoder"),
     # what an encoder is worth
     "features": ("keras_simsiam.probes.features", "features"),

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import keras_simsiam as ks
+from keras_simsiam.models import resnet
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig, open_workdir
 from tfrecords.example import Frame
@@ -19,6 +20,14 @@ from tfrecords.writer import Writer
 
 ROOT = Path(__file__).parent.parent
 NAMES = [name for name in ks.__all__ if name != "__version__"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small():
+    """Half of ResNet-18's blocks: building its graph is most of the examples' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ import os
 from tensorflow import keras
 
 import train
+from keras_simsiam.core import settings
 from keras_simsiam.methods import build
 from keras_simsiam.training import run, untrained
+from keras_simsiam.training.config import RunConfig
 
 
 class SignalAt(keras.callbacks.Callback):
@@ -38,5 +40,5 @@ def tiny_encoder(_modality, _backbone, size, synchronized=False, **_settings):
 if __name__ == "__main__":
     untrained.build_encoder, build.PROJECTION, build.CONTRASTED = tiny_encoder, 8, 8
     if "SIGNAL_AT" in os.environ:
-        run.train_on = functools.partial(run.train_on, callbacks=[SignalAt(*map(int, os.environ["SIGNAL_AT"].split()))])
-    run_command(train.main)
+        run.train = functools.partial(run.train, callbacks=[SignalAt(*map(int, os.environ["SIGNAL_AT"].split()))])
+    run_command(train.main, lambda: settings.define_flags(RunConfig))

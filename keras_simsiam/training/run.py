@@ -35,7 +35,7 @@ from keras_simsiam.views.batches import records_held, view_batches
 _BEST = "encoder_best.keras"
 
 
-def train_on(
+def train(
     config: RunConfig,
     dataset: Dataset,
     *,
@@ -66,7 +66,7 @@ def train_on(
 
     Raises:
         ValueError: a data set is not the one that the configuration names.
-        UserError: as `data.load_data` and `train`; a shard is corrupt.
+        UserError: as `data.load_data` and `fit`; a shard is corrupt.
         signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
     given = dataset.path, knn_dataset.path if knn_dataset else ""
@@ -78,10 +78,10 @@ def train_on(
     devices = devices or Devices(config.distribution)
     data = load_data(config, dataset, knn_dataset=knn_dataset, devices=devices)
     with data.naming_corrupt_shards():
-        return train(config, data, callbacks, devices=devices)
+        return fit(config, data, callbacks, devices=devices)
 
 
-def train(config, data, callbacks=(), *, devices=None):
+def fit(config, data, callbacks=(), *, devices=None):
     """Train a run to its last epoch, from its newest checkpoint where there is one.
 
     Args:
@@ -106,7 +106,7 @@ def train(config, data, callbacks=(), *, devices=None):
     if os.path.exists(_encoder_path(config.workdir)):
         return {}
     with devices.own_folder(config.workdir) as folder:
-        last = _fit(dataclasses.replace(config, workdir=folder), data, devices, callbacks, config.workdir)
+        last = _fit_in(dataclasses.replace(config, workdir=folder), data, devices, callbacks, config.workdir)
         devices.wait_for_all()
     return last
 
@@ -119,7 +119,7 @@ def _open(config, devices):
     open_workdir(config)
 
 
-def _fit(config, data, devices, callbacks, workdir):
+def _fit_in(config, data, devices, callbacks, workdir):
     """Train in the folder that is this process's own, from the newest checkpoint of `workdir`."""
     open_workdir(config)
     steps_per_epoch = data.count // config.batch_size

@@ -24,7 +24,7 @@ from tfrecords import Dataset
 
 def train_here(command, log):
     config = common._parse(command[1:])
-    run.train_on(config, Dataset(config.data_dir))
+    run.train(config, Dataset(config.data_dir))
     return 0
 
 common._call = train_here

@@ -15,6 +15,7 @@ from keras_simsiam.models import resnet
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.data import load_data
+from keras_simsiam.views import augmentation
 from tfrecords import Dataset
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
@@ -49,7 +50,8 @@ def config(tmp_path):
 
 @pytest.fixture
 def _tiny(monkeypatch):
-    """Half of ResNet-18's blocks and small heads."""
+    """Half of ResNet-18's blocks, small heads, and views of a crop: their graphs are quick to build."""
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     monkeypatch.setattr(build, "PROJECTION", 8)
 
@@ -99,9 +101,9 @@ def test_the_data_sets_are_those_that_the_configuration_names(write, config):
     dataset, other = Dataset(write("data")), Dataset(write("other"))
     for given, knn_dataset in ((other, None), (dataset, other)):
         with pytest.raises(ValueError, match=r"the configuration has data_dir='.*data', knn_data_dir='', .*other"):
-            run.train_on(config(dataset), given, knn_dataset=knn_dataset)
+            run.train(config(dataset), given, knn_dataset=knn_dataset)
     with pytest.raises(ValueError, match="give the same"):
-        run.train_on(config(dataset, knn_data_dir=other.path), dataset)
+        run.train(config(dataset, knn_data_dir=other.path), dataset)
     assert not os.path.exists(config(dataset).workdir)
 
 
@@ -129,7 +131,7 @@ def test_a_program_trains_in_one_call(write, config):
     dataset = Dataset(write("data"))
     seen = []
     watch = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
-    last = run.train_on(config(dataset), dataset, callbacks=[watch])
+    last = run.train(config(dataset), dataset, callbacks=[watch])
     assert 0 <= last["knn"] <= 1 and seen == [0]
     assert os.path.exists(os.path.join(config(dataset).workdir, "encoder_best.keras"))
 
@@ -165,4 +167,4 @@ class Arrays:
 @pytest.mark.usefixtures("_tiny")
 def test_a_data_set_of_another_kind(config):
     dataset = Arrays(np.random.default_rng(0).integers(0, 256, (8, 20, 20, 3), np.uint8))
-    assert np.isfinite(run.train_on(config(dataset), dataset)["loss"])
+    assert np.isfinite(run.train(config(dataset), dataset)["loss"])

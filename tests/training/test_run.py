@@ -15,7 +15,7 @@ from keras_simsiam.models import resnet
 from keras_simsiam.training import monitors, run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.data import Data
-from keras_simsiam.views import cache
+from keras_simsiam.views import augmentation, cache
 from keras_simsiam.views.batches import clean_batches
 from tests import runs
 from tfrecords import example
@@ -34,7 +34,8 @@ class StopAfter(tf.keras.callbacks.Callback):
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    """Half of ResNet-18's blocks and small heads: building the graph is most of these tests' time."""
+    """Half of ResNet-18's blocks, small heads, and views of a crop: building graphs is most of these tests' time."""
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     monkeypatch.setattr(build, "PROJECTION", 32)
 
@@ -88,12 +89,12 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
 )
 def test_two_and_two_epochs_equal_four(config, data, changes):
     whole, halves = config("whole", **changes), config("halves", **changes)
-    run.train(whole, data)
-    run.train(halves, data, [StopAfter(2)])
+    run.fit(whole, data)
+    run.fit(halves, data, [StopAfter(2)])
     assert not os.path.exists(os.path.join(halves.workdir, "encoder.keras"))
     with pytest.raises(UserError, match="has not reached its last epoch"):
         run.load_encoder(halves.workdir)
-    run.train(halves, data)
+    run.fit(halves, data)
     assert runs.logged(whole.workdir) == runs.logged(halves.workdir)
     runs.assert_same_encoders(whole.workdir, halves.workdir)
 
@@ -108,8 +109,8 @@ def test_labels_from_a_cache_train_the_same(config, data, tmp_path, kind):
             return cache.in_memory(records, decode, **limits)
         return cache.on_disk(records, decode, count=9, folder=tmp_path / "cache", identity="nine", **limits)
 
-    run.train(plain, data)
-    run.train(cached, dataclasses.replace(data, cache=keep))
+    run.fit(plain, data)
+    run.fit(cached, dataclasses.replace(data, cache=keep))
     assert runs.logged(plain.workdir) == runs.logged(cached.workdir)
     runs.assert_same_encoders(plain.workdir, cached.workdir)
 
@@ -125,16 +126,16 @@ def test_modalities_of_a_frame_and_the_next(config, make_sample, compared):
         return {key: values[tf.strings.to_number(record, tf.int64)] for key, values in stacked.items()}
 
     records = tf.data.Dataset.from_tensor_slices([str(index) for index in range(9)])
-    assert np.isfinite(run.train(settings, Data(records, decode, 9))["loss"])
+    assert np.isfinite(run.fit(settings, Data(records, decode, 9))["loss"])
     assert run.load_encoder(settings.workdir).output["embedding"].shape == (None, 32)
 
 
 def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
     changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
     watched, alone = config("watched", **changes), config("alone", **changes)
-    run.train(watched, data)
+    run.fit(watched, data)
     monkeypatch.setattr(monitors, "run_callbacks", lambda *_, **__: [])
-    run.train(alone, data)
+    run.fit(alone, data)
     assert not os.listdir(os.path.join(alone.workdir, "figures"))
     runs.assert_same_encoders(watched.workdir, alone.workdir)
 
@@ -143,14 +144,14 @@ def test_knn_of_another_labelled_data_set(config, data):
     """The training records have no labels; bank and queries have more classes than they could."""
     settings = config("run", epochs=1)
     other = dataclasses.replace(data, num_classes=0, bank_classes=("apple", "bowl", "cup"))
-    assert 0 <= run.train(settings, other)["knn"] <= 1
+    assert 0 <= run.fit(settings, other)["knn"] <= 1
     with open(os.path.join(settings.workdir, "tensorboard", "metadata.tsv")) as file:
         assert [line.split("\t")[0] for line in file] == ["label", "apple", "bowl", "apple"]  # frames 6, 7, 8
 
 
 def test_the_folder_says_what_happened(config, data):
     settings = config("run", epochs=2)
-    last = run.train(settings, data)
+    last = run.fit(settings, data)
     assert set(last) == {
         "loss", "first_loss", "gradient_norm", "std_projection", "std_prediction", "knn", "effective_rank",
         "effective_rank_projection", "first_knn", "first_effective_rank", "first_effective_rank_projection",
@@ -163,7 +164,7 @@ def test_the_folder_says_what_happened(config, data):
     assert len(runs.logged(settings.workdir)) == 2
     path = os.path.join(settings.workdir, "encoder.keras")
     written = os.stat(path).st_mtime_ns
-    assert run.train(settings, data) == {}  # already complete
+    assert run.fit(settings, data) == {}  # already complete
     assert os.stat(path).st_mtime_ns == written
     os.truncate(path, 1000)
     with pytest.raises(UserError, match=r"encoder\.keras is damaged"):
@@ -172,7 +173,7 @@ def test_the_folder_says_what_happened(config, data):
 
 def test_the_untrained_encoder_is_where_the_run_started(config, data):
     settings = config("run", epochs=1, base_lr=0.0, weight_decay=0.0)
-    run.train(settings, data)
+    run.fit(settings, data)
     trained = run.load_encoder(settings.workdir).trainable_variables
     for one, other in zip(trained, run.untrained_encoder(settings).trainable_variables, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -180,7 +181,7 @@ def test_the_untrained_encoder_is_where_the_run_started(config, data):
 
 def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
     settings = config("run", epochs=1, precision="mixed_bfloat16")
-    run.train(settings, data)
+    run.fit(settings, data)
     encoder = run.load_encoder(settings.workdir)
     assert encoder.output["map"].dtype == tf.float32
     assert tf.keras.mixed_precision.global_policy().name == "float32"
@@ -188,7 +189,7 @@ def test_mixed_bfloat16_leaves_a_float32_encoder(config, data):
 
 def test_a_batch_larger_than_the_data_is_refused(config, data):
     with pytest.raises(UserError, match="`batch_size=64`: the training split has 9 frames, give at most that"):
-        run.train(config("run", batch_size=64), data)
+        run.fit(config("run", batch_size=64), data)
     assert not os.path.exists(config("run").workdir)
 
 
@@ -196,7 +197,7 @@ def test_next_frames_of_data_without_recordings_are_refused_before_anything_is_m
     frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
     decode = functools.partial(example.decode, has_depth=False)
     with pytest.raises(UserError, match="does not say which frames show the same instance"):
-        run.train(config("run", positives="next_frame"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
+        run.fit(config("run", positives="next_frame"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
     assert not os.path.exists(config("run").workdir)
 
 
@@ -232,7 +233,7 @@ def test_predictor_rates(optimizer, predictor_lr, warmup_epochs, encoder, predic
 def test_a_run_with_a_choice_of_holes(config, data, choice):
     """From samples with holes to an encoder that takes what the configuration's preprocessing gives."""
     chosen = config(choice, modality="rgbd", holes=choice, epochs=1, hha_dropout=0.3)
-    run.train(chosen, data)
+    run.fit(chosen, data)
     batches = clean_batches(data.queries, chosen.preprocessing, batch_size=3)
     view, _ = next(iter(batches))
     assert view["hha"].shape[-1] == (4 if choice == "mask" else 3)

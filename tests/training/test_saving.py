@@ -17,6 +17,7 @@ from keras_simsiam.training.checkpoints import Position
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.saving import BestEncoder
 from keras_simsiam.training.signals import Stopped
+from keras_simsiam.views import augmentation
 from tests import runs
 
 
@@ -55,6 +56,7 @@ def _tiny(_modality, _backbone, size, **_settings):
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
     monkeypatch.setattr(untrained, "build_encoder", _tiny)
     monkeypatch.setattr(build, "PROJECTION", 8)
 
@@ -82,20 +84,20 @@ def _checkpoints(config):
 )
 def test_stopped_anywhere_it_ends_as_if_it_had_not_been(config, data, changes):
     whole, broken = config("whole", **changes), config("broken", **changes)
-    run.train(whole, data)
+    run.fit(whole, data)
     with pytest.raises(Killed):
-        run.train(broken, data, [At(3, after=_kill)])
+        run.fit(broken, data, [At(3, after=_kill)])
     assert _checkpoints(broken) == ["ckpt-3.index"]
     with pytest.raises(Killed):
-        run.train(broken, data, [At(3, before=_kill)])  # goes on with the fourth step, ends in the second epoch
+        run.fit(broken, data, [At(3, before=_kill)])  # goes on with the fourth step, ends in the second epoch
     assert _checkpoints(broken) == ["ckpt-3.index", "ckpt-4.index"]
     with pytest.raises(Stopped) as stopped:
-        run.train(broken, data, [At(2, before=lambda _model: os.kill(os.getpid(), signal.SIGTERM))])
+        run.fit(broken, data, [At(2, before=lambda _model: os.kill(os.getpid(), signal.SIGTERM))])
     assert stopped.value.status == 143 and str(stopped.value).endswith("checkpoints/ckpt-6")
     with pytest.raises(Stopped) as stopped:
-        run.train(broken, data, [At(2, before=lambda _model: os.kill(os.getpid(), signal.SIGINT))])
+        run.fit(broken, data, [At(2, before=lambda _model: os.kill(os.getpid(), signal.SIGINT))])
     assert stopped.value.status == 130 and str(stopped.value).endswith("checkpoints/ckpt-8")  # the end of the epoch
-    run.train(broken, data)
+    run.fit(broken, data)
     assert len(runs.logged(whole.workdir)) == 3 and runs.logged(whole.workdir) == runs.logged(broken.workdir)
     runs.assert_same_encoders(whole.workdir, broken.workdir)
 
@@ -121,7 +123,7 @@ def test_a_second_signal_is_not_waited_on(config, data):
 
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        run.train(config("run"), data, [At(2, before=interrupt_twice)])
+        run.fit(config("run"), data, [At(2, before=interrupt_twice)])
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -142,7 +144,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_that_step(config, data):
     with pytest.raises(
         UserError, match=r"the loss is (nan|inf) after step 6 \(epoch 2\); .*checkpoints/ckpt-4\. Likely"
     ):
-        run.train(settings, data, [At(6, before=_spoil_weights)])
+        run.fit(settings, data, [At(6, before=_spoil_weights)])
     assert _checkpoints(settings) == ["ckpt-3.index", "ckpt-4.index"]
 
 
@@ -156,7 +158,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_that_step(config, data):
 )
 def test_so_does_one_of_an_epochs_last_step_before_knn_is_measured(config, data, spoil, what):
     with pytest.raises(UserError, match=rf"{what} after step 8 \(epoch 2\); .*checkpoints/ckpt-7\. Likely"):
-        run.train(config("run"), data, [At(8, before=spoil)])
+        run.fit(config("run"), data, [At(8, before=spoil)])
 
 
 def test_weights_that_are_not_finite_are_never_saved(config, data):
@@ -165,14 +167,14 @@ def test_weights_that_are_not_finite_are_never_saved(config, data):
     with pytest.raises(
         UserError, match=r"a weight is not finite after step 3 \(epoch 1\); last good checkpoint: none yet"
     ):
-        run.train(settings, data, [At(3, before=_spoil_velocities)])
+        run.fit(settings, data, [At(3, before=_spoil_velocities)])
     assert not os.path.exists(os.path.join(settings.workdir, "checkpoints"))
 
 
 @pytest.mark.parametrize("choose_best", [False, True])
 def test_the_best_encoder_is_chosen_by_validation_labels_alone(config, data, choose_best):
     settings = config("run", epochs=2)
-    run.train(settings, dataclasses.replace(data, choose_best=choose_best))
+    run.fit(settings, dataclasses.replace(data, choose_best=choose_best))
     path = os.path.join(settings.workdir, "encoder_best.keras")
     assert os.path.exists(path) == choose_best
     if choose_best:  # measured in the last epoch alone, whose encoder it is

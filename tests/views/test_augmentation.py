@@ -164,13 +164,14 @@ def test_jitter_and_grayscale_come_at_their_rates():
 def test_the_same_eager_in_a_function_and_in_tf_data():
     images = {"rgb": _image(), "hha": _image(1)}
     augmentation = Augmentation(hha_color=True, hha_jitter=True, hha_dropout=0.3)
-    for index in range(4):
-        eager = _view(images, _seed(index), augmentation)
-        graph = tf.function(lambda x, s: _view(x, s, augmentation))(images, _seed(index))
-        mapped = tf.data.Dataset.from_tensors((images, _seed(index))).map(lambda x, s: _view(x, s, augmentation))
+    in_graph = tf.function(lambda seed: _view(images, seed, augmentation))
+    seeds = tf.stack([_seed(index) for index in range(4)])
+    in_tf_data = tf.data.Dataset.from_tensor_slices(seeds).map(lambda seed: _view(images, seed, augmentation))
+    for seed, mapped in zip(seeds, in_tf_data, strict=True):
+        eager, graph = _view(images, seed, augmentation), in_graph(seed)
         for name, view in eager.items():
             np.testing.assert_allclose(view, graph[name], atol=1e-5)
-            np.testing.assert_allclose(view, next(iter(mapped))[name], atol=1e-5)
+            np.testing.assert_allclose(view, mapped[name], atol=1e-5)
             assert view.shape == (16, 16, 3) and view.numpy().min() >= 0 and view.numpy().max() <= 1
 
 

@@ -80,8 +80,13 @@ def _epochs(make_sample, first_epoch, epochs, seed=0, global_seed=0, count=6, fi
     ]
 
 
-def test_a_run_is_replayed_from_any_epoch(make_sample):
-    whole = _epochs(make_sample, 0, 3)
+@pytest.fixture(scope="module")
+def whole(make_sample):
+    """Three epochs of three batches of two views."""
+    return _epochs(make_sample, 0, 3)
+
+
+def test_a_run_is_replayed_from_any_epoch(make_sample, whole):
     np.testing.assert_array_equal(whole[2 * 3 * 1 :], _epochs(make_sample, 1, 2, global_seed=7))
 
 
@@ -138,16 +143,15 @@ def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypat
 
 
 @pytest.mark.parametrize("first_step", [1, 2])
-def test_a_run_is_replayed_from_the_middle_of_an_epoch(make_sample, first_step):
+def test_a_run_is_replayed_from_the_middle_of_an_epoch(make_sample, whole, first_step):
     """Three batches an epoch: the rest of the second, and all of the third."""
-    rest = _epochs(make_sample, 0, 3)[2 * (3 + first_step) :]
+    rest = whole[2 * (3 + first_step) :]
     resumed = _epochs(make_sample, 1, 2, global_seed=7, first_step=first_step)
     np.testing.assert_array_equal(rest, resumed[: len(rest)])
 
 
-def test_epochs_and_seeds_differ(make_sample):
-    whole = np.array(_epochs(make_sample, 0, 2))
-    assert not np.allclose(whole[:6], whole[6:])
+def test_epochs_and_seeds_differ(make_sample, whole):
+    assert not np.allclose(whole[:6], whole[6:12])
     assert not np.allclose(whole[:6], _epochs(make_sample, 0, 1, seed=1))
 
 
