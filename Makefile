@@ -25,7 +25,7 @@ demo: $(VENV)/installed
 	@echo; echo "watch it: $(VENV)/bin/tensorboard --logdir=demo"
 
 test: $(VENV)/installed
-	$(RUN) -m pytest -n auto --maxprocesses 4
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest -m slow

@@ -1,6 +1,6 @@
 """What the experiments share: the command line, and runs that are trained where they are missing.
 
-A run lies in <workdir>/runs/<name>, made by `python train.py` in a process of its own, as by hand; so experiments that name
+A run lies in <workdir>/runs/<name>, made by `python train.py` in a separate process, as by hand; so experiments that name
 the same run share it, and a run made by hand is taken up as it is.
 """
 
@@ -47,7 +47,7 @@ class Settings(settings.Checked):
     seeds: tuple[int, ...] = setting((0,), "Seeds of each run, separated by commas.", low=0)
     train: str | None = setting(
         None,
-        "missing: train the runs that are not there (the default); none: report what is there; print: print the train "
+        "missing: train the runs that are not there (the default); none: report the runs that exist; print: print the train "
         "commands (the default at --scale=paper).",
         choices=("missing", "none", "print"),
     )
@@ -113,7 +113,7 @@ class Runs:
             wanted: dict from a variant to its flags.
             seeds: the seeds of each.
             publish: function of this object that writes the report; called at the end, and where runs are trained after each,
-                so that there is one of what is there whatever happens.
+                so that there is one of the runs that exist whatever happens.
 
         Raises:
             UserError: a run has a flag that train.py does not know, or is there with other flags or of other data; the

@@ -46,7 +46,7 @@ class Comparison:
         runs.close()
 
     def report(self, runs):
-        """Writes NAME.md, .png and .json of what is there."""
+        """Writes NAME.md, .png and .json of the runs that exist."""
         figure, axes = figures.panels(2, 4.6, 1.6 + 0.26 * max(6, len(runs.measured)))
         for one, (task, title) in zip(axes, {"knn": "kNN, %", "linear": "linear, %"}.items(), strict=True):
             report_parts.ladder(one, runs.measured, task)
@@ -56,7 +56,7 @@ class Comparison:
         )
 
     def table(self, runs):
-        """The Markdown table of what is there."""
+        """The Markdown table of the runs that exist."""
         rows = [[*_row(name, measured), self.published.get(name, "–")] for name, measured in runs.measured.items()]
         return report_parts.table([*HEADER, self.column], rows)
 

@@ -86,7 +86,7 @@ def finalists(measured, seed):
 
 
 def report(runs):
-    """Writes depth_help.md, .png and .json of what is there."""
+    """Writes depth_help.md, .png and .json of the runs that exist."""
     compared = {
         name: {condition: compare(measured, runs.measured["rgb"], condition) for condition in runs.conditions}
         for name, measured in runs.measured.items()

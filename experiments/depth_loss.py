@@ -26,7 +26,7 @@ def main(settings, depth_data_dir=None):
 
 
 def report(runs, dataset):
-    """Writes depth_loss.md, .png and .json of what is there."""
+    """Writes depth_loss.md, .png and .json of the runs that exist."""
     found = depth_table.evaluated(runs, dataset)
     measured = depth_table.configurations(found)
     splits = [split for split in SPLITS if any(one["histories"][split][0] for one in measured.values())]

@@ -53,7 +53,7 @@ def main(settings):
 
 
 def report(runs):
-    """Writes depth_suspects.md, .png and .json of what is there."""
+    """Writes depth_suspects.md, .png and .json of the runs that exist."""
     made, scale = experiment(runs.settings.scale), runs.settings.scale
     batches = sorted({OWN_BATCH[scale], *BATCHES})
     figure, axes = figures.panels(2, 4.6, 3.6)

@@ -107,7 +107,7 @@ def configurations(found):
 
 
 def report(runs, dataset):
-    """Writes depth_table.md, .png and .json of what is there."""
+    """Writes depth_table.md, .png and .json of the runs that exist."""
     found = evaluated(runs, dataset)
     measured = configurations(found)
     compared = ["rel, images [95 %]", "rel, images − random's"]

@@ -37,7 +37,7 @@ def main(settings):
     text = [
         f"Of {len(looked_at)} training frames, evenly spaced and ordered by how much of their depth is missing (grey), the "
         "median, the 90th percentile and the last. A channel's 0 is black and its 255 white; `HHA` has disparity, height and "
-        "angle as red, green and blue. `paper` is the encoding of Zhu, section 3.2, stretched anew in each frame, `gupta` that "
+        "angle as red, green and blue. `paper` is the encoding of Zhu, section 3.2, stretched per frame, `gupta` that "
         "of Gupta et al. 2014, in fixed units (what is nearer than 1.2 m has the disparity 255). `none`, `neutral`, `nearest` "
         "and `inpaint` are choices of `--holes` (docs/holes.md); `mask` is `none` with `measured` beside it.",
         report_parts.table(header, rows),

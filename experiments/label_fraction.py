@@ -31,7 +31,7 @@ def main(settings):
 
 
 def report(runs):
-    """Writes label_fraction.md, .png and .json of what is there."""
+    """Writes label_fraction.md, .png and .json of the runs that exist."""
     total, classes = runs.dataset.splits["train"].count, len(runs.dataset.classes)
     fractions = tuple(fraction for fraction in FRACTIONS if round(fraction * total) >= classes)
     per_class = possible(A_CLASS[runs.settings.scale], runs.dataset)

@@ -20,7 +20,7 @@ def main(settings):
 
 
 def report(runs):
-    """Writes pretrain_loss.md, .png and .json of what is there."""
+    """Writes pretrain_loss.md, .png and .json of the runs that exist."""
     header = ["run", "loss after a quarter", "half", "all epochs", "kNN", "linear", "the paper's loss"]
     rows = [[*_row(name, measured), PUBLISHED.get(name, "–")] for name, measured in runs.measured.items()]
     note = (

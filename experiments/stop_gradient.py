@@ -26,7 +26,7 @@ def main(settings):
 
 
 def report(runs):
-    """Writes stop_gradient.md, .png and .json of what is there."""
+    """Writes stop_gradient.md, .png and .json of the runs that exist."""
     header = ["stop-gradient", "last loss", "last std · √d", "the prediction's", "kNN", "kNN, untrained", "linear"]
     rows = [[*_row(name, measured), PUBLISHED[name]] for name, measured in runs.measured.items()]
     note = (

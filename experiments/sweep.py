@@ -36,7 +36,7 @@ class Sweep:
         runs.close()
 
     def report(self, runs):
-        """Writes NAME.md, .png and .json of what is there."""
+        """Writes NAME.md, .png and .json of the runs that exist."""
         points = {value: runs.measured[name] for name, value in self.values.items() if name in runs.measured}
         rows = [_row(value, measured) for value, measured in points.items()]
         for measured in list(points.values())[:1]:  # the same for all: one encoder, one seed

@@ -236,7 +236,7 @@ data = Data(dataset.records("train"), dataset.decode, dataset.splits["train"].co
 for distribution in ("one", "mirrored"):
     config = RunConfig({str(data_dir)!r}, {str(tmp_path)!r} + "/" + distribution, modality="rgb", image_size=32, width=4,
                        batch_size=16, epochs=1, distribution=distribution)
-    print("LOSS", run.train(config, data)["loss"], run.load_encoder(config.workdir).count_params())
+    print("LOSS", run.fit(config, data)["loss"], run.load_encoder(config.workdir).count_params())
 """
     result = _run("-c", code)
     assert result.returncode == 0, result.stderr

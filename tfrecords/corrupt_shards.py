@@ -52,7 +52,7 @@ def read_through(shard: str, size: int) -> Reading:
         return Reading(count, f"record {count} (from 0) {kind}")
     except tf.errors.OpError as error:
         raise UserError(
-            f"{shard} cannot be read ({filesystems.reason(error)}): mend that and give the same command again"
+            f"{shard} cannot be read ({filesystems.reason(error)}): fix that and give the same command again"
         ) from None
     # A file that ends inside the header of a record is not an error to TensorFlow.
     return Reading(count) if end == size else Reading(count, f"record {count} (from 0) is missing or cut off")

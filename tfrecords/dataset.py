@@ -117,7 +117,7 @@ class Dataset:
         if not filesystems.is_remote(self.path):
             times = [os.stat(shard).st_mtime_ns for shard in chosen.shards]
         elif not chosen.checksums:
-            raise UserError(f"{self.path} has no checksums to know it again by: build it anew, or use `cache=memory`")
+            raise UserError(f"{self.path} has no checksums to know it again by: build it again, or use `cache=memory`")
         relative = dataclasses.replace(chosen, shards=tuple(os.path.basename(shard) for shard in chosen.shards))
         sources = (__file__, splits.__file__, example.__file__)
         code = [hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest() for file in sources]

@@ -160,6 +160,6 @@ def _check_size(path, image, size):
     if size is not None and image.shape != tuple(size):
         (height, width), (wanted_height, wanted_width) = image.shape, size
         raise UserError(
-            f"{path} is {width}x{height} but the image beside it {wanted_width}x{wanted_height}: "
+            f"{path} is {width}x{height} but the image next to it {wanted_width}x{wanted_height}: "
             "fetch that frame's files again, or remove them"
         )

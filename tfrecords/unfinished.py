@@ -131,7 +131,7 @@ class Unfinished:
         self._remove_partial()
 
     def _compare(self, there, command):
-        remedy = f"or delete {self.folder} to begin anew"
+        remedy = f"or delete {self.folder} to start over"
         if there["source"] != command["source"]:
             raise UserError(
                 f"`output={self._output}` holds the unfinished build of another command "
@@ -140,7 +140,7 @@ class Unfinished:
         if there["input"] != command["input"]:
             raise UserError(
                 f"`output={self._output}` holds an unfinished build, but its input has changed since it began: "
-                f"delete {self.folder} to begin anew"
+                f"delete {self.folder} to start over"
             )
 
     def _exists(self, facts):

@@ -5,7 +5,7 @@ from tools.doctor_checks import LOOK, OK, WRONG, Finding
 
 _ORDER = (WRONG, LOOK, OK)
 _VERDICTS = {
-    WRONG: "Something is wrong: mend it before you train.",
+    WRONG: "Something is wrong: fix it before you train.",
     LOOK: "Nothing is surely wrong; look at what is marked.",
     OK: "Nothing stands out.",
 }

@@ -51,7 +51,7 @@ def write_png(path: str, image: np.ndarray) -> None:
     """
     order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
     encoded = cv2.imencode(".png", cv2.cvtColor(image, order))[1]
-    with files.writing(path, "mend that, or give another --output"):
+    with files.writing(path, "fix that, or give another --output"):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with files.replacing(path) as partial:  # no pattern for images matches this name, which a killed run leaves
             partial.write_bytes(encoded)

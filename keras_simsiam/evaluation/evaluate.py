@@ -64,7 +64,7 @@ class Evaluation(Checked):
     batch_size: int = setting(64, "Images embedded at a time; changes speed and memory, not the result.", low=1)
     output: str | None = setting(
         None,
-        "Folder of the results; by default evaluation in the run directory, evaluation_<file> beside a .keras file. Needed "
+        "Folder of the results; by default evaluation in the run directory, evaluation_<file> next to a .keras file. Needed "
         "where `encoder` is something else.",
     )
     on_corrupt: str = setting(

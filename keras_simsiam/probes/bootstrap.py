@@ -1,7 +1,7 @@
 """Whether two classifiers differ on the same test frames, or tie: a paired bootstrap over blocks of neighbouring frames.
 
 Frames of one recording resemble each other: a classifier that errs on one errs on the next, and an interval that takes them
-as independent is too narrow. So what is drawn anew is blocks of consecutive frames, whole: Künsch, "The jackknife and the
+as independent is too narrow. So what is redrawn is blocks of consecutive frames, whole: Künsch, "The jackknife and the
 bootstrap for general stationary observations", Annals of Statistics 17 (1989); disjoint blocks as in Carlstein, Annals of
 Statistics 14 (1986). Intervals are percentiles: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 """

@@ -48,7 +48,7 @@ class Position(tf.train.experimental.PythonState):
 class Store:
     """The checkpoints of a run directory, of which the newest few are kept.
 
-    They are found by listing the folder: there is no pointer file that could be wrong. Each is written in a folder of its own,
+    They are found by listing the folder: there is no pointer file that could be wrong. Each is written in a separate folder,
     and its index, by which it is found, is moved last: what a kill leaves behind is never taken for a checkpoint.
 
     Attributes:
@@ -97,7 +97,7 @@ class Store:
         if unreadable:
             raise UserError(
                 f"{self.folder}: no checkpoint is readable, {', '.join(unreadable)}: "
-                "put a copy there, or delete that folder, and the same command begins anew"
+                "put a copy there, or delete that folder, and the same command starts over"
             )
         return self.position
 

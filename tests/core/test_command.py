@@ -1,4 +1,4 @@
-"""What commands share, each in a process of its own."""
+"""What commands share, each in a separate process."""
 
 import pathlib
 import subprocess

@@ -145,7 +145,7 @@ def test_a_request_larger_than_a_batch_is_split():
 
 
 @pytest.mark.parametrize(
-    "choice", ["mask", "inpaint", *(pytest.param(c, marks=pytest.mark.slow) for c in ("neutral", "nearest"))]
+    "choice", ["mask", *(pytest.param(c, marks=pytest.mark.slow) for c in ("neutral", "nearest", "inpaint"))]
 )
 def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
     preprocessing = Preprocessing("rgbd", SIZE, holes=choice)

@@ -92,7 +92,7 @@ def test_supervision_needs_labels(tmp_path):
     config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="supervised", batch_size=1)
     data = Data(tf.data.Dataset.range(4), lambda record: record, 4)
     with pytest.raises(UserError, match="no labels"):
-        run.train(config, data)
+        run.fit(config, data)
     assert not (tmp_path / "run").exists()
     keras.backend.clear_session()
 
@@ -101,7 +101,7 @@ def test_averages_of_too_many_samples_are_refused(tmp_path):
     config = RunConfig("data", str(tmp_path / "run"), modality="rgb", method="simsiam_average", cache_gb=1.0)
     data = Data(tf.data.Dataset.range(4), lambda record: record, 200_000)
     with pytest.raises(UserError, match=r"^`cache_gb=1`: .* 2048 numbers for each of 200000 frames, need 1\.64 GB"):
-        run.train(config, data)
+        run.fit(config, data)
     assert not (tmp_path / "run").exists()
 
 

@@ -46,7 +46,7 @@ def _contents(folder):
 
 @pytest.fixture
 def folder(tmp_path, depth):
-    """depth/ with three images, one of them in a folder of its own."""
+    """depth/ with three images, one of them in a separate folder."""
     (tmp_path / "depth" / "kitchen").mkdir(parents=True)
     for index, name in enumerate(("0.png", "1.pgm", "kitchen/0.png")):
         cv2.imwrite(str(tmp_path / "depth" / name), depth + np.uint16(10 * index))

@@ -1,4 +1,4 @@
-"""The classes of the synthetic data set: solids as signed distances, with proportions drawn anew for every instance.
+"""The classes of the synthetic data set: solids as signed distances, with proportions redrawn for every instance.
 
 A shape is first defined about the origin with its axis along y (up) and then set on the table, upright or lying. All
 distances are lower bounds of the true ones, which is what sphere tracing needs (Hart, 1996).

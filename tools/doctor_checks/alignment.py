@@ -18,7 +18,7 @@ _RESAMPLINGS, _LEAST_FRAMES = 200, 4
 def check(samples: list[dict]) -> Finding:
     """The shift between the edges of depth and those of colour: where they correlate most, within 16 pixels.
 
-    The frames' correlations are averaged; drawing the frames anew, with replacement, 200 times says how sure the best
+    The frames' correlations are averaged; redrawing the frames, with replacement, 200 times says how sure the best
     shift is. Wrong: surely 6 pixels or more. Look: surely 3 or more. An unsure shift is no finding.
     """
     maps = np.array([correlation(sample["rgb"], sample["depth"]) for sample in samples])

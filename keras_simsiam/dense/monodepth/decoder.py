@@ -76,7 +76,7 @@ def _convolved(x, filters, kernel):
 
 
 def _uniform(fan_in):
-    """PyTorch's initialiser of weights and biases, to be made anew for each: one used twice would repeat its draws."""
+    """PyTorch's initialiser of weights and biases, to be made again for each: one used twice would repeat its draws."""
     limit = fan_in**-0.5
     return lambda: keras.initializers.RandomUniform(-limit, limit)
 

@@ -143,7 +143,7 @@ def _of_file(source):
     inputs, outputs = (tensors if isinstance(tensors, dict) else {} for tensors in (encoder.input, encoder.output))
     if "hha" in inputs:
         raise UserError(
-            f"{path}: takes HHA, and no flags.txt beside it says how that was encoded: copy that of its run there"
+            f"{path}: takes HHA, and no flags.txt next to it says how that was encoded: copy that of its run there"
         )
     if set(inputs) != {"rgb"} or not inputs["rgb"].shape[1] or "embedding" not in outputs:
         raise UserError(f"{path}: no encoder, which takes a dict with rgb [B,S,S,3] and gives one with embedding [B,D]")
