@@ -28,6 +28,13 @@ def pytest_collection_finish():
     gc.set_threshold(50_000, 20, 20)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _collected():
+    """Frees a module's graphs at its end: all at once, later, they take half a minute."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def _float32():
     """A test that sets a precision or a session leaves nothing behind for the next one."""
