@@ -48,7 +48,7 @@ class Position(tf.train.experimental.PythonState):
 class Store:
     """The checkpoints of a run directory, of which the newest few are kept.
 
-    They are found by listing the folder: there is no pointer file that could be wrong. Each is written in a separate folder,
+    They are found by listing the folder, as a file that names the newest could be wrong. Each is written in a separate folder,
     and its index, by which it is found, is moved last: what a kill leaves behind is never taken for a checkpoint.
 
     Attributes:
