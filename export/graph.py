@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from export import checks
 from export.signatures import SIGNATURES, inputs
+from keras_simsiam.core.keras_compat import tf_variable
 from keras_simsiam.dense.monodepth import frames, metrics
 from keras_simsiam.views.preprocessing import clean_view
 
@@ -47,10 +48,10 @@ def servable(encoder, preprocessing, batching=None, depth_network=None):
     """
     module, batching = tf.Module(), batching or Batching()
     # Only the variables: the layers would be saved with a function each, which nobody calls.
-    module.encoder_variables = encoder.variables
+    module.encoder_variables = [tf_variable(variable) for variable in encoder.variables]
     calls = _encoder_calls(encoder, preprocessing, batching)
     if depth_network is not None:
-        module.depth_variables = depth_network.variables
+        module.depth_variables = [tf_variable(variable) for variable in depth_network.variables]
         calls["depth"] = _depth_call(depth_network, batching)
     rows = inputs(preprocessing.modality, depth_network is not None)
     return module, {name: _signature(rows[name], *calls[name]) for name in rows}
@@ -66,7 +67,7 @@ def _encoder_calls(encoder, preprocessing, batching):
     }
     calls = {}
     for name, chosen in _CHOSEN.items():
-        shapes = chosen(encoder.output_shape)
+        shapes = {key: feature.shape for key, feature in chosen(encoder.output).items()}
         network = _network(lambda view, chosen=chosen: chosen(encoder(view, training=False)), shapes, spec, batching)
         calls[name] = views[SIGNATURES[name].given], network
     return calls

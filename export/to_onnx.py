@@ -1,6 +1,6 @@
 """Writes a run's encoder as an ONNX file, once ONNX Runtime has given the same embeddings with it.
 
-python -m export.onnx --workdir=runs/rgb --output=serving/rgb.onnx    (pip install -r requirements-onnx.txt)
+python -m export.onnx --workdir=runs/rgb --output=serving/rgb.onnx    (pip install '.[onnx]')
 """
 
 from keras_simsiam.core.command import run_command
@@ -95,8 +95,8 @@ def _difference(content, embed, specs):
         largest = max(largest, float(np.abs(found - expected).max()))
         if not largest <= TOLERANCE * max(1.0, np.abs(expected).max()):
             raise UserError(
-                f"ONNX Runtime's embeddings differ by {largest:.2g}, nothing was written: install the versions of "
-                "requirements-onnx.txt"
+                f"ONNX Runtime's embeddings differ by {largest:.2g}, nothing was written: install the versions of the "
+                "extra onnx"
             )
     return largest
 
@@ -105,7 +105,7 @@ def _library(name):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(f"{name} cannot be imported ({error}): pip install -r requirements-onnx.txt") from error
+        raise UserError(f"{name} cannot be imported ({error}): pip install '.[onnx]'") from error
 
 
 def define_flags():

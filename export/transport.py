@@ -2,7 +2,7 @@
 
 Both try again, with growing pauses, where the server says that it is unavailable or has too much to do (an embedding may be
 asked for twice without harm), and give up when the time is over. tensorflow-serving-api and requests are imported here
-alone (requirements-serving.txt).
+alone (the extra serving).
 """
 
 import base64
@@ -178,7 +178,7 @@ def _grpc_modules():
         import grpc
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed: pip install -r requirements-serving.txt") from error
+        raise UserError(f"{error.name} is not installed: pip install '.[serving]'") from error
     return grpc, predict_pb2, prediction_service_pb2_grpc.PredictionServiceStub
 
 
@@ -188,5 +188,5 @@ def _requests_modules():
         from requests.adapters import HTTPAdapter
         from urllib3.util import Retry
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed: pip install -r requirements-serving.txt") from error
+        raise UserError(f"{error.name} is not installed: pip install '.[serving]'") from error
     return requests, Retry, HTTPAdapter

@@ -47,6 +47,8 @@ __all__ = ["__version__", *_FRONT_DOOR]
 def __getattr__(name):
     if name not in _FRONT_DOOR:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if wrong := importlib.import_module("keras_simsiam.core.versions").problem():
+        raise ImportError(wrong)
     module, attribute = _FRONT_DOOR[name]
     value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value  # from now on without this function

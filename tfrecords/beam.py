@@ -23,7 +23,7 @@ def main(beam_flags: list[str]) -> None:
     except ModuleNotFoundError as error:
         if error.name != "apache_beam":
             raise
-        raise UserError("Apache Beam is not installed: pip install -r requirements-beam.txt") from None
+        raise UserError("Apache Beam is not installed: pip install '.[beam]'") from None
     # Beam drops those it does not know, a misspelt one of ours too.
     print("for Beam:", *beam_flags, flush=True)
     build.build(1, partial(Cluster, beam_flags))

@@ -2,6 +2,8 @@
 
 import re
 
+from keras_simsiam.core.errors import UserError
+
 _REMOTE = ("http://", "https://", "s3://")
 
 
@@ -11,9 +13,20 @@ def is_remote(path: str) -> bool:
 
 
 def register_for(path: str) -> None:
-    """Register tensorflow-io's file systems with TensorFlow where `path` needs them; elsewhere do nothing."""
-    if is_remote(path):
+    """Register tensorflow-io's file systems with TensorFlow where `path` needs them; elsewhere do nothing.
+
+    Raises:
+        UserError: tensorflow-io is not installed: it has no release for TensorFlow 2.21.
+    """
+    if not is_remote(path):
+        return
+    try:
         import tensorflow_io  # noqa: F401 - the import itself registers them
+    except ImportError as error:
+        raise UserError(
+            f"{path}: reading from http and s3 needs tensorflow-io, which exists for Python 3.11: use that, or copy the "
+            "files to a disk"
+        ) from error
 
 
 def is_transfer(error: Exception) -> bool:
@@ -25,4 +38,5 @@ def reason(error: Exception) -> str:
     """The one line of a TensorFlow error that says what happened to a file, without the graph's names around it."""
     # The message of an HTTP error goes on with the page that the server sent.
     message = error.message.partition(" with body ")[0].partition(" [Op:")[0].splitlines()[0]
-    return re.sub(r"^\{\{.*?\}\}\s*", "", message)
+    # TensorFlow 2.21 also says which step of the pipeline it was.
+    return re.sub(r"^(\{\{.*?\}\}\s*)?(Error in user-defined function passed to \S+ .*?: \S+: )?", "", message)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from tfrecords.dataset import Dataset
 
@@ -62,8 +63,7 @@ def _check_records(data, shard):
             what = "cut off" if "truncated" in error.message else "corrupt (its CRC differs)"
             raise UserError(f"{shard}, record {number}: {what}: {_AGAIN}") from None
         except tf.errors.InvalidArgumentError as error:
-            reason = error.message.splitlines()[0].rpartition("}} ")[2]  # without the names of graph nodes
-            raise UserError(f"{shard}, record {number}: does not decode ({reason}): {_AGAIN}") from None
+            raise UserError(f"{shard}, record {number}: does not decode ({files.reason(error)}): {_AGAIN}") from None
         if problem:
             raise UserError(f"{shard}, record {number}: {problem}: build the data set again")
         number += 1

@@ -5,12 +5,53 @@ import os
 # Before TensorFlow loads: its start-up lines bury ours. At 2, it still reports CUDA libraries that register twice.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import contextlib
+import importlib.abc
+import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable
 
 from absl import app, flags
 
+from keras_simsiam.core import versions
 from keras_simsiam.core.errors import UserError, speak_of_flags
+
+
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Imports TensorFlow without the lines that 2.21 writes as it loads, before it knows of a log level.
+
+    They come from C++, past sys.stderr. Where the import fails, they are written after all.
+    """
+
+    def find_spec(self, name, path, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec and spec.loader:
+            load = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: _quietly(load, module)
+        return spec
+
+
+def _quietly(load, module):
+    with tempfile.TemporaryFile() as written, contextlib.ExitStack() as restored:
+        stderr = os.dup(2)
+        restored.callback(os.close, stderr)
+        restored.callback(os.dup2, stderr, 2)
+        os.dup2(written.fileno(), 2)
+        try:
+            load(module)
+        except BaseException:
+            written.seek(0)
+            os.write(stderr, written.read())
+            raise
+
+
+sys.meta_path.insert(0, _QuietTensorFlow())
+if wrong := versions.problem():
+    sys.exit(f"error: {wrong}")
 
 
 def run_command(

@@ -50,8 +50,9 @@ def _errors():
 
 def reason(error: Exception) -> str:
     """The first line of what an error says, for a message of one line."""
-    # TensorFlow puts a file and the name of the operation around what was wrong
-    text = getattr(error, "strerror", None) or re.sub(r"^({{.*?}} ?)?(.*; )?| \[Op:.*", "", str(error))
+    # TensorFlow puts a file, the name of the operation, and since 2.16 the step of a pipeline around what was wrong
+    around = r"^({{.*?}} ?)?(Error in user-defined function passed to \S+ .*?: \S+: )?(.*; )?| \[Op:.*"
+    text = getattr(error, "strerror", None) or re.sub(around, "", str(error))
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 

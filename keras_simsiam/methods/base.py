@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core import keras_compat
 from keras_simsiam.methods import replicas
 
 
@@ -32,6 +33,7 @@ class Method(keras.Model):
             name: the method's name.
         """
         super().__init__(name=name)
+        self.built = True  # Keras 3 would call it on a batch, as if that were a view, to find out its variables
         self.encoder = encoder
         self.copies = ()  # of the network, which no gradient moves (keras_simsiam.methods.replicas)
         self.distribute_reduction_method = "first"  # all replicas log the same, of which Keras would take the sum
@@ -52,18 +54,10 @@ class Method(keras.Model):
         with tf.GradientTape() as tape:
             loss = self.objective(batch)
             # the optimizer sums gradients over replicas; each replica's loss is a mean over its share of the batch
-            share = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            if self._loss_scaled():
-                share = self.optimizer.get_scaled_loss(share)
+            share = keras_compat.scaled(self.optimizer, loss / tf.distribute.get_strategy().num_replicas_in_sync)
         variables = self.trained_variables
-        gradients = tape.gradient(share, variables)
-        if self._loss_scaled():
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        optimizer = self.optimizer.inner_optimizer if self._loss_scaled() else self.optimizer
-        # summed over the replicas here and not by `apply_gradients`: the norm is that of the sum
-        summed = optimizer.aggregate_gradients(list(zip(gradients, variables, strict=True)))
-        self.optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
-        self._means["gradient_norm"].update_state(*finite_norm([gradient for gradient, _ in summed]))
+        gradients = keras_compat.apply_gradients(self.optimizer, tape.gradient(share, variables), variables)
+        self._means["gradient_norm"].update_state(*finite_norm(gradients))
         self.after_step()
         self._means["loss"].update_state(replicas.mean(loss))
         return {name: metric.result() for name, metric in self._means.items()}
@@ -77,9 +71,6 @@ class Method(keras.Model):
     def after_step(self):
         """What a method does once its weights have moved, such as to move a copy of the network along; here nothing."""
         return  # AutoGraph cannot transform a body of a docstring only, and says so
-
-    def _loss_scaled(self):
-        return isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer)
 
     def watch(self, **outputs):
         """Adds each output's `spread` over the global batch to the epoch's means, as `std_<name>`: 1 healthy, 0 collapse."""

@@ -107,9 +107,8 @@ def _swav(config, encoder, features, batch_norm, sizes):
     return SwAV(encoder, head, frozen_steps=sizes.steps // config.epochs)
 
 
-def _supervised(_config, encoder, features, _batch_norm, sizes):
+def _supervised(_config, encoder, _features, _batch_norm, sizes):
     classifier = keras.layers.Dense(sizes.classes, dtype="float32", name="classifier")
-    classifier.build([None, features])  # the optimizer is built, and a checkpoint restored, before the first step
     return Supervised(encoder, classifier)
 
 

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_simsiam.core.keras_compat import add_variable
 from keras_simsiam.methods import replicas
 from keras_simsiam.methods.base import Method, project
 
@@ -36,9 +37,8 @@ class MoCoV2(Method):
         self.momentum = momentum
         keys = tf.random.normal([queue_size, projector.output_shape[-1]])
         # every replica enqueues the whole global batch, so all write the same
-        same = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
-        self.queue = tf.Variable(tf.math.l2_normalize(keys, axis=1), name="queue", **same)
-        self.place = tf.Variable(0, name="place", dtype=tf.int32, **same)
+        self.queue = add_variable(self, "queue", tf.math.l2_normalize(keys, axis=1))
+        self.place = add_variable(self, "place", tf.constant(0))
 
     def objective(self, batch):
         """InfoNCE of the first view's query with the second's key and the queue (Eq. 1).

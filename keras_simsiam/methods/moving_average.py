@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_simsiam.core.keras_compat import add_variable
 from keras_simsiam.methods import replicas
 from keras_simsiam.methods.base import Method, project
 from keras_simsiam.methods.simsiam import negative_cosine
@@ -35,8 +36,7 @@ class MovingAverage(Method):
         self.momentum = momentum
         directions = tf.math.l2_normalize(tf.random.normal([samples, projector.output_shape[-1]]), axis=1)
         # every replica writes the rows of the whole global batch, so all write the same
-        same = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
-        self.averages = tf.Variable(directions, name="averages", **same)  # Nxd
+        self.averages = add_variable(self, "averages", directions)  # Nxd
 
     def objective(self, batch):
         """D(z1, η), η ← m · η + (1 − m) · z2/‖z2‖ first; in -1..1.

@@ -3,6 +3,8 @@
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core.keras_compat import tf_variable
+
 
 def gather(x):
     """The replicas' `[B,...]` one after the other, `[R·B,...]`; gradients flow back to where each row came from."""
@@ -62,8 +64,8 @@ def move(copies, models, momentum):
         models: what they are copies of.
         momentum: m in 0..1, a number or scalar tensor.
     """
-    targets = [variable for copy in copies for variable in copy.trainable_variables]
-    sources = [variable for model in models for variable in model.trainable_variables]
+    targets = [tf_variable(variable) for copy in copies for variable in copy.trainable_variables]
+    sources = [tf_variable(variable) for model in models for variable in model.trainable_variables]
 
     def step(strategy, momentum):
         for target, source in zip(targets, sources, strict=True):

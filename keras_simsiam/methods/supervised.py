@@ -21,6 +21,8 @@ class Supervised(Method):
             name: the method's name.
         """
         super().__init__(encoder, ("embedding",), name=name)
+        if not classifier.built:  # the optimizer is built, and a checkpoint restored, before the first step
+            classifier.build([None, encoder.output["embedding"].shape[-1]])
         self.classifier = classifier
 
     def objective(self, batch):

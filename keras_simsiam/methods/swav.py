@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_simsiam.core.keras_compat import add_variable
 from keras_simsiam.methods import replicas
 from keras_simsiam.methods.base import Method, project
 
@@ -32,8 +33,8 @@ class SwAV(Method):
         self.temperature = temperature
         self.frozen_steps = frozen_steps
         directions = tf.math.l2_normalize(tf.random.normal([projector.output_shape[-1], prototypes]), axis=0)
-        first = tf.VariableAggregation.ONLY_FIRST_REPLICA  # of what `after_step` assigns, which is the same on all
-        self.prototypes = tf.Variable(directions, name="prototypes", aggregation=first)  # dxK
+        # dxK, of which all replicas assign the same in `after_step`
+        self.prototypes = add_variable(self, "prototypes", directions, trainable=True)
 
     def objective(self, batch):
         """½ ℓ(z1, q2) + ½ ℓ(z2, q1), the mean cross-entropy of each view's prediction with the other's code (Eq. 1, 2).

@@ -3,12 +3,14 @@
 import tensorflow as tf
 from tensorflow import keras
 
-OPTIMIZERS = ("sgd", "lars")
+from keras_simsiam.core.keras_compat import MomentumOptimizer
+
+OPTIMIZERS = ("sgd", "lars", "lamb")
 DECAYS = ("all", "weights")
 
 
 @keras.utils.register_keras_serializable("keras_simsiam")
-class TorchSGD(keras.optimizers.Optimizer):
+class TorchSGD(MomentumOptimizer):
     """SGD with momentum and L2 in the gradient, the learning rate outside the velocity.
 
     v ← m·v + (g + wd·w);  w ← w − lr·v
@@ -22,7 +24,7 @@ class TorchSGD(keras.optimizers.Optimizer):
         >>> weight = tf.Variable([[1.0]])
         >>> optimizer = ks.TorchSGD(0.1, momentum=0.9, weight_decay=0.5)
         >>> _ = optimizer.apply_gradients([(tf.constant([[1.0]]), weight)])
-        >>> round(float(weight), 6)  # 1 - 0.1 * (1 + 0.5 * 1)
+        >>> round(float(weight[0, 0]), 6)  # 1 - 0.1 * (1 + 0.5 * 1)
         0.85
     """
 
@@ -38,34 +40,14 @@ class TorchSGD(keras.optimizers.Optimizer):
                 identity, not by name. They are part of this object only: `get_config` does not hold them.
             name: the optimizer's name.
         """
-        # Keras's own weight_decay stays unset: it is decoupled from the gradient
-        super().__init__(name=name, jit_compile=False)
-        self._learning_rate = self._build_learning_rate(learning_rate)
+        super().__init__(learning_rate, overrides, name)
         self.momentum = momentum
         self.l2 = weight_decay
         self.decay = decay
-        # the bound method rather than the dict, which Keras would wrap and try to checkpoint
-        self._override = {self._var_key(variable): rate for variables, rate in overrides for variable in variables}.get
 
-    def build(self, var_list):
-        super().build(var_list)
-        if getattr(self, "_built", False):
-            return
-        self._built = True
-        self.velocities = [self.add_variable_from_reference(variable, "velocity") for variable in var_list]
-
-    def rate_of(self, variable):
-        """The learning rate that a variable follows, a scalar or a schedule: the optimizer's, or its override."""
-        return self._override(self._var_key(variable), self._learning_rate)
-
-    def update_step(self, gradient, variable):
-        key = self._var_key(variable)
-        rate = self._override(key, self.learning_rate)
-        if callable(rate):
-            rate = rate(self.iterations)
-        velocity = self.velocities[self._index_dict[key]]
+    def move(self, velocity, gradient, variable, rate):
         self._accelerate(velocity, gradient, variable)
-        variable.assign_sub(tf.cast(rate, variable.dtype) * velocity)
+        variable.assign_sub(rate * velocity)
 
     def _accelerate(self, velocity, gradient, variable):
         """Make the velocity the next one."""
@@ -77,7 +59,7 @@ class TorchSGD(keras.optimizers.Optimizer):
     def get_config(self):
         return {
             "name": self.name,
-            "learning_rate": self._serialize_hyperparameter(self._learning_rate),
+            "learning_rate": self.learning_rate_config(),
             "momentum": self.momentum,
             "weight_decay": self.l2,
             "decay": self.decay,

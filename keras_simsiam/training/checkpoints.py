@@ -13,7 +13,7 @@ import sys
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_simsiam.core import files
+from keras_simsiam.core import files, keras_compat
 from keras_simsiam.core.errors import UserError
 
 CHECKPOINTS_KEPT = 2
@@ -71,7 +71,7 @@ class Store:
         self.folder = self._written = os.path.join(workdir, "checkpoints")
         self.last_good = None
         self._steps_per_epoch = steps_per_epoch
-        self._state = tf.train.Checkpoint(method=method, position=self.position)
+        self._state = tf.train.Checkpoint(method=method, position=self.position, **keras_compat.untracked(method))
 
     def restore(self):
         """Put the newest readable checkpoint, if any, into the method and the position; warn of unreadable ones.
@@ -80,11 +80,15 @@ class Store:
             The position.
 
         Raises:
-            UserError: checkpoints exist and none can be read.
+            UserError: checkpoints exist and none can be read, or they are of the other stack (docs/running.md).
         """
         unreadable = []
         for number in reversed(_numbers(self.folder)):
             path = self._path(number)
+            if keras_compat.is_of_other_keras(path):
+                raise UserError(
+                    f"{path} was written {keras_compat.OTHER_STACK}: go on there, or choose another `workdir`"
+                )
             try:
                 self._state.read(path).assert_existing_objects_matched()
             except Exception as error:  # of many kinds, by what of a file is damaged

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
-from tensorflow import keras
 
+from keras_simsiam.core import keras_compat
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import Checked, setting
 
@@ -131,16 +131,16 @@ class Devices:
             )
 
     def distribute(self, batches: tf.data.Dataset):
-        """What `fit` takes for batches of this worker's share of the global batch.
+        """The batches, divided over the devices.
 
         Args:
             batches: batches, each of the global batch over the number of workers.
 
         Returns:
-            The dataset, which `fit` itself divides over the devices of one machine; for `multiworker`, a distributed one.
+            What a `tf.function` that runs the strategy iterates over.
         """
         if self._distribution != "multiworker":
-            return batches
+            return self.strategy.experimental_distribute_dataset(batches)
         devices = self.strategy.num_replicas_in_sync // self.worker.num_input_pipelines
         if devices > 1:
             batch = tf.nest.flatten(batches.element_spec)[0].shape[0]
@@ -200,9 +200,9 @@ def check_precision(policy):
 @contextlib.contextmanager
 def precision(policy):
     """A context in which Keras's global policy is `policy`, such as `mixed_bfloat16`."""
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(policy)
+    before = keras_compat.precision()
+    keras_compat.set_precision(policy)
     try:
         yield
     finally:
-        keras.mixed_precision.set_global_policy(before)
+        keras_compat.set_precision(before)

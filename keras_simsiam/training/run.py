@@ -18,13 +18,14 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import files
+from keras_simsiam.core import files, keras_compat
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.optimization import schedules
+from keras_simsiam.optimization.lamb import lamb
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
-from keras_simsiam.training import checkpoints, monitors, saving, signals
+from keras_simsiam.training import checkpoints, loop, monitors, saving, signals
 from keras_simsiam.training.config import RunConfig, load_config, open_workdir
 from keras_simsiam.training.data import load_data
 from keras_simsiam.training.devices import Devices, check_precision, precision
@@ -133,11 +134,13 @@ def _fit_in(config, data, devices, callbacks, workdir):
         _forget_epochs_after(config.workdir, position.epoch)
         writer = _events(os.path.join(config.workdir, "tensorboard"))
         with signals.noted() as received:
-            history = method.fit(
+            last = loop.fit(
+                method,
                 devices.distribute(batches),
                 epochs=config.epochs,
                 steps_per_epoch=steps_per_epoch,
-                verbose=0,
+                first_epoch=position.epoch,
+                first_step=position.step,
                 callbacks=[
                     *monitors.run_callbacks(
                         config,
@@ -153,10 +156,10 @@ def _fit_in(config, data, devices, callbacks, workdir):
                     ),
                     *callbacks,
                 ],
-            ).history
+            )
     if position.epoch == config.epochs:
         _save_encoder(config, _encoder_path(config.workdir), method.encoder)
-    return {name: values[-1] for name, values in history.items()}
+    return last
 
 
 def _check_data(config, data, devices):
@@ -272,10 +275,26 @@ def load_encoder(encoder: str) -> keras.Model:
     """
     path = require_encoder(encoder)
     try:
+        if keras_compat.other_keras(path):
+            return _rebuilt(path)
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
+
+
+def _rebuilt(path):
+    """The encoder of a file that the other of Keras 2 and 3 has saved: its network as flags.txt has it, with its weights."""
+    workdir = os.path.dirname(path) or "."
+    if not os.path.exists(os.path.join(workdir, "flags.txt")):
+        raise UserError(
+            f"{path} was saved {keras_compat.OTHER_STACK}: put the flags.txt of its run next to it, or convert it there, by "
+            "python -m export.encoder, to a SavedModel, which both read"
+        )
+    with precision("float32"):
+        encoder = encoder_of(load_config(workdir))
+    encoder.load_weights(path)
+    return encoder
 
 
 def _encoder_path(workdir):
@@ -305,6 +324,8 @@ def _optimizer(config, method, steps_per_epoch):
     schedule = schedules.HalfCosine(
         rate, config.epochs, steps_per_epoch, warmup_epochs=config.warmup_epochs, cosine_per=config.cosine_per
     )
+    if config.optimizer == "lamb":
+        return lamb(schedule, config.weight_decay, config.decay)
     overrides = []
     if config.predictor_lr != "cosine":
         overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]

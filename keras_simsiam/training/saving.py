@@ -41,26 +41,14 @@ class Checkpoints(keras.callbacks.Callback):
         self.every = every
         self.received = received
         self.devices = devices
-        # of the begun epoch; `fit` resets them before it begins
-        self.means = [mean.get_weights() for mean in store.method.metrics] if self.position.step else None
-
-    def on_train_begin(self, logs=None):
-        # whom `fit` asks where to begin: it takes an epoch as an argument, but no step
-        self.model._training_state = self
-
-    def maybe_load_initial_counters_from_ckpt(self, steps_per_epoch, initial_epoch, mode):
-        """Called by `fit`, as it calls Keras's own BackupAndRestore.
-
-        Returns:
-            (epoch, step) to begin with, from 0.
-        """
-        return self.position.epoch, self.position.step
+        # of the begun epoch; they are reset before it begins
+        means = [variable for mean in store.method.metrics for variable in mean.variables]
+        self.means = [(variable, variable.numpy()) for variable in means] if self.position.step else []
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.means is not None:
-            for mean, values in zip(self.model.metrics, self.means, strict=True):
-                mean.set_weights(values)
-            self.means = None
+        for variable, value in self.means:
+            variable.assign(value)
+        self.means = []
 
     def on_train_batch_end(self, batch, logs=None):
         epoch, step = self.position.epoch, batch + 1
@@ -81,7 +69,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _check_all(self, epoch, step):
         self._check_losses()
         variables = [*self.model.variables, *self.model.optimizer.variables]
-        if not all(tf.reduce_all(tf.math.is_finite(each)) for each in variables if each.dtype.is_floating):
+        if not all(tf.reduce_all(tf.math.is_finite(each)) for each in variables if tf.as_dtype(each.dtype).is_floating):
             raise self._diverged("a weight is not finite", epoch, step)
 
     def _check_losses(self):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow_serving", reason="needs requirements-serving.txt")
+pytest.importorskip("tensorflow_serving", reason="needs the extra serving")
 
 import grpc
 

@@ -27,7 +27,7 @@ def monitoring_config():
 
 def test_models():
     messages = pytest.importorskip(
-        "tensorflow_serving.config.model_server_config_pb2", reason="needs requirements-serving.txt"
+        "tensorflow_serving.config.model_server_config_pb2", reason="needs the extra serving"
     )
     config = text_format.Parse((FOLDER / "models.config").read_text(), messages.ModelServerConfig())
     (model,) = config.model_config_list.config

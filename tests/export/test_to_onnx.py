@@ -1,4 +1,4 @@
-"""The ONNX file, run by ONNX Runtime. Skipped where requirements-onnx.txt is not installed."""
+"""The ONNX file, run by ONNX Runtime. Skipped where the extra onnx is not installed."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,9 @@ def test_onnx_runtime_gives_the_encoders_embeddings(modality, fusion, gate, chan
     pytest.importorskip("tf2onnx")
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     encoder = build_encoder(modality, "resnet18", SIZE, hha_channels=channels, fusion=fusion, depth_gate=gate, width=4)
-    for layer in encoder.submodules:
+    towers = [layer for layer in encoder.layers if isinstance(layer, keras.Model)]
+    networks = [layer for tower in towers for layer in tower.layers if isinstance(layer, keras.Model)]
+    for layer in (layer for network in [*towers, *networks] for layer in network.layers):
         if isinstance(layer, keras.layers.BatchNormalization):  # none of them an identity
             layer.set_weights(
                 [np.random.default_rng(1).uniform(0.5, 2, weight.shape) for weight in layer.get_weights()]
@@ -75,5 +77,5 @@ def test_refuses_before_anything_is_converted(tiny_encoder, tmp_path, monkeypatc
         raise ModuleNotFoundError(f"No module named {name!r}")
 
     monkeypatch.setattr(command.importlib, "import_module", absent)
-    with pytest.raises(UserError, match=r"onnx cannot be imported .*: pip install -r requirements-onnx\.txt"):
+    with pytest.raises(UserError, match=r"onnx cannot be imported .*: pip install '\.\[onnx\]'"):
         command.export(tiny_encoder, Preprocessing("rgb", SIZE), tmp_path / "encoder.onnx")

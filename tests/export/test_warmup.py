@@ -16,7 +16,7 @@ def test_a_request_of_each_signature_is_answered(version):
 
 @pytest.mark.parametrize(("modality", "depth"), [("rgb", False), ("hha", False), ("rgbd", True)])
 def test_tensorflow_serving_can_read_them(tmp_path, modality, depth):
-    log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2", reason="needs requirements-serving.txt")
+    log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2", reason="needs the extra serving")
     warmup.write(tmp_path, inputs(modality, depth))
     records = list(tf.data.TFRecordDataset(str(tmp_path / "assets.extra" / "tf_serving_warmup_requests")))
     requests = [log.PredictionLog.FromString(record.numpy()).predict_log.request for record in records]

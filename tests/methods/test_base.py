@@ -67,6 +67,7 @@ def test_keras_compile_and_fit_by_hand(toy, optimizer):
 def test_a_train_step_of_ones_own_prints_nothing():
     """In a process of its own: AutoGraph warns once a process of what it cannot transform."""
     code = """
+from keras_simsiam.core import command  # quiets TensorFlow
 import tensorflow as tf
 from tests.methods import small
 logs = tf.function(small.build("simsiam").train_step)(next(iter(small.batches())))
@@ -123,6 +124,7 @@ def test_gradient_norm_is_that_of_the_update(toy):
 def test_gradient_norm_over_replicas_is_that_of_the_sum(toy, two_replicas):
     with two_replicas.scope():
         method, before = _toy_method(toy)
+        method.optimizer.build(method.trained_variables)
     whole = toy.batch(batch=4)
     halves = [tf.nest.map_structure(lambda rows, half=half: rows[2 * half :][:2], whole) for half in range(2)]
     batch = two_replicas.experimental_distribute_values_from_function(

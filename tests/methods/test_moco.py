@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core.keras_compat import tf_variable
 from keras_simsiam.methods.moco import MoCoV2
 
 
@@ -69,6 +70,6 @@ def test_replicas_share_queue_and_copy(toy, two_replicas):
     dataset = tf.data.Dataset.from_tensors(batch)
     method.fit(dataset, epochs=1, verbose=0)
     np.testing.assert_allclose(method.queue.numpy()[:4], keys, atol=1e-5)
-    for variable in (method.queue, method.copies[0].trainable_variables[0]):
+    for variable in (method.queue, tf_variable(method.copies[0].trainable_variables[0])):
         values = [value.numpy() for value in two_replicas.experimental_local_results(variable)]
         np.testing.assert_array_equal(values[0], values[1])

@@ -56,7 +56,7 @@ def _washington(washington_frame, damage=False):
 def test_without_beam_one_line_says_what_to_install(tmp_path):
     result = _run("beam", *SMALL, f"--output={tmp_path / 'data'}")
     assert result.returncode == 1
-    assert result.stderr == "error: Apache Beam is not installed: pip install -r requirements-beam.txt\n"
+    assert result.stderr == "error: Apache Beam is not installed: pip install '.[beam]'\n"
     assert os.listdir(tmp_path) == []
 
 

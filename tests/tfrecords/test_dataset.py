@@ -193,6 +193,13 @@ def test_newer_schema(data):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("path", ["http://localhost/data", "s3://bucket/data"])
+def test_remote_data_without_tensorflow_io(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_io", None)
+    with pytest.raises(UserError, match=f"{path}.*needs tensorflow-io, which exists for Python 3.11"):
+        Dataset(path)
+
+
 def test_local_data_needs_no_tensorflow_io(data):
     code = f"import sys; from tfrecords import Dataset; Dataset({data!r}); sys.exit('tensorflow_io' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -10,9 +10,14 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.methods import build
 from keras_simsiam.methods.base import Method
+from keras_simsiam.models import resnet
+from keras_simsiam.models.dropout import ResumableDropout
 from keras_simsiam.optimization.optimizers import TorchSGD
+from keras_simsiam.training import run
 from keras_simsiam.training.checkpoints import Store
+from keras_simsiam.training.config import RunConfig
 
 DATA = ".data-00000-of-00001"
 
@@ -174,3 +179,37 @@ def test_no_room_is_one_line_and_leaves_the_last_good_one(workdir, no_room):
     assert "\n" not in str(error.value)
     assert _files(workdir) == before
     assert _restored(workdir) == (1, 5, 0.5, 15)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lamb"])
+@pytest.mark.parametrize("method", ["simsiam", "mocov2", "swav", "byol", "simsiam_average"])
+def test_all_that_a_run_holds_comes_back(method, optimizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "PROJECTION", 8)
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+    sizes = {"modality": "rgb", "stem": "cifar", "image_size": 8, "width": 2, "batch_size": 4}
+    own = {"mocov2": {"queue_size": 64}, "simsiam": {"head_dropout": 0.1}}.get(method, {})
+    config = RunConfig("data", "run", method=method, optimizer=optimizer, **sizes, **own)
+
+    def built():
+        made = run.build_method(config, 2, samples=8)
+        return made, Store(made, 2, str(tmp_path))
+
+    (method, store), random = built(), np.random.default_rng(0)
+    for variable in _state(method):
+        variable.assign(tf.cast(random.uniform(1, 99, variable.shape), variable.dtype))
+    store.save()
+    again, store = built()
+    store.restore()
+    states = [[variable.numpy() for variable in _state(one)] for one in (method, again)]
+    assert len(states[0]) > len(method.trained_variables)
+    for one, other in zip(*states, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _state(method):
+    """Every variable that a step changes."""
+    addon = getattr(method.optimizer, "addon", None)  # LAMB's moments on the classic stack
+    generators = [layer.generator.state for layer in method.projector.layers if isinstance(layer, ResumableDropout)]
+    means = [variable for metric in method.metrics for variable in metric.variables]
+    moments = addon.weights if addon else []
+    return [*method.variables, *method.optimizer.variables, *means, *generators, *moments]

@@ -194,7 +194,7 @@ def test_the_best_is_the_first_of_those_as_good():
     saved, position = [], Position()
     best = BestEncoder(position, saved.append)
     for epoch, knn in enumerate([0.0, 0.5, None, 0.7, 0.7, 0.6]):
-        best.model = type("Model", (), {"encoder": epoch})
+        best.set_model(type("Model", (), {"encoder": epoch}))
         best.on_epoch_end(epoch, {} if knn is None else {"knn": knn})
     assert saved == [1, 3] and position.best_knn == 0.7
     resumed = Position()

@@ -4,6 +4,7 @@ import dataclasses
 
 from tensorflow import keras
 
+from keras_simsiam.core import keras_compat
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth.decoder import DECODERS
 from keras_simsiam.models.encoder import NORMALISATION
@@ -39,13 +40,14 @@ def colour_encoder(encoder):
     Raises:
         UserError: depth and colour go through one network; or the encoder has no feature maps.
     """
-    if list(encoder.input_names) == ["rgb"]:
+    inputs = list(encoder.input) if isinstance(encoder.input, dict) else [encoder.input.name]
+    if inputs == ["rgb"]:
         part, tower = encoder, False
     elif TOWER in {layer.name for layer in encoder.layers}:
         part, tower = encoder.get_layer(TOWER), True
     else:
         raise UserError(
-            f"the encoder takes {' and '.join(encoder.input_names)}, and has no tower of only RGB: depth would leak the "
+            f"the encoder takes {' and '.join(inputs)}, and has no tower of only RGB: depth would leak the "
             "answer to `task=monodepth`; give an encoder of `modality=rgb`, or of two towers"
         )
     if not isinstance(part.output, dict) or not {"map", "c2", "c3", "c4", "c5"} <= set(part.output):
@@ -92,6 +94,11 @@ def load(path):
     Raises:
         UserError: no such file exists, or it holds something else.
     """
+    if keras_compat.other_keras(path):
+        raise UserError(
+            f"{path} was saved {keras_compat.OTHER_STACK}: convert it there, by python -m export.encoder --depth_network, to "
+            "a SavedModel, which both read"
+        )
     try:
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError) as error:

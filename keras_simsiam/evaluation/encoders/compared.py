@@ -140,7 +140,8 @@ def _of_saved_model(source):
 def _of_file(source):
     """Of colour only, as a Keras file without a run directory cannot tell how HHA was encoded."""
     path, encoder = source.file, run.load_encoder(source.file)
-    inputs, outputs = (tensors if isinstance(tensors, dict) else {} for tensors in (encoder.input, encoder.output))
+    tensors = (getattr(encoder, name, None) for name in ("input", "output"))  # a Sequential of Keras 3 may have none
+    inputs, outputs = (tensor if isinstance(tensor, dict) else {} for tensor in tensors)
     if "hha" in inputs:
         raise UserError(
             f"{path}: takes HHA, and no flags.txt next to it says how that was encoded: copy that of its run there"

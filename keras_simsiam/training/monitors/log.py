@@ -35,7 +35,7 @@ class Log(keras.callbacks.Callback):
         first_step = epoch * self.params["steps"]
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
         predictor = getattr(self.model, "predictor", None)
-        if predictor is not None:
+        if predictor is not None and hasattr(optimizer, "rate_of"):  # keras.optimizers and LAMB have one rate for all
             own = optimizer.rate_of(predictor.trainable_variables[0])
             if own is not schedules["learning_rate"]:
                 schedules["predictor_learning_rate"] = own

@@ -16,7 +16,7 @@ CAMERA = {"camera": "30,31,15.5,11.5", "units_per_metre": 1.0}
 
 @pytest.fixture(scope="session")
 def library():
-    """TensorFlow Datasets, where it is installed (requirements-tfds.txt)."""
+    """TensorFlow Datasets, where it is installed (the extra tfds)."""
     pytest.importorskip("tensorflow_metadata.proto.v0.schema_pb2")
     return pytest.importorskip("tensorflow_datasets")
 

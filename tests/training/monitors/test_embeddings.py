@@ -1,5 +1,7 @@
 """The files of the embedding projector, read as TensorBoard reads them."""
 
+import types
+
 import cv2
 import numpy as np
 import pytest
@@ -23,8 +25,7 @@ def queries():
 def model():
     x = keras.Input((40, 40, 3), name="rgb")
     model = keras.Model({"rgb": x}, {"embedding": keras.layers.GlobalAveragePooling2D()(x)})
-    model.encoder = model
-    return model
+    return types.SimpleNamespace(encoder=model)
 
 
 def test_the_files_belong_together(queries, model, tmp_path):

@@ -1,8 +1,6 @@
 """The bar and the rate."""
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_simsiam.training.monitors import Progress, progress
 
@@ -54,18 +52,3 @@ def test_numbers_are_read_once_a_second_only(clock):
         clock.now += 0.1
     bar.on_train_end()
     assert 4 <= Read.times <= 6
-
-
-def test_keras_hands_the_steps_logs_on_unread():
-    seen = []
-
-    class Watching(Progress):
-        def _show(self, logs):
-            seen.append(logs["loss"])
-
-    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    bar = Watching(2, 2, 1, 0)
-    bar.shown = 0
-    model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=2, verbose=0, callbacks=[bar])
-    assert seen and all(tf.is_tensor(loss) for loss in seen)

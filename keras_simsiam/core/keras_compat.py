@@ -1,0 +1,179 @@
+"""What differs between Keras 2.15 (TensorFlow 2.15) and Keras 3 (TensorFlow 2.21): the only module that asks which it is."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+
+import tensorflow as tf
+from tensorflow import keras
+
+KERAS_3 = hasattr(keras, "Variable")  # the lazy `keras` of TensorFlow 2.15 does not tell its version
+OTHER_STACK = f"by Keras {2 if KERAS_3 else 3}, on Python {'3.11' if KERAS_3 else '3.12 or 3.13'}"
+
+
+def set_precision(policy: str) -> None:
+    """Make `policy`, such as `mixed_bfloat16`, that of the layers to come."""
+    if KERAS_3:
+        keras.mixed_precision.set_dtype_policy(policy)
+    else:
+        keras.mixed_precision.set_global_policy(policy)
+
+
+def precision() -> str:
+    """The name of the policy of the layers to come."""
+    return (keras.mixed_precision.dtype_policy() if KERAS_3 else keras.mixed_precision.global_policy()).name
+
+
+def tf_variable(variable) -> tf.Variable:
+    """The tf.Variable of a weight: Keras 3 has it inside a variable of its own."""
+    return variable.value if KERAS_3 and isinstance(variable, keras.Variable) else variable
+
+
+def add_variable(layer: keras.layers.Layer, name: str, value: tf.Tensor, *, trainable: bool = False):
+    """Give a layer a weight that begins at `value`, and of which each replica assigns the same.
+
+    Returns:
+        The tf.Variable. Gradients and checkpoints know the weight as the layer's.
+    """
+    first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    if not KERAS_3:
+        return tf.Variable(value, name=name, trainable=trainable, aggregation=first)
+    weight = layer.add_weight(
+        name=name,
+        shape=value.shape,
+        dtype=value.dtype.name,
+        initializer=lambda shape, dtype: value,
+        trainable=trainable,
+        aggregation="only_first_replica",
+    )
+    return tf_variable(weight)
+
+
+def other_keras(path: str) -> str | None:
+    """The version of Keras that saved a `.keras` file, where this one cannot read it: the other of 2 and 3; else None."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None  # whoever loads it says what is wrong with it
+    return None if version.startswith("3.") == KERAS_3 else version
+
+
+def is_of_other_keras(checkpoint: str) -> bool:
+    """Whether a checkpoint of a `Store` was written under the other of Keras 2 and 3; False where it cannot be read."""
+    try:
+        names = [name for name, _ in tf.train.list_variables(checkpoint)]
+    except Exception:  # of many kinds, by what of a file is damaged
+        return False
+    # where a checkpoint has the means of an epoch: `untracked` puts them there, Keras 2 finds them in the method
+    return any(name.startswith("method/_means/" if KERAS_3 else "metrics/") for name in names)
+
+
+def untracked(model: keras.Model) -> dict:
+    """What tf.train.Checkpoint does not find in a model by itself, by names for its arguments: Keras 3 hides its metrics."""
+    if not KERAS_3:
+        return {}
+    return {"metrics": [tf_variable(variable) for metric in model.metrics for variable in metric.variables]}
+
+
+def inner(optimizer):
+    """The optimizer that moves the weights: of one that scales the loss, as for float16, the one inside."""
+    return optimizer.inner_optimizer if _scales(optimizer) else optimizer
+
+
+def scaled(optimizer, loss: tf.Tensor) -> tf.Tensor:
+    """The loss as the tape has to see it: scaled where the optimizer does that, as for float16."""
+    if not _scales(optimizer):
+        return loss
+    return optimizer.scale_loss(loss) if KERAS_3 else optimizer.get_scaled_loss(loss)
+
+
+def apply_gradients(optimizer, gradients: Sequence[tf.Tensor], variables: Sequence) -> list[tf.Tensor]:
+    """One step of the optimizer, in a replica's context.
+
+    Args:
+        optimizer: a built one.
+        gradients: this replica's, of the `scaled` loss.
+        variables: what they are gradients of.
+
+    Returns:
+        The gradients that moved the weights: summed over the replicas, without the loss's scale.
+    """
+    if not KERAS_3:
+        if _scales(optimizer):
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        # summed here and not by `apply_gradients`, so that they can be returned
+        summed = inner(optimizer).aggregate_gradients(list(zip(gradients, variables, strict=True)))
+        optimizer.apply_gradients(summed, skip_gradients_aggregation=True)
+        return [gradient for gradient, _ in summed]
+    known = [gradient for gradient in gradients if gradient is not None]
+    # Keras sums them once more inside `apply`, and does not return them
+    summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, known)
+    if not _scales(optimizer):
+        optimizer.apply(gradients, variables)
+        return summed
+    scale = optimizer.dynamic_scale if optimizer.built else optimizer.initial_scale
+    summed = [gradient / scale for gradient in summed]  # before the step, which may change the scale
+    steps = optimizer.iterations + 1
+    optimizer.apply(gradients, variables)
+    optimizer.iterations.assign(
+        steps
+    )  # a step that overflows is left out, but counts: the schedule goes on, as in Keras 2
+    return summed
+
+
+def _scales(optimizer):
+    return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
+
+
+class MomentumOptimizer(keras.optimizers.Optimizer):
+    """Base of an optimizer with one velocity a variable, whose variables may follow learning rates of their own.
+
+    A subclass defines `move(velocity, gradient, variable, rate)`, all tf.Variables and tensors.
+    """
+
+    def __init__(self, learning_rate, overrides=(), name=None):
+        """
+        Args:
+            learning_rate: a float or a schedule.
+            overrides: pairs (variables, learning rate or schedule) for those that do not follow `learning_rate`, found by
+                identity, not by name. They are part of this object only: `get_config` does not hold them.
+            name: the optimizer's name.
+        """
+        # Keras's own weight_decay stays unset: it is decoupled from the gradient
+        if KERAS_3:
+            super().__init__(learning_rate, name=name)
+        else:
+            super().__init__(name=name, jit_compile=False)
+            self._learning_rate = self._build_learning_rate(learning_rate)
+        # the bound method rather than the dict, which Keras would wrap and try to checkpoint
+        self._override = {self._var_key(variable): rate for variables, rate in overrides for variable in variables}.get
+
+    def build(self, var_list):
+        super().build(var_list)
+        if hasattr(self, "velocities"):
+            return
+        self.velocities = [self.add_variable_from_reference(variable, "velocity") for variable in var_list]
+
+    def rate_of(self, variable):
+        """The learning rate that a variable follows, a scalar or a schedule: the optimizer's, or its override."""
+        return self._override(self._var_key(variable), self._learning_rate)
+
+    def update_step(self, gradient, variable, learning_rate=None):
+        """Called by Keras; its third argument is Keras 3's."""
+        key = self._var_key(variable)
+        rate = self._override(key, self.learning_rate)
+        if callable(rate):
+            rate = rate(self.iterations)
+        index = self._get_variable_index(variable) if KERAS_3 else self._index_dict[key]
+        self.move(tf_variable(self.velocities[index]), gradient, variable, tf.cast(rate, variable.dtype))
+
+    def move(self, velocity, gradient, variable, rate):
+        """Make the velocity and the variable the next ones."""
+        raise NotImplementedError
+
+    def learning_rate_config(self):
+        """The learning rate or schedule, as `get_config` returns it."""
+        if KERAS_3:
+            return super().get_config()["learning_rate"]
+        return self._serialize_hyperparameter(self._learning_rate)
