@@ -126,6 +126,66 @@ def _scales(optimizer):
     return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 
 
+class _FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras 3's layer, computed on feature maps as Keras 2 does: by TensorFlow's kernel, whose moving variance is unbiased.
+
+    It is also faster, as a map is read once. Keras 3 has moments and a normalisation, and the biased variance.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if self.synchronized or len(inputs.shape) != 4:
+            return super().call(inputs, training=training, mask=mask)
+        training = bool(training) and self.trainable
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.convert_to_tensor(self.gamma) if self.scale else tf.ones_like(self.moving_mean),
+            tf.convert_to_tensor(self.beta) if self.center else tf.zeros_like(self.moving_mean),
+            mean=None if training else tf.convert_to_tensor(self.moving_mean),
+            variance=None if training else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(self.momentum * moving + (1 - self.momentum) * batch)
+        return outputs
+
+
+# Its name is Keras's, by which the weights of a .keras file are found.
+_FusedBatchNormalization.__name__ = "BatchNormalization"
+BatchNormalization = _FusedBatchNormalization if KERAS_3 else keras.layers.BatchNormalization
+
+
+def portable(model: keras.Model) -> keras.Model:
+    """The model of Keras's own layers, for a `.keras` file that can be loaded without this package where Keras suffices."""
+    return _with_batch_norm(model, keras.layers.BatchNormalization) if KERAS_3 else model
+
+
+def load_model(path: str) -> keras.Model:
+    """The model of a `.keras` file, uncompiled; the opposite of `portable`.
+
+    Raises:
+        OSError, ValueError: it is damaged.
+    """
+    model = keras.models.load_model(path, compile=False)
+    functional = KERAS_3 and isinstance(model, keras.Model) and not isinstance(model, keras.Sequential)
+    return _with_batch_norm(model, BatchNormalization) if functional else model
+
+
+def _with_batch_norm(model, batch_norm):
+    """A copy of a functional model, weights included, with another class of BatchNorm."""
+
+    def clone(layer):
+        if isinstance(layer, keras.Model):
+            return keras.models.clone_model(layer, clone_function=clone)
+        kind = batch_norm if isinstance(layer, keras.layers.BatchNormalization) else type(layer)
+        return kind.from_config(layer.get_config())
+
+    copy = clone(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 class MomentumOptimizer(keras.optimizers.Optimizer):
     """Base of an optimizer with one velocity a variable, whose variables may follow learning rates of their own.
 

@@ -3,6 +3,7 @@
 from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.keras_compat import BatchNormalization
 
 # name -> (blocks of each stage, whether they are bottlenecks)
 BACKBONES = {"resnet18": ((2, 2, 2, 2), False), "resnet50": ((3, 4, 6, 3), True)}
@@ -95,4 +96,4 @@ def batch_norm(synchronized=False, **kwargs):
     Returns:
         A `keras.layers.BatchNormalization`.
     """
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, **kwargs)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, **kwargs)

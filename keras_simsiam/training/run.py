@@ -277,7 +277,7 @@ def load_encoder(encoder: str) -> keras.Model:
     try:
         if keras_compat.other_keras(path):
             return _rebuilt(path)
-        return keras.models.load_model(path, compile=False)
+        return keras_compat.load_model(path)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
@@ -306,7 +306,7 @@ def _save_encoder(config, path, encoder):
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
     with files.writing(path), files.replacing(path, os.path.join(config.workdir, "encoder.partial.keras")) as partial:
-        saved.save(partial)
+        keras_compat.portable(saved).save(partial)
 
 
 def _best_encoder(config, data, position):

@@ -100,7 +100,7 @@ def load(path):
             "a SavedModel, which both read"
         )
     try:
-        model = keras.models.load_model(path, compile=False)
+        model = keras_compat.load_model(path)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read as a depth network ({str(error).splitlines()[0]}): {_REMEDY}"
