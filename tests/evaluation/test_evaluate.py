@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluate as command
+from keras_simsiam.commands import evaluate as command
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation.encoders.source import resolve
 from keras_simsiam.evaluation.evaluate import TASKS, evaluate
