@@ -1,4 +1,4 @@
-"""Trains an encoder without labels: python train.py --flagfile=rgbd.flags --data_dir=data/washington --workdir=runs/rgbd"""
+"""Trains an encoder without labels: keras-simsiam train --recipe=rgbd --data_dir=data/washington --workdir=runs/rgbd"""
 
 from keras_simsiam.core.command import run_command
 

@@ -21,11 +21,20 @@ from keras_simsiam.evaluation.data import Data
 from keras_simsiam.evaluation.encoders.compared import compare
 from keras_simsiam.evaluation.encoders.source import resolve
 from keras_simsiam.evaluation.feature_store import Store
+from keras_simsiam.models import resnet
 from keras_simsiam.training import run
 from tests.evaluation import small
 from tfrecords import Dataset
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shallow():
+    """Half of ResNet-18's blocks: building its graph is most of the tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +67,9 @@ def command(tmp_path, monkeypatch):
     return command
 
 
-@pytest.mark.parametrize("kind", ["colours", "depths", "saved_model"])
+@pytest.mark.parametrize(
+    "kind", ["colours", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("depths", "saved_model"))]
+)
 def test_the_features_are_those_that_are_evaluated_bit_for_bit(kind, command, request, tmp_path):
     data_dir, encoder = request.getfixturevalue("depths" if kind == "saved_model" else kind)
     if kind == "saved_model":
@@ -92,7 +103,9 @@ def test_what_one_needs_to_know_comes_with_them(colours, command, capsys, tmp_pa
         header, *rows = csv.reader(file)
     assert header[:4] == ["frame", "split", "label", "f0"] and len(rows) == 12
     np.testing.assert_array_equal(np.array([row[3:] for row in rows], np.float32), found["embeddings"])
-    assert [row[:3] for row in rows] == [[f, "test", str(n)] for f, n in zip(found["frames"], found["labels"], strict=True)]
+    assert [row[:3] for row in rows] == [
+        [f, "test", str(n)] for f, n in zip(found["frames"], found["labels"], strict=True)
+    ]
     printed = capsys.readouterr().out
     assert printed.startswith(f"features: {output}: 12 frames, 32 numbers each")
     code = "\n".join(line.strip() for line in printed.splitlines() if line.startswith("  "))
@@ -146,7 +159,10 @@ def test_a_folder_of_colour_needs_no_depth_and_no_camera(colours, command, capsy
     ("given", "message"),
     [
         ({"input": "nowhere"}, "`input=nowhere`: no such folder; give a data set's, or one of frames"),
-        ({"input": "."}, "^. has no dataset.json, so it is read as a folder of frames: `rgb=rgb/\\*` matches no image below"),
+        (
+            {"input": "."},
+            "^. has no dataset.json, so it is read as a folder of frames: `rgb=rgb/\\*` matches no image below",
+        ),
         ({"split": "dev"}, "data has no split 'dev': it has test, train$"),
         ({"rgb": "*"}, "^`rgb` is for a folder of frames, and .*data is a data set: leave it out"),
         ({"output": "."}, r"^`output=\.` cannot be written \(Is a directory\): choose another"),
@@ -174,7 +190,9 @@ def test_a_folder_that_does_not_do(depths, command, tmp_path):
         command(encoder=encoder, input=path, rgb="rgb/*/*")
     with pytest.raises(UserError, match=r"is an encoder of rgbd, but .*frames has no depth$"):
         command(encoder=encoder, input=path, rgb="rgb/*/*", depth="")
-    with pytest.raises(UserError, match=r"^`split=train`: .*frames is a folder of frames, which has no splits: leave it out$"):
+    with pytest.raises(
+        UserError, match=r"^`split=train`: .*frames is a folder of frames, which has no splits: leave it out$"
+    ):
         command(encoder=encoder, input=path, split="train")
     (tmp_path / "torn" / "rgb").mkdir(parents=True)
     (tmp_path / "torn" / "rgb" / "a.png").write_bytes(b"no image")
