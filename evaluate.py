@@ -5,59 +5,7 @@ python evaluate.py --encoder=runs/rgbd --data_dir=data/washington --task=knn,lin
 
 from keras_simsiam.core.command import run_command
 
-import dataclasses
-import functools
-from pathlib import Path
-
-from keras_simsiam.core.errors import UserError
-from keras_simsiam.core.settings import REQUIRED, Checked, define_flags, from_flags, part, setting
-from keras_simsiam.evaluation import evaluate as engine
-from keras_simsiam.evaluation import tables
-from keras_simsiam.evaluation.encoders import source
-from tfrecords import Dataset
-
-
-@dataclasses.dataclass(frozen=True)
-class Inputs(Checked):
-    """The encoder that is evaluated, and the data set that it is evaluated on."""
-
-    encoder: str = setting(
-        REQUIRED, "Run directory to evaluate; or a .keras file; a folder that export.encoder wrote; random; imagenet."
-    )
-    data_dir: str = setting(REQUIRED, "Labelled data set, as tfrecords.build wrote it.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings(engine.Settings, Inputs):
-    """The command line: what is evaluated, and the settings of the evaluation and of all tasks."""
-
-
-def default_output(encoder):
-    """The folder of the results where --output names none.
-
-    Args:
-        encoder: an `EncoderSource`.
-
-    Raises:
-        UserError: there is no run directory, and no .keras file to put it next to.
-    """
-    if encoder.kind not in (source.RUN, source.FILE):
-        raise UserError(f"--encoder={encoder.name} has no run directory for the results: name a folder by --output")
-    if encoder.name == encoder.workdir:
-        return str(Path(encoder.workdir) / "evaluation")
-    return str(Path(encoder.file).parent / f"evaluation_{Path(encoder.file).stem}")
-
-
-def main():
-    """The command."""
-    given = from_flags(Settings)
-    encoder = source.resolve(given.encoder, part(given, source.Network))
-    settings = dataclasses.replace(part(given, engine.Settings), output=given.output or default_output(encoder))
-    progress = functools.partial(print, flush=True)
-    results = engine.evaluate(encoder, Dataset(given.data_dir), progress=progress, **vars(settings))
-    print(tables.of_results(results))
-    print(tables.written(results))
-
+from keras_simsiam.commands import evaluate
 
 if __name__ == "__main__":
-    run_command(main, lambda: define_flags(Settings))
+    run_command(evaluate.main, evaluate.define_flags)

@@ -2,65 +2,7 @@
 
 from keras_simsiam.core.command import run_command
 
-import contextlib
-import os
-import signal
-import sys
-
-from tqdm import tqdm
-
-from keras_simsiam.core import settings
-from keras_simsiam.training import run
-from keras_simsiam.training.config import RunConfig
-from keras_simsiam.training.devices import Devices
-from keras_simsiam.training.signals import Stopped
-from tfrecords import Dataset
-
-
-def main():
-    """The command."""
-    config = settings.from_flags(RunConfig)
-    devices = Devices(config.distribution)  # several workers meet here, before anything else of TensorFlow runs
-    dataset = Dataset(config.data_dir)
-    knn_dataset = Dataset(config.knn_data_dir) if config.knn_data_dir else None
-    try:
-        with _closing_bars():
-            last = run.train(config, dataset, knn_dataset=knn_dataset, devices=devices)
-    except Stopped as stopped:
-        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
-        sys.exit(stopped.status)
-    except KeyboardInterrupt:
-        print(f"interrupted; the same command resumes {config.workdir} from its last checkpoint", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-    if devices.is_chief:
-        print_summary(config, last)
-
-
-@contextlib.contextmanager
-def _closing_bars():
-    """Closes the progress bar where an error leaves it open: it would be drawn over the error's line."""
-    try:
-        yield
-    finally:
-        for bar in list(tqdm._instances):
-            bar.close()
-
-
-def print_summary(config, last):
-    """Prints where the run's files are, and what to do next."""
-    if last:
-        print(", ".join(f"{name} {value:.4g}" for name, value in last.items()))
-    print(
-        f"""{"trained" if last else "already trained"}: {config.epochs} epochs
-  encoder      {os.path.join(config.workdir, "encoder.keras")}
-  metrics      {os.path.join(config.workdir, "metrics.jsonl")}
-  view pairs   {os.path.join(config.workdir, "figures", "views.png")}
-  TensorBoard  tensorboard --logdir={config.workdir}
-next:
-  python evaluate.py --encoder={config.workdir} --data_dir={config.data_dir} --task=knn,linear
-  python -m export.encoder --workdir={config.workdir} --output=serving/{os.path.basename(config.workdir)}"""
-    )
-
+from keras_simsiam.commands import recipes, train
 
 if __name__ == "__main__":
-    run_command(main, lambda: settings.define_flags(RunConfig))
+    run_command(train.main, train.define_flags, expand=recipes.expand)

@@ -9,12 +9,16 @@ from html import escape
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LIBRARY = ("core", "depth", "models", "optimization", "views", "probes", "dense", "methods", "training", "evaluation")
+LIBRARY = (
+    *("core", "depth", "models", "optimization", "views", "probes", "dense", "methods", "training", "evaluation"),
+    "commands",
+)
 OUTSIDE = ("tfrecords", "export", "experiments", "tools")
 COMMANDS = ("train.py", "evaluate.py")
 WORDS = {
-    "train.py": "flags → a run",
-    "evaluate.py": "flags → tables",
+    "train.py": "keras-simsiam train",
+    "evaluate.py": "keras-simsiam evaluate",
+    "commands": "flags → what is printed",
     "experiments": "tables and figures of the papers",
     "export": "SavedModel, PyTorch, ONNX",
     "tools": "doctor, depth2hha",

@@ -2,22 +2,4 @@
 
 import keras_simsiam.core.command  # noqa: F401
 
-# in the order of the report
-NAMES = (
-    "table1",
-    "pretrain_loss",
-    "depth_suspects",
-    "depth_help",
-    "depth_table",
-    "depth_loss",
-    "hha_gallery",
-    "augmentation_samples",
-    "method_table",
-    "stop_gradient",
-    "symmetry",
-    "em",
-    "predictor_lr",
-    "weight_decay",
-    "label_fraction",
-    "neighbours",
-)
+from keras_simsiam.commands.report_order import NAMES  # noqa: F401

@@ -17,7 +17,7 @@ from tensorflow import keras
 
 from export import safetensors_file, torch_names, torch_pickle
 from keras_simsiam.core import files
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.errors import UserError, as_called
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.training.config import RunConfig, open_workdir
 
@@ -182,9 +182,8 @@ def main():
     facts = import_encoder(settings)
     print(" ".join(f"{name}={value}" for name, value in facts["architecture"].items()), f"prefix={facts['prefix']}")
     print(f"left out: {', '.join(facts['left_out']) or 'nothing'}")
-    print(
-        f"written: {settings.workdir}; python evaluate.py --encoder={settings.workdir} --data_dir=… says what it is worth"
-    )
+    following = as_called(f"python evaluate.py --encoder={settings.workdir} --data_dir=…")
+    print(f"written: {settings.workdir}; {following} says what it is worth")
 
 
 if __name__ == "__main__":

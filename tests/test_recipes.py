@@ -10,7 +10,9 @@ from keras_simsiam.core import settings
 from keras_simsiam.training.config import RunConfig
 
 ROOT = pathlib.Path(__file__).parent.parent
-RECIPES = ["rgbd.flags", *sorted(f"recipes/{path.name}" for path in (ROOT / "recipes").glob("*.flags"))]
+# recipes/rgbd.flags is a link to the one at the root, so that the package has it
+NAMES = sorted(path.name for path in (ROOT / "recipes").glob("*.flags") if path.name != "rgbd.flags")
+RECIPES = ["rgbd.flags", *(f"recipes/{name}" for name in NAMES)]
 
 # as published: method, backbone, batch, epochs, learning rate at that batch, weight decay, predictor's rate, optimizer,
 # smallest crop, probability of blur

@@ -10,11 +10,9 @@ import os
 
 from tensorflow import keras
 
-import train
-from keras_simsiam.core import settings
+from keras_simsiam.commands import train
 from keras_simsiam.methods import build
 from keras_simsiam.training import run, untrained
-from keras_simsiam.training.config import RunConfig
 
 
 class SignalAt(keras.callbacks.Callback):
@@ -41,4 +39,4 @@ if __name__ == "__main__":
     untrained.build_encoder, build.PROJECTION, build.CONTRASTED = tiny_encoder, 8, 8
     if "SIGNAL_AT" in os.environ:
         run.train = functools.partial(run.train, callbacks=[SignalAt(*map(int, os.environ["SIGNAL_AT"].split()))])
-    run_command(train.main, lambda: settings.define_flags(RunConfig))
+    run_command(train.main, train.define_flags)

@@ -60,8 +60,11 @@ def run_command(
     *,
     takes_arguments: bool = False,
     passes_on_flags: bool = False,
+    expand: Callable[[list[str]], list[str]] = list,
 ) -> None:
     """Runs a command and ends the process: `if __name__ == "__main__": run_command(main)`.
+
+    --help lists the flags of the module of `main`, wherever that is called from.
 
     A UserError, an interrupt, or a flag that does not parse ends it with one line and status 1, no traceback.
 
@@ -70,9 +73,12 @@ def run_command(
         define_flags: function that defines the flags, where another module is to be able to import the command's.
         takes_arguments: whether it takes anything but flags; if not, that is refused.
         passes_on_flags: whether it takes flags that it does not define, as arguments.
+        expand: function from the command line to the one that it stands for, without the command itself.
     """
     if define_flags:
         define_flags()
+    for flag in flags.FLAGS.get_key_flags_for_module(main.__module__):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
     def ended_in_a_line(argv):
         try:
@@ -89,7 +95,9 @@ def run_command(
 
     def parse(argv):
         try:
-            return flags.FLAGS(argv, known_only=passes_on_flags)
+            return flags.FLAGS([argv[0], *expand(argv[1:])], known_only=passes_on_flags)
+        except UserError as error:
+            sys.exit(f"error: {error}")
         except flags.Error as error:
             sys.exit("error: " + str(error).replace("\n", "; "))
 

@@ -4,6 +4,7 @@ import re
 
 _ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)(=[^`]*)?`")
 _flags: frozenset[str] | None = None  # the names of the running command's flags; None: no command runs
+_commands: dict[str, str] = {}  # how the commands are called here, by how texts call them
 
 
 class UserError(Exception):
@@ -31,6 +32,24 @@ def speak_of_flags(names) -> None:
     _flags = frozenset(names)
 
 
+def call_commands(names: dict[str, str]) -> None:
+    """From now on `as_called` and messages call commands by other names: the process was started by one of these.
+
+    Args:
+        names: by what texts call them: `train.py`, or a module such as tfrecords.build.
+    """
+    _commands.update(names)
+
+
+def as_called(text: str) -> str:
+    """A text that names commands, `python train.py`, as the running command was called: `keras-simsiam train`."""
+    if not _commands:
+        return text
+    # a path such as runs/train.py is no command
+    called = rf"(?<![\w./-])(?:python (?:-m )?)?({'|'.join(map(re.escape, _commands))})(?![\w/])"
+    return re.sub(called, lambda found: _commands[found[1]], text)
+
+
 def worded(text: str) -> str:
     """A message as its reader knows things: in a command its flags, elsewhere arguments.
 
@@ -40,7 +59,7 @@ def worded(text: str) -> str:
     Returns:
         In a command the same with --name=value, and --name of those that are flags of it; elsewhere the text as it is.
     """
-    return text if _flags is None else as_flags(text, _flags)
+    return text if _flags is None else as_called(as_flags(text, _flags))
 
 
 def as_flags(text: str, names: frozenset[str] | None = None) -> str:

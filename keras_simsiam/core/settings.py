@@ -23,6 +23,7 @@ T = typing.TypeVar("T")
 REQUIRED = dataclasses.MISSING
 _FIELDS = "__dataclass_fields__"
 _FORMER = "former names"  # the heading of --helpfull under which they stand
+_COMMANDS = "keras_simsiam.commands."  # what the names of the modules begin with that are commands
 
 
 class FlagError(UserError):
@@ -168,7 +169,7 @@ def define_flags(cls: type, flag_values: flags.FlagValues = flags.FLAGS) -> None
 def _room(cls, name):
     """The name of the module that declares a field, as absl calls it: the command itself by its file."""
     module = next(base.__module__ for base in cls.__mro__ if name in inspect.get_annotations(base))
-    return sys.argv[0] if module == "__main__" else module
+    return sys.argv[0] if module == "__main__" or module.startswith(_COMMANDS) else module
 
 
 def _flag(field):

@@ -6,8 +6,8 @@ import math
 import pytest
 from absl import flags
 
-import evaluate
 from experiments import common
+from keras_simsiam.commands import evaluate
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError, as_flags
 from keras_simsiam.core.settings import REQUIRED, setting

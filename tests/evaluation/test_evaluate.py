@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import evaluate as command
+from keras_simsiam.commands import evaluate as command
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation.encoders.source import resolve
 from keras_simsiam.evaluation.evaluate import TASKS, evaluate
 from keras_simsiam.evaluation.tasks import Seed
 from tests.evaluation.small import make_run, write_dataset
 from tfrecords import Dataset
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -264,10 +266,10 @@ def test_where_the_command_puts_its_results(settings, tmp_path):
 @pytest.mark.slow
 def test_the_command(settings):
     def call(*arguments):
-        line = [sys.executable, command.__file__, f"--data_dir={settings['dataset'].path}", *arguments]
+        line = [sys.executable, "evaluate.py", f"--data_dir={settings['dataset'].path}", *arguments]
         # as a user has it, without the log level that the tests set
         env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-        return subprocess.run(line, capture_output=True, text=True, cwd=Path(command.__file__).parent, env=env)
+        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=env)
 
     done = call(f"--encoder={settings['encoder']}", "--task=knn", "--knn_k=3")
     assert done.returncode == 0, done.stderr

@@ -103,9 +103,9 @@ def test_the_other_stack_computes_the_same(method, encoder, optimizer):
     ends = np.cumsum([np.size(result) for result in results.values()])
     assert ends[-1] == len(golden)
     for (name, ours), theirs in zip(results.items(), np.split(golden, ends[:-1]), strict=True):
-        np.testing.assert_allclose(
-            np.ravel(ours), theirs, atol=1e-5 * np.abs(theirs).max() + 1e-7, rtol=0, err_msg=name
-        )
+        # Adam and LAMB divide a gradient by its size: where that is next to nothing, so is what is known of its sign
+        largest = 1.0 if optimizer in ("adam", "lamb", "lamb_all") else np.abs(theirs).max()
+        np.testing.assert_allclose(np.ravel(ours), theirs, atol=1e-5 * largest + 1e-7, rtol=0, err_msg=name)
 
 
 if __name__ == "__main__":
