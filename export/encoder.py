@@ -10,7 +10,7 @@ from keras_simsiam.core.command import run_command
 from pathlib import Path
 
 import tensorflow as tf
-from absl import flags, logging
+from absl import flags
 
 from export import card, graph, signatures, warmup
 from keras_simsiam.core import files
@@ -119,7 +119,6 @@ def define_flags():
 
 def main():
     """The command."""
-    logging.set_verbosity(logging.WARNING)
     tf.get_logger().setLevel("WARNING")  # the saver's notes on its temporary folder
     workdir, output, depth_file = flags.FLAGS.workdir, flags.FLAGS.output, flags.FLAGS.depth_network
     source = resolve_run(workdir)

@@ -16,7 +16,7 @@ from absl import flags
 from tensorflow import keras
 
 from export import safetensors_file, torch_names, torch_pickle
-from keras_simsiam.core import files
+from keras_simsiam.core import files, keras_compat
 from keras_simsiam.core.errors import UserError, as_called
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.training.config import RunConfig, open_workdir
@@ -149,7 +149,7 @@ def _write(config, encoder, facts):
             flagfile = folder / "flags.txt"
             flagfile.write_text(_COMMENT + flagfile.read_text())
             (folder / "imported.json").write_text(json.dumps(facts, indent=2) + "\n")
-            encoder.save(folder / "encoder.keras")
+            keras_compat.portable(encoder).save(folder / "encoder.keras")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -89,6 +89,19 @@ def test_keras_is_tensorflows_and_the_flags_are_read_by_commands():
         assert of_flags or "absl.flags" not in modules, f"{path} reads flags"
 
 
+def test_one_seam_knows_which_keras_it_is():
+    folders = ("keras_simsiam", "tfrecords", "export", "experiments", "tools", "benchmarks", "examples")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
+    seam, lamb = "keras_simsiam/core/keras_compat.py", "keras_simsiam/optimization/lamb.py"
+    for text, places in (
+        ("KERAS_3", {seam, lamb}),
+        ("import tensorflow_addons", {lamb}),
+        ("import tensorflow_io", {"tfrecords/filesystems.py"}),
+    ):
+        assert {path for path, content in texts.items() if text in content} == places
+
+
 def test_the_wheel_has_every_package():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     files = [path for room in ("keras_simsiam", "tfrecords", "export") for path in (ROOT / room).rglob("__init__.py")]

@@ -47,8 +47,9 @@ def main() -> None:
     elif arguments[0] == "--version":
         print(f"{PROGRAM} {keras_simsiam.__version__}")
     elif arguments[0] not in SUBCOMMANDS:
-        near = difflib.get_close_matches(arguments[0], SUBCOMMANDS) or SUBCOMMANDS
-        sys.exit(f"error: {PROGRAM} has no '{arguments[0]}': choose one of {', '.join(near)}")
+        near = difflib.get_close_matches(arguments[0], SUBCOMMANDS)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(SUBCOMMANDS)}"
+        sys.exit(f"error: {PROGRAM} has no '{arguments[0]}': {hint}")
     elif set(arguments[1:]) & set(_HELP):
         print(help_file(arguments[0]).read_text(encoding="utf-8"), end="")
     else:

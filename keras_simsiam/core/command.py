@@ -1,6 +1,13 @@
 """What every command does first and last. To be imported before TensorFlow, which it quiets; ruff sorts it to the top."""
 
 import os
+import sys
+
+from keras_simsiam.core import versions
+
+# Before the packages that another version of Python, or of them, does not find.
+if wrong := versions.problem():
+    sys.exit(f"error: {wrong}")
 
 # Before TensorFlow loads: its start-up lines bury ours. At 2, it still reports CUDA libraries that register twice.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -8,13 +15,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import contextlib
 import importlib.abc
 import importlib.util
-import sys
 import tempfile
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
-from keras_simsiam.core import versions
 from keras_simsiam.core.errors import UserError, speak_of_flags
 
 
@@ -50,8 +55,6 @@ def _quietly(load, module):
 
 
 sys.meta_path.insert(0, _QuietTensorFlow())
-if wrong := versions.problem():
-    sys.exit(f"error: {wrong}")
 
 
 def run_command(
@@ -81,6 +84,10 @@ def run_command(
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
     def ended_in_a_line(argv):
+        if not flags.FLAGS[
+            "verbosity"
+        ].present:  # else absl makes it that of notes, which TensorFlow takes of each checkpoint
+            logging.set_verbosity(logging.WARNING)
         try:
             if takes_arguments:
                 main(argv[1:])

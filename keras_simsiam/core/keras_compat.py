@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 KERAS_3 = hasattr(keras, "Variable")  # the lazy `keras` of TensorFlow 2.15 does not tell its version
+symbolic = keras.ops if KERAS_3 else tf  # where the operations on tensors between layers are, such as `split` and `pad`
 OTHER_STACK = f"by Keras {2 if KERAS_3 else 3}, on Python {'3.11' if KERAS_3 else '3.12 or 3.13'}"
 
 

@@ -1,5 +1,7 @@
 """Which versions of Python and of packages go together: two stacks (docs/running.md), and what to say of any other mixture."""
 
+from __future__ import annotations  # what is too old for this project has to get as far as saying so
+
 import importlib.metadata
 import itertools
 import os
@@ -13,8 +15,9 @@ def problem() -> str | None:
     """What is wrong with the versions that are installed, in one line with the remedy; None where they go together."""
     python = sys.version_info[:2]
     if python not in _PYTHONS:
-        supported = ", ".join(f"{major}.{minor}" for major, minor in _PYTHONS)
-        return f"Python {python[0]}.{python[1]} has no TensorFlow that this project works with: use Python {supported}"
+        return (
+            f"Python {python[0]}.{python[1]} has no TensorFlow that this project runs on: use Python 3.11, 3.12 or 3.13"
+        )
     tensorflow = _version("tensorflow")
     if tensorflow is None:
         return f"tensorflow is not installed: {_INSTALL}"

@@ -5,10 +5,10 @@ import dataclasses
 from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.keras_compat import symbolic
 from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.models.resnet import BACKBONES, STEMS, resnet
-from keras_simsiam.models.slicing import FullMask, Halves
 
 # Mean and standard deviation of an input in 0..1. RGB: ImageNet's, as published. HHA: mid-range, so that a view whose HHA
 # was dropped (augment.py sets it to 128) is zero to the network; HHA has no published constants. The fourth channel, where
@@ -100,10 +100,10 @@ def _shared(view, backbone, image_size, **resnet_options):
     """
     rgb, hha = (_normalised(name, images) for name, images in view.items())
     if hha.shape[-1] > rgb.shape[-1]:  # the mask: all of a colour image was measured
-        rgb = FullMask()(rgb)
+        rgb = symbolic.pad(rgb, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=1.0)
     both = keras.layers.Concatenate(axis=0, name="batch")([rgb, hha])  # 2BxSxSxC
     features = resnet(backbone, image_size, channels=both.shape[-1], **resnet_options)(both)
-    halves = {key: Halves(axis=0)(feature) for key, feature in features.items()}
+    halves = {key: symbolic.split(feature, 2, axis=0) for key, feature in features.items()}
     return [{key: half[modality] for key, half in halves.items()} for modality in range(2)]
 
 

@@ -2,9 +2,9 @@
 
 from tensorflow import keras
 
+from keras_simsiam.core.keras_compat import symbolic
 from keras_simsiam.models.dropout import ResumableDropout
 from keras_simsiam.models.resnet import batch_norm
-from keras_simsiam.models.slicing import Halves
 
 
 def projector(
@@ -84,7 +84,7 @@ def side_by_side(first, second):
     inputs = keras.Input((2 * first.input_shape[-1],))
     # of one kind they have one name, which a model's layers must not
     named = [keras.Model(head.input, head.output, name=f"{head.name}_{i}") for i, head in enumerate((first, second))]
-    halves = [head(half) for head, half in zip(named, Halves(axis=1)(inputs), strict=True)]
+    halves = [head(half) for head, half in zip(named, symbolic.split(inputs, 2, axis=1), strict=True)]
     return keras.Model(inputs, keras.layers.Concatenate(dtype="float32")(halves), name=first.name)
 
 

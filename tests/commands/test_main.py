@@ -44,16 +44,16 @@ def test_its_version(call):
 
 
 @pytest.mark.parametrize(
-    ("given", "near"),
+    ("given", "hint"),
     [
-        ("trian", "train"),
-        ("evaluat", "evaluate"),
-        ("import_torch", "import-torch"),
-        ("xyz", ", ".join(main.SUBCOMMANDS)),
+        ("trian", "did you mean train?"),
+        ("evaluat", "did you mean evaluate?"),
+        ("import_torch", "did you mean import-torch?"),
+        ("xyz", f"choose one of {', '.join(main.SUBCOMMANDS)}"),
     ],
 )
-def test_an_unknown_subcommand_is_one_line_with_the_nearest(call, given, near):
-    assert call(given) == (1, "", f"error: keras-simsiam has no '{given}': choose one of {near}\n")
+def test_an_unknown_subcommand_is_one_line_with_the_nearest(call, given, hint):
+    assert call(given) == (1, "", f"error: keras-simsiam has no '{given}': {hint}\n")
 
 
 @pytest.mark.parametrize("subcommand", main.SUBCOMMANDS)
@@ -80,7 +80,7 @@ def test_train_without_flags_or_with_a_wrong_one(call):
         "error: flag --data_dir=None: Flag --data_dir must have a value other than None."
     )
     code, _, said = call("train", "--recipe=rgdb", "--data_dir=data", "--workdir=run")
-    assert code == 1 and said.startswith("error: --recipe=rgdb: there is no such recipe; choose one of rgbd")
+    assert code == 1 and said.startswith("error: --recipe=rgdb: there is no such recipe; did you mean rgbd")
     (path := pathlib.Path(__file__).parents[1] / "no.flags").exists()
     code, _, said = call("train", f"--flagfile={path}")
     assert code == 1 and "Traceback" not in said and str(path) in said

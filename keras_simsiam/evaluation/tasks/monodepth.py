@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from keras_simsiam.core import keras_compat
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import setting
 from keras_simsiam.dense.monodepth import depth_training, frames, metrics, network, pictures, summary
@@ -151,7 +152,7 @@ def _trials(name, train, seeds, rgb, keep, progress):
         error = f"{trained.train[-1]:.4f} m² on the training frames"
         progress(f"monodepth: {name}, trial {trial} of {len(seeds)}: {error}")
         if keep and trial == 1:
-            trained.model.save(keep)
+            keras_compat.portable(trained.model).save(keep)
         predicted.append(depth_training.predict(trained.model, rgb))
         courses.append((trained.epoch, trained.train, trained.validation))
     epochs, train_errors, validation_errors = (list(values) for values in zip(*courses, strict=True))
