@@ -152,9 +152,10 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-# Its name is Keras's, by which the weights of a .keras file are found.
-_FusedBatchNormalization.__name__ = "BatchNormalization"
-BatchNormalization = _FusedBatchNormalization if KERAS_3 else keras.layers.BatchNormalization
+BatchNormalization = keras.layers.BatchNormalization
+if KERAS_3:
+    _FusedBatchNormalization.__name__ = "BatchNormalization"  # by which the weights in a .keras file are found
+    BatchNormalization = keras.utils.register_keras_serializable("keras_simsiam")(_FusedBatchNormalization)
 
 
 def portable(model: keras.Model) -> keras.Model:

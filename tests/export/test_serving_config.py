@@ -49,7 +49,7 @@ def test_compose():
     """The server is TensorFlow's version, finds the files it is told to read, and does not batch whole requests."""
     requirements = (FOLDER.parents[1] / "requirements.txt").read_text()
     version = re.search(r"image: tensorflow/serving:(\S+)", COMPOSE).group(1)
-    assert f"tensorflow=={version}\n" in requirements
+    assert f"\ntensorflow=={version};" in requirements
     mounted = dict(re.findall(r"- \./(\S+?):(\S+?):ro", COMPOSE))
     assert all((FOLDER / name).exists() for name in mounted)
     told = re.findall(r"- --\w+_file=(\S+)", COMPOSE)
