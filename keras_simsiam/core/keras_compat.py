@@ -117,9 +117,8 @@ def apply_gradients(optimizer, gradients: Sequence[tf.Tensor], variables: Sequen
     summed = [gradient / scale for gradient in summed]  # before the step, which may change the scale
     steps = optimizer.iterations + 1
     optimizer.apply(gradients, variables)
-    optimizer.iterations.assign(
-        steps
-    )  # a step that overflows is left out, but counts: the schedule goes on, as in Keras 2
+    # a step that overflows is left out, but counts: the schedule goes on, as in Keras 2
+    optimizer.iterations.assign(steps)
     return summed
 
 
