@@ -12,9 +12,9 @@ import time
 
 import tensorflow as tf
 from absl import flags
-from tensorflow import keras
 
 from benchmarks import machine
+from keras_simsiam.core import keras_compat
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.views.batches import view_batches
@@ -61,7 +61,7 @@ def _row(modality):
         batch_size=BATCH,
         seed=0,
     )
-    keras.mixed_precision.set_global_policy(settings.precision)
+    keras_compat.set_precision(settings.precision)
     step = tf.function(run.build_method(config, steps_per_epoch=1000).train_step)
     constant = next(iter(batches))
     times = [

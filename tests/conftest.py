@@ -95,3 +95,9 @@ def real_depth(unpack):
     """uint16 [480,640], millimetres: frame 0 of Open3D's Redwood sample, an eighth of it missing."""
     name = "rgbd_frames/redwood/depth/00000.png"
     return cv2.imread(str(unpack("rgbd_frames.tar.xz", [name]) / name), cv2.IMREAD_UNCHANGED)
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """One for all tests of a process: a second strategy would give its collective operations the numbers of the first's."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -41,6 +41,10 @@ class Method(keras.Model):
         names = ["loss", "gradient_norm", *(f"std_{output}" for output in watched)]
         self._means = {name: keras.metrics.Mean(name) for name in names}
 
+    def compile(self, optimizer="rmsprop", *, jit_compile=False, **kwargs):
+        """As `keras.Model.compile`, but with XLA only where it is asked for, which Keras 3 is not: on CPUs it is slower."""
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
     def call(self, view, training=False):
         """The encoder's features of a view; heads are for training only."""
         return self.encoder(view, training=training)

@@ -40,12 +40,6 @@ class Toy:
         return x / np.linalg.norm(x, axis=axis, keepdims=True)
 
 
-@pytest.fixture(scope="session")
-def two_replicas():
-    """One for all tests of a process: a second strategy would give its collective operations the numbers of the first's."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 @pytest.fixture
 def toy():
     return Toy()
