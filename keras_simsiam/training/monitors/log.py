@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 from tensorflow import keras
 
-from keras_simsiam.core import files
+from keras_simsiam.core import files, keras_compat
 
 FIRST = "first_"  # what the names of the untrained network's numbers, in the first epoch's logs, begin with
 
@@ -30,7 +30,7 @@ class Log(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         # a schedule's rate is only known to the optimizer after its next step
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer = keras_compat.inner(self.model.optimizer)
         # and not by the optimizer's count: an epoch may be resumed in its middle
         first_step = epoch * self.params["steps"]
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
