@@ -92,7 +92,10 @@ def run(subcommand: str, arguments: list[str]) -> None:
     # By runpy, its flags would stand under the path of its file.
     sys.argv = [f"{PROGRAM} {subcommand}", *arguments]
     sys.modules["__main__"] = module
-    exec(spec.loader.get_code(name), vars(module))
+    try:
+        exec(spec.loader.get_code(name), vars(module))
+    except KeyboardInterrupt:  # before the command itself begins, while TensorFlow loads
+        sys.exit("interrupted")
 
 
 if __name__ == "__main__":

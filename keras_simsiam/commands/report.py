@@ -54,7 +54,9 @@ def write(workdir, output):
         _evaluation(workdir, folder) for run in runs for folder in sorted(run.glob("evaluation*/results.json"))
     ]
     if not experiments and not runs:
-        raise UserError(f"--workdir={workdir} holds no experiment and no run: python -m experiments.NAME makes them")
+        raise UserError(
+            f"--workdir={workdir} holds no experiment and no run: give the folder of runs that train.py made, or of experiments"
+        )
     sections = [*experiments, *([_table_of_runs(workdir, runs)] if runs else []), *evaluated]
     about = f"{len(experiments)} experiments, {len(runs)} runs, {len(evaluated)} evaluations."
     html = page.page(f"Report of {workdir.resolve().name}", about, sections)
@@ -89,10 +91,10 @@ def _experiment(workdir, path):
 
 
 def _runs(workdir):
-    """The run directories in a workdir, or the workdir itself where it is one."""
+    """The run directories in a workdir or its runs/, or the workdir itself where it is one."""
     if (workdir / "flags.txt").exists():
         return [workdir]
-    return sorted(path.parent for path in workdir.glob("runs/*/flags.txt"))
+    return sorted(path.parent for pattern in ("runs/*/flags.txt", "*/flags.txt") for path in workdir.glob(pattern))
 
 
 def _table_of_runs(workdir, runs):

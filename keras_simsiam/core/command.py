@@ -48,7 +48,7 @@ def _quietly(load, module):
         os.dup2(written.fileno(), 2)
         try:
             load(module)
-        except BaseException:
+        except Exception:
             written.seek(0)
             os.write(stderr, written.read())
             raise
@@ -106,7 +106,7 @@ def run_command(
         except UserError as error:
             sys.exit(f"error: {error}")
         except flags.Error as error:
-            sys.exit("error: " + str(error).replace("\n", "; "))
+            sys.exit("error: " + str(error).removeprefix("ERROR:: ").replace("\n", "; "))
 
     speak_of_flags(flags.FLAGS)
     app.run(ended_in_a_line, flags_parser=parse)

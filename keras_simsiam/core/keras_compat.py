@@ -1,9 +1,11 @@
 """What differs between Keras 2.15 (TensorFlow 2.15) and Keras 3 (TensorFlow 2.21): the only module that asks which it is."""
 
+import io
 import json
 import zipfile
 from collections.abc import Sequence
 
+import h5py
 import tensorflow as tf
 from tensorflow import keras
 
@@ -58,6 +60,14 @@ def other_keras(path: str) -> str | None:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None  # whoever loads it says what is wrong with it
     return None if version.startswith("3.") == KERAS_3 else version
+
+
+def holds_weights_of(path: str, model: keras.Model) -> bool:
+    """Whether the weights in a `.keras` file have the shapes of a model's: Keras leaves out in silence what a model lacks."""
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        shapes = []
+        weights.visititems(lambda _, entry: shapes.append(entry.shape) if isinstance(entry, h5py.Dataset) else None)
+    return sorted(shapes) == sorted(tuple(variable.shape) for variable in model.variables)
 
 
 def is_of_other_keras(checkpoint: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which versions of Python and of packages go together: two stacks (docs/running.md), and what to say of any other mixture."""
+"""Which versions of Python and of packages go together: two stacks (docs/stacks.md), and what to say of any other mixture."""
 
 from __future__ import annotations  # what is too old for this project has to get as far as saying so
 

@@ -80,7 +80,7 @@ class Store:
             The position.
 
         Raises:
-            UserError: checkpoints exist and none can be read, or they are of the other stack (docs/running.md).
+            UserError: checkpoints exist and none can be read, or they are of the other stack (docs/stacks.md).
         """
         unreadable = []
         for number in reversed(_numbers(self.folder)):

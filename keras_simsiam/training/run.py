@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -271,14 +272,15 @@ def load_encoder(encoder: str) -> keras.Model:
         A functional Keras model (keras_simsiam.models.encoder).
 
     Raises:
-        UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged.
+        UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged; the other
+            stack saved it (docs/stacks.md), and flags.txt is missing or another run's.
     """
     path = require_encoder(encoder)
     try:
         if keras_compat.other_keras(path):
             return _rebuilt(path)
         return keras_compat.load_model(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
 
@@ -287,12 +289,11 @@ def _rebuilt(path):
     """The encoder of a file that the other of Keras 2 and 3 has saved: its network as flags.txt has it, with its weights."""
     workdir = os.path.dirname(path) or "."
     if not os.path.exists(os.path.join(workdir, "flags.txt")):
-        raise UserError(
-            f"{path} was saved {keras_compat.OTHER_STACK}: put the flags.txt of its run next to it, or convert it there, by "
-            "python -m export.encoder, to a SavedModel, which both read"
-        )
+        raise UserError(f"{path} was saved {keras_compat.OTHER_STACK}: put the flags.txt of its run next to it")
     with precision("float32"):
         encoder = encoder_of(load_config(workdir))
+    if not keras_compat.holds_weights_of(path, encoder):
+        raise UserError(f"{path} holds another network than flags.txt next to it says: put that of its own run there")
     encoder.load_weights(path)
     return encoder
 

@@ -159,6 +159,10 @@ def test_refusals_leave_the_page_that_was_there(workdir, tmp_path):
         _write(workdir)
     with pytest.raises(UserError, match="no such folder"):
         report.write(str(tmp_path / "nowhere"), str(workdir / "report.html"))
+    (tmp_path / "folder" / "a_run").mkdir(parents=True)
+    (tmp_path / "folder" / "a_run" / "flags.txt").write_text("--modality=rgb\n")
+    report.write(str(tmp_path / "folder"), str(tmp_path / "folder.html"))
+    assert "a_run" in (tmp_path / "folder.html").read_text()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no experiment and no run"):
         report.write(str(tmp_path / "empty"), str(workdir / "report.html"))
