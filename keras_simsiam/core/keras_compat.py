@@ -132,6 +132,24 @@ def apply_gradients(optimizer, gradients: Sequence[tf.Tensor], variables: Sequen
     return summed
 
 
+def train_function(model: keras.Model):
+    """A function from an iterator of batches to a step's numbers, by `train_step` on each replica; those of the first count.
+
+    Keras 3's own takes their mean over the replicas, which fails where this process has one of several workers.
+    """
+    if not KERAS_3:
+        return model.make_train_function()
+    step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
+    strategy = model.distribute_strategy
+
+    @tf.function
+    def function(iterator):
+        logs = strategy.run(step, args=(next(iterator),))
+        return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+
+    return function
+
+
 def _scales(optimizer):
     return isinstance(optimizer, keras.mixed_precision.LossScaleOptimizer)
 

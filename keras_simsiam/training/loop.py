@@ -2,11 +2,13 @@
 
 from tensorflow import keras
 
+from keras_simsiam.core import keras_compat
+
 _STEP_ENDS = ("on_train_batch_end", "on_batch_end")  # the second is what the first calls
 
 
 def fit(method, batches, *, epochs, steps_per_epoch, callbacks, first_epoch=0, first_step=0):
-    """Train by the method's `train_step`, with Keras's train function and callbacks.
+    """Train by the method's `train_step`, with Keras callbacks.
 
     `fit` takes the epoch to begin with as an argument, but no step. Keras's own way to resume in mid-epoch, BackupAndRestore,
     exists in Keras 2 alone.
@@ -27,7 +29,7 @@ def fit(method, batches, *, epochs, steps_per_epoch, callbacks, first_epoch=0, f
         callbacks, add_history=True, model=method, epochs=epochs, steps=steps_per_epoch
     )
     method.stop_training = False
-    method.make_train_function()
+    train = keras_compat.train_function(method)
     iterator = iter(batches)
     listeners.on_train_begin()
     for epoch in range(first_epoch, epochs):
@@ -36,7 +38,7 @@ def fit(method, batches, *, epochs, steps_per_epoch, callbacks, first_epoch=0, f
         listeners.on_epoch_begin(epoch)
         for step in range(first_step, steps_per_epoch):
             listeners.on_train_batch_begin(step)
-            logs = method.train_function(iterator)
+            logs = train(iterator)
             _step_ended(listeners.callbacks, step, logs)
         first_step = 0
         listeners.on_epoch_end(epoch, {name: float(value) for name, value in logs.items()})
