@@ -9,7 +9,7 @@ ifndef PYTHON
 PYTHON := $(shell for python in $(RUN) python3.13 python3.12 python3.11 python3 python; do \
   $$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
 endif
-# one stamp for each Python: with another, $(VENV) is made anew
+# one stamp for each Python: with another, $(VENV) is made again
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 INSTALLED := $(VENV)/installed-$(VERSION)
 

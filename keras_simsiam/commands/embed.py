@@ -236,7 +236,7 @@ def _write(given, content):
         files.replacing(given.output) as partial,
         open(partial, "wb") as file,
     ):
-        np.savez(file, **content)  # given a path, it would add a suffix of its own
+        np.savez(file, **content)  # given a path, it would append .npz
     if given.csv is None:
         return
     with (

@@ -27,7 +27,7 @@ SUBCOMMANDS = {
     "depth2hha": ("keras_simsiam.commands.depth2hha", "convert depth images to HHA images"),
     "report": ("keras_simsiam.commands.report", "put all runs and evaluations of a folder on one HTML page"),
 }
-# What texts call them in a checkout, beside the modules above.
+# Other names that texts use for them in a checkout.
 _IN_CHECKOUT = {
     "train.py": "train",
     "evaluate.py": "evaluate",

@@ -6,7 +6,7 @@ from pathlib import Path
 from keras_simsiam.core.errors import UserError
 
 _PACKAGE = Path(__file__).parents[1]
-# As a package's data, or at the top of the checkout, where rgbd.flags lies beside the others' folder.
+# As a package's data, or at the top of the checkout, where rgbd.flags lies next to the folder of the others.
 _FOLDERS = (_PACKAGE / "recipes", _PACKAGE.parent / "recipes", _PACKAGE.parent)
 _FLAG, _INCLUDE, _ENDING = "--recipe", "--flagfile=", ".flags"
 
@@ -23,7 +23,7 @@ def expand(arguments: list[str]) -> list[str]:
         arguments: without the command itself.
 
     Raises:
-        UserError: there is no such recipe.
+        UserError: an unknown recipe.
     """
     expanded, remaining = [], iter(arguments)
     for argument in remaining:
@@ -44,7 +44,7 @@ def flags(name: str) -> list[str]:
         name: of the recipe, such as rgbd.
 
     Raises:
-        UserError: there is no such recipe.
+        UserError: an unknown recipe.
     """
     if name not in names():
         near = difflib.get_close_matches(name, names(), cutoff=0.5)

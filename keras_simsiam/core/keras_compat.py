@@ -28,7 +28,7 @@ def precision() -> str:
 
 
 def tf_variable(variable) -> tf.Variable:
-    """The tf.Variable of a weight: Keras 3 has it inside a variable of its own."""
+    """The tf.Variable of a weight: Keras 3 wraps it in a keras.Variable."""
     return variable.value if KERAS_3 and isinstance(variable, keras.Variable) else variable
 
 

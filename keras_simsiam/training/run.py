@@ -272,8 +272,8 @@ def load_encoder(encoder: str) -> keras.Model:
         A functional Keras model (keras_simsiam.models.encoder).
 
     Raises:
-        UserError: it is no run directory, its training has not reached the last epoch, or the encoder is damaged; the other
-            stack saved it (docs/stacks.md), and flags.txt is missing or another run's.
+        UserError: this is not a run directory, its training has not reached the last epoch, or the encoder is damaged; the
+            other stack saved it (docs/stacks.md), and flags.txt is missing or another run's.
     """
     path = require_encoder(encoder)
     try:
@@ -293,7 +293,9 @@ def _rebuilt(path):
     with precision("float32"):
         encoder = encoder_of(load_config(workdir))
     if not keras_compat.holds_weights_of(path, encoder):
-        raise UserError(f"{path} holds another network than flags.txt next to it says: put that of its own run there")
+        raise UserError(
+            f"{path} holds another network than flags.txt next to it says: put the flags.txt of its run there"
+        )
     encoder.load_weights(path)
     return encoder
 

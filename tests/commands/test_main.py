@@ -1,4 +1,4 @@
-"""The command `keras-simsiam`, each time in a process of its own, from a folder that is not the checkout."""
+"""The command `keras-simsiam`, each time in a new process, from a folder that is not the checkout."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""The wheel in a folder of its own, without the checkout: from frames to a SavedModel by `keras-simsiam`."""
+"""The wheel in an empty folder, without the checkout: from frames to a SavedModel by `keras-simsiam`."""
 
 import os
 import pathlib
