@@ -25,6 +25,7 @@ from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.optimization import schedules
+from keras_simsiam.optimization.adamw import adamw
 from keras_simsiam.optimization.lamb import lamb
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
 from keras_simsiam.training import checkpoints, loop, monitors, saving, signals, whitening
@@ -168,7 +169,7 @@ def _fit_in(config, data, devices, callbacks, workdir):
 def _check_data(config, data, devices):
     """Refuse data, and a machine, that the configuration cannot train on."""
     check_precision(config.precision)
-    devices.check_batch(config.batch_size)
+    devices.check_batch(config.batch_size, config.accumulate)
     if data.count < config.batch_size:
         raise UserError(
             f"`batch_size={config.batch_size}`: the training split has {data.count} frames, give at most that"
@@ -221,7 +222,8 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     encoder = encoder_of(config, synchronized)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes=sizes, synchronized=synchronized)
-    method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
+    optimizer = _optimizer(config, method, steps_per_epoch)
+    method.compile(optimizer, jit_compile=config.jit_compile, accumulate=config.accumulate)
     return method
 
 
@@ -342,6 +344,9 @@ def _optimizer(config, method, steps_per_epoch):
     schedule = schedules.HalfCosine(
         rate, config.epochs, steps_per_epoch, warmup_epochs=config.warmup_epochs, cosine_per=config.cosine_per
     )
+    if config.optimizer == "adamw":
+        variables = method.trained_variables
+        return adamw(schedule, config.weight_decay, variables=variables, decay=config.decay)
     if config.optimizer == "lamb":
         return lamb(schedule, config.weight_decay, config.decay)
     overrides = []

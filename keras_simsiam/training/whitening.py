@@ -36,7 +36,9 @@ def fit_and_save(encoder: keras.Model, path: str, data, config):
     scaling = whitening.fit(found.embeddings)
     target = file_of(path)
     with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:
-        np.savez(file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=whitening.SHRINKAGE, frames=len(found.labels))
+        np.savez(
+            file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=whitening.SHRINKAGE, frames=len(found.labels)
+        )
 
 
 def load(path: str) -> whitening.Scaling | None:

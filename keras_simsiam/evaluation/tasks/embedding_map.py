@@ -68,7 +68,8 @@ def run(compared, data, output, settings):
     return {
         "protocol": (
             f"{len(places)} of {len(labels)} test frames, {settings.protocol}, then scaled to unit length; t-SNE by cosine, "
-            f"begun from PCA, perplexity {_perplexity(len(places)):g}, seed {seed}; trustworthiness (Venna & Kaski 2001): 1 where none of the "
+            "begun from PCA, "
+            f"perplexity {_perplexity(len(places)):g}, seed {seed}; trustworthiness (Venna & Kaski 2001): 1 where none of the "
             f"{_neighbours(len(places))} nearest on the map is a stranger"
         ),
         "files": ["embedding_map.png", "projector/projector_config.pbtxt"],

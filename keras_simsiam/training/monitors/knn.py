@@ -11,8 +11,9 @@ from keras_simsiam.training.monitors.log import FIRST
 class KNN(keras.callbacks.Callback):
     """Every few epochs the kNN accuracy of held-out queries against a bank, and the effective rank of the queries.
 
-    Adds `knn`, `knn_whitened` (of features whitened by the bank's), `effective_rank` (of the encoder's embeddings) and, where the method has a projector,
-    `effective_rank_projection` to the logs; all in inference mode, of clean views. No choice in training depends on them.
+    Adds `knn`, `knn_whitened` (features whitened by the bank's), `effective_rank` (of the encoder's embeddings) and, where
+    the method has a projector, `effective_rank_projection` to the logs; all in inference mode, of clean views. No choice in
+    training depends on them.
     The first epoch's logs also get what they were before the first step, `first_knn` and so on: the random baseline.
     """
 
