@@ -55,7 +55,7 @@ def build(model, plan):
 
 
 def _embedding(embed, frame):
-    """A frame's embedding, float32 [D] of length 1; the model takes the files as they are."""
+    """A frame's embedding, whitened where the model can, float32 [D] of length 1; the model takes the files as they are."""
     parts = {
         "image": frame.rgb,
         "depth": frame.depth,
@@ -66,8 +66,8 @@ def _embedding(embed, frame):
     specs = embed.structured_input_signature[1]
     if "depth" in specs and frame.depth is None:
         raise UserError("--depth is empty, but the model looks at depth: give the pattern of the depth images")
-    embedding = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})["embedding"][0]
-    return tf.math.l2_normalize(embedding).numpy()
+    found = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})
+    return tf.math.l2_normalize(found.get("whitened", found["embedding"])[0]).numpy()
 
 
 def neighbours(index, query, count, among="*"):

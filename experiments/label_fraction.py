@@ -35,7 +35,7 @@ def report(runs):
     total, classes = runs.dataset.splits["train"].count, len(runs.dataset.classes)
     fractions = tuple(fraction for fraction in FRACTIONS if round(fraction * total) >= classes)
     per_class = possible(A_CLASS[runs.settings.scale], runs.dataset)
-    given = {"label_fractions": fractions, "labels_per_class": per_class}
+    given = {"label_fractions": fractions, "labels_per_class": per_class, "scaling": "none"}
     found = tasks.of_runs(runs, "label_fraction", given).get("simsiam", {})
     header = ["labels", "number", *(f"{title}, {name}" for title in PROBES.values() for name in COLOURS)]
     budgets = next(iter(found.values()))["labels"] if found else {}

@@ -26,7 +26,7 @@ def main(settings):
 
 def report(runs):
     """Writes neighbours.md, .png and .json of the runs that exist."""
-    found = tasks.of_runs(runs, NAME, {}).get("simsiam", {})
+    found = tasks.of_runs(runs, NAME, {"scaling": "none"}).get("simsiam", {})
     if not found:
         report_parts.write(runs, NAME, "Nearest neighbours", ["No run of this experiment is complete yet."], {})
         return

@@ -17,10 +17,10 @@ from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.dense.monodepth import network
 from keras_simsiam.evaluation.encoders.source import resolve_run
-from keras_simsiam.training import run
+from keras_simsiam.training import run, whitening
 
 
-def export(encoder, preprocessing, output, batching=None, origin=None, depth_network=None):
+def export(encoder, preprocessing, output, batching=None, origin=None, depth_network=None, scaling=None):
     """Writes the next version of a model folder, all at once: a server that watches it never sees half of one.
 
     Args:
@@ -30,7 +30,8 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
             requests to warm up with and a model card, in assets.extra.
         batching: a `graph.Batching`; None: its defaults.
         origin: what the model card says of the encoder, as `card.describe_encoder` returns it; None: nothing.
-        depth_network: as for `graph.servable`; None: there is no signature `depth`.
+        depth_network: as for `graph.servable`; None: without a signature `depth`.
+        scaling: as for `graph.servable`; None: without an output `whitened`.
 
     Returns:
         The Path of the version's folder, 1 in a new model folder.
@@ -42,7 +43,7 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
     version = output / str(next_version(output))
     with files.writing(f"`output={output}`", "choose another"):
         output.mkdir(parents=True, exist_ok=True)
-    module, functions = graph.servable(encoder, preprocessing, batching, depth_network)
+    module, functions = graph.servable(encoder, preprocessing, batching, depth_network, scaling)
     inputs = signatures.inputs(preprocessing.modality, depth_network is not None)
     with files.appearing(version) as partial:  # under a hidden name: a server looks at whole numbers only
         tf.saved_model.save(module, str(partial), functions)
@@ -128,10 +129,11 @@ def main():
     if depth_file:
         depth_network = network.load(depth_file)
         origin["depth_network"] = card.describe_depth_network(depth_file)
-    version = export(
-        run.load_encoder(source.file), source.config.preprocessing, output, batching, origin, depth_network
-    )
+    encoder, scaling = run.load_encoder(source.file), whitening.load(source.file)
+    version = export(encoder, source.config.preprocessing, output, batching, origin, depth_network, scaling)
     print(summary(version, signatures.inputs(source.config.modality, depth_network is not None)))
+    if scaling is None:
+        print(f"without `whitened`: {whitening.file_of(source.file)} does not exist, the run is of an earlier version")
 
 
 if __name__ == "__main__":

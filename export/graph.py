@@ -30,7 +30,7 @@ class Batching:
 _WAITING_RUNS = 64
 
 
-def servable(encoder, preprocessing, batching=None, depth_network=None):
+def servable(encoder, preprocessing, batching=None, depth_network=None, scaling=None):
     """Build the graph.
 
     Args:
@@ -38,18 +38,23 @@ def servable(encoder, preprocessing, batching=None, depth_network=None):
         preprocessing: the `Preprocessing` that the encoder was trained for.
         batching: a `Batching`, by default the one of its defaults.
         depth_network: a model from rgb float32 [B,S,S,3] to depth [B,S,S], metres (evaluation.monodepth.network), or None.
+        scaling: a `probes.whitening.Scaling` of the embedding, or None.
 
     Returns:
         (module, signatures) for `tf.saved_model.save`. The signatures, those of SIGNATURES, take what `inputs` lists, B
         samples along the first axis. `serving_default` and `tensors` return {"embedding": float32 [B,D]}: pooled features,
-        not normalised; `features_map` returns the encoder's maps, float32 [B,h,w,C]; `depth`, where there is a network for
-        it, {"depth": float32 [B,S,S]} in metres, clipped as evaluation does. They refuse a request with
-        InvalidArgumentError as `checks` and `depth.camera.checked` do.
+        not normalised; with a `scaling` also "whitened", the same scaled. `features_map` returns the encoder's maps, float32
+        [B,h,w,C]; `depth`, where a network predicts it, {"depth": float32 [B,S,S]} in metres, clipped as evaluation does.
+        They refuse a request with InvalidArgumentError as `checks` and `depth.camera.checked` do.
     """
     module, batching = tf.Module(), batching or Batching()
     # Only the variables: the layers would be saved with a function each, which nobody calls.
     module.encoder_variables = [tf_variable(variable) for variable in encoder.variables]
     calls = _encoder_calls(encoder, preprocessing, batching)
+    if scaling is not None:
+        for name in ("serving_default", "tensors"):
+            views, network = calls[name]
+            calls[name] = views, _whitening(network, scaling)
     if depth_network is not None:
         module.depth_variables = [tf_variable(variable) for variable in depth_network.variables]
         calls["depth"] = _depth_call(depth_network, batching)
@@ -75,6 +80,16 @@ def _encoder_calls(encoder, preprocessing, batching):
 
 def _embedding(features):
     return {"embedding": features["embedding"]}
+
+
+def _whitening(network, scaling):
+    """A network's features with the whitened embedding."""
+
+    def whitened(views):
+        features = network(views)
+        return features | {"whitened": tf.matmul(features["embedding"] - scaling.mean, scaling.matrix)}
+
+    return whitened
 
 
 def _maps(features):

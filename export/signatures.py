@@ -64,8 +64,8 @@ class Signature(NamedTuple):
 
 
 SIGNATURES = {
-    "serving_default": Signature("files", "embedding float32 [B,D]"),
-    "tensors": Signature("tensors", "embedding float32 [B,D]"),
+    "serving_default": Signature("files", "embedding float32 [B,D], and whitened"),
+    "tensors": Signature("tensors", "embedding float32 [B,D], and whitened"),
     "features_map": Signature("files", "c2 … c5, map float32 [B,h,w,C]"),
     "depth": Signature("files", "depth float32 [B,S,S] in metres, of the centre of the image"),
 }

@@ -27,6 +27,7 @@ from keras_simsiam.evaluation.encoders import source
 from keras_simsiam.evaluation.encoders.compared import ComparedEncoders, compare
 from keras_simsiam.evaluation.evaluate import versions
 from keras_simsiam.probes.features import FACTS, finite
+from keras_simsiam.training import whitening
 from tfrecords import example
 from tfrecords.dataset import Dataset
 from tfrecords.dataset_json import DATASET_JSON
@@ -182,7 +183,8 @@ def embed(compared: ComparedEncoders, frames: Frames) -> dict[str, np.ndarray]:
 
     Returns:
         A dict: `embeddings` float32 [N,D], the numbers that evaluate.py measures; `frames` str [N]; `labels` int64 [N],
-        -1 = unlabelled; `splits` str [N].
+        -1 = unlabelled; `splits` str [N]; of a run that has kept its whitening `whitened` float32 [N,D], the embeddings so
+        scaled.
 
     Raises:
         UserError: no frame can be used; a shard is corrupt; an embedding is not finite.
@@ -200,7 +202,9 @@ def embed(compared: ComparedEncoders, frames: Frames) -> dict[str, np.ndarray]:
     if not parts:
         raise UserError(f"none of the {frames.count} frames of {frames.path} can be used: {frames.left_out[0]}")
     embeddings, labels, names, _ = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return {"embeddings": embeddings, "frames": names, "labels": labels, "splits": np.array(splits, str)}
+    found = {"embeddings": embeddings, "frames": names, "labels": labels, "splits": np.array(splits, str)}
+    scaling = whitening.load(compared.source.file) if compared.source.kind in (source.RUN, source.FILE) else None
+    return found | ({"whitened": scaling(embeddings)} if scaling else {})
 
 
 def describe(compared: ComparedEncoders, frames: Frames) -> dict[str, np.ndarray]:

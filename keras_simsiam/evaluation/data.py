@@ -6,6 +6,7 @@ from collections.abc import Callable
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import corruptions, feature_store
+from keras_simsiam.probes import whitening
 
 VALIDATION = "val"
 
@@ -62,12 +63,37 @@ class Data:
 
         return self.store.features(keys, self.dataset.splits[split].count, embed)
 
+    def scaler(self, compared, settings):
+        """What scales features before they are compared by cosine, fitted to the training split of each encoder.
+
+        Args:
+            compared: `ComparedEncoders`.
+            settings: a `tasks.Scaling`.
+
+        Returns:
+            A function from what `features` returns to the same with scaled embeddings, whatever the split and condition.
+        """
+        if settings.scaling == "none":
+            return lambda found: found
+        scalings = {
+            name: whitening.fit(train.embeddings, settings.scaling, shrinkage=settings.shrinkage)
+            for name, train in self.features(compared, self.train).items()
+        }
+
+        def scaled(found):
+            return {
+                name: dataclasses.replace(each, embeddings=whitening.Scaled(each.embeddings, scalings[name]))
+                for name, each in found.items()
+            }
+
+        return scaled
+
     def require_labels(self, task, *others):
         """For a task's `check`: refuses data without labels, as far as dataset.json tells.
 
         Args:
             task: its name, for the error line.
-            others: names of splits whose labels it needs, beside `train` and `test`.
+            others: names of splits whose labels it needs, next to `train` and `test`.
 
         Raises:
             UserError: there are no classes, or a sample of one of the splits has no label.

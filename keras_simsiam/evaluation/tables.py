@@ -14,7 +14,12 @@ def of_results(results):
     """
     by_task = {name: results[name] for name in results["settings"]["task"]}
     parts = []
-    classified = {name: result for name, result in by_task.items() if "accuracy" in result}
+    classified = {}
+    for name, result in by_task.items():
+        if "accuracy" in result:
+            classified[name] = result
+        if "scaled" in result:
+            classified[f"{name}_scaled"] = result["scaled"]
     if classified:
         titles = {name: result["title"] for name, result in classified.items()}
         first = next(iter(classified.values()))
@@ -28,7 +33,7 @@ def of_results(results):
             + "\n",
         ]
     parts += ["\n" + aligned(result["table"]) + "\n" for result in by_task.values() if "table" in result]
-    return "\n".join([*parts, *(f"{name}: {result['protocol']}" for name, result in by_task.items())])
+    return "\n".join([*parts, *(f"{name}: {result['protocol']}" for name, result in (by_task | classified).items())])
 
 
 def written(results):

@@ -43,9 +43,19 @@ class Method(keras.Model):
         names = ["loss", "gradient_norm", *(f"std_{output}" for output in watched)]
         self._means = {name: keras.metrics.Mean(name) for name in names}
 
-    def compile(self, optimizer="rmsprop", *, jit_compile=False, **kwargs):
-        """As `keras.Model.compile`, but with XLA only where it is asked for, which Keras 3 is not: on CPUs it is slower."""
+    def compile(self, optimizer="rmsprop", *, jit_compile=False, accumulate: int = 1, **kwargs):
+        """As `keras.Model.compile`, but with XLA only where it is asked for, which Keras 3 is not: on CPUs it is slower.
+
+        Args:
+            optimizer: a Keras optimizer.
+            jit_compile: whether XLA compiles the step.
+            accumulate: N, the parts in which a batch is computed, one after the other, for one step of the optimizer; it
+                divides the batch of a replica. Memory is that of a part. A part is what BatchNorm takes its statistics of,
+                whose moving ones move N times a step, and what the loss compares, negatives included.
+            **kwargs: of `keras.Model.compile`.
+        """
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+        self.accumulate = accumulate
 
     def call(self, view, training=False):
         """The encoder's features of a view; heads are for training only."""
@@ -57,16 +67,35 @@ class Method(keras.Model):
 
     def train_step(self, batch: dict) -> dict:
         """One step of the optimizer on a batch; returns the running means of the epoch."""
-        with tf.GradientTape() as tape:
-            loss = self.objective(batch)
-            # the optimizer sums gradients over replicas; each replica's loss is a mean over its share of the batch
-            share = keras_compat.scaled(self.optimizer, loss / tf.distribute.get_strategy().num_replicas_in_sync)
         variables = self.trained_variables
-        gradients = keras_compat.apply_gradients(self.optimizer, tape.gradient(share, variables), variables)
+        loss, gradients = self._loss_and_gradients(batch, variables)
+        gradients = keras_compat.apply_gradients(self.optimizer, gradients, variables)
         self._means["gradient_norm"].update_state(*finite_norm(gradients))
         self.after_step()
         self._means["loss"].update_state(replicas.mean(loss))
         return {name: metric.result() for name, metric in self._means.items()}
+
+    def _loss_and_gradients(self, batch, variables):
+        """The objective of a batch and its gradients: means over the parts in which it is computed."""
+        if self.accumulate == 1:
+            return self._of_part(batch, variables)
+        losses, sums = [], []
+        for part in zip(*(tf.split(each, self.accumulate) for each in tf.nest.flatten(batch)), strict=True):
+            # after the part before it, whose activations are gone by then
+            with tf.control_dependencies([*losses, *filter(tf.is_tensor, sums)]):
+                part = tf.nest.pack_sequence_as(batch, [tf.identity(each) for each in part])
+            loss, gradients = self._of_part(part, variables)
+            losses.append(loss)
+            pairs = zip(sums or gradients, gradients, strict=True)
+            sums = [one + each if sums and each is not None else each for one, each in pairs]
+        return tf.add_n(losses) / self.accumulate, [None if each is None else each / self.accumulate for each in sums]
+
+    def _of_part(self, batch, variables):
+        with tf.GradientTape() as tape:
+            loss = self.objective(batch)
+            # the optimizer sums gradients over replicas; each replica's loss is a mean over its share of the batch
+            share = keras_compat.scaled(self.optimizer, loss / tf.distribute.get_strategy().num_replicas_in_sync)
+        return loss, tape.gradient(share, variables)
 
     @property
     def trained_variables(self):

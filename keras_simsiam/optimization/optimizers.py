@@ -5,7 +5,7 @@ from tensorflow import keras
 
 from keras_simsiam.core.keras_compat import MomentumOptimizer
 
-OPTIMIZERS = ("sgd", "lars", "lamb")
+OPTIMIZERS = ("sgd", "lars", "adamw", "lamb")
 DECAYS = ("all", "weights")
 
 
@@ -113,4 +113,4 @@ class LARS(TorchSGD):
 
 def is_weight(variable):
     """Whether a variable is the weight of a layer, as against a scale, an offset or a bias, which have one dimension."""
-    return variable.shape.rank > 1
+    return len(variable.shape) > 1

@@ -116,11 +116,11 @@ class Devices:
 
         return bool(total() > 0)
 
-    def check_batch(self, size: int) -> None:
-        """Refuse a global batch that the replicas cannot share equally.
+    def check_batch(self, size: int, accumulate: int = 1) -> None:
+        """Refuse a global batch that the replicas cannot share equally, each in so many parts.
 
         Raises:
-            UserError: their number does not divide it.
+            UserError: their number does not divide it, or that of all parts.
         """
         replicas = self.strategy.num_replicas_in_sync
         if size % replicas:
@@ -128,6 +128,11 @@ class Devices:
             raise UserError(
                 f"`batch_size={size}`: {replicas} devices of `distribution={self._distribution}` cannot share it equally; "
                 f"give {' or '.join(map(str, near))}"
+            )
+        if size // replicas % accumulate:
+            raise UserError(
+                f"`accumulate={accumulate}`: each of {replicas} devices has {size // replicas} of `batch_size={size}`, which "
+                "so many parts cannot share equally; give a divisor"
             )
 
     def distribute(self, batches: tf.data.Dataset):

@@ -130,9 +130,12 @@ def _check_optimization(config):
         raise UserError(f"`predictor_lr={config.predictor_lr}`: give cosine, fixed, or a factor such as 10")
     if config.optimizer == "lars" and config.decay != "weights":
         raise UserError("`optimizer=lars` has no L2 on BatchNorm and biases: give `decay=weights` with it")
-    if config.optimizer == "lamb" and config.predictor_lr != "cosine":
-        raise UserError(f"`predictor_lr={config.predictor_lr}` has no meaning with `optimizer=lamb`: leave it out")
-    if config.optimizer == "sgd" and config.decay == "weights" and not config.weight_decay:
+    if config.optimizer in ("adamw", "lamb") and config.predictor_lr != "cosine":
+        given = f"`predictor_lr={config.predictor_lr}`"
+        raise UserError(f"{given} has no meaning with `optimizer={config.optimizer}`: leave it out")
+    if config.batch_size % config.accumulate:
+        raise UserError(f"`accumulate={config.accumulate}`: must divide `batch_size={config.batch_size}`")
+    if config.optimizer in ("sgd", "adamw") and config.decay == "weights" and not config.weight_decay:
         raise UserError("`decay=weights` has no meaning with `weight_decay=0`: nothing decays; leave it out")
     if config.warmup_epochs >= config.epochs:
         raise UserError(

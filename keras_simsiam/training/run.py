@@ -7,6 +7,7 @@ workdir/flags.txt        the flags that made it, usable as --flagfile
         figures/         view pairs as the encoder takes them
         encoder.keras    the trained encoder, float32 whatever the run's precision
         encoder_best.keras    that of the epoch of highest kNN accuracy, where the data set has a validation split
+        encoder.whitening.npz, encoder_best.whitening.npz    what whitens their embeddings, by the training frames
 """
 
 import dataclasses
@@ -24,9 +25,10 @@ from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.optimization import schedules
+from keras_simsiam.optimization.adamw import adamw
 from keras_simsiam.optimization.lamb import lamb
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
-from keras_simsiam.training import checkpoints, loop, monitors, saving, signals
+from keras_simsiam.training import checkpoints, loop, monitors, saving, signals, whitening
 from keras_simsiam.training.config import RunConfig, load_config, open_workdir
 from keras_simsiam.training.data import load_data
 from keras_simsiam.training.devices import Devices, check_precision, precision
@@ -159,6 +161,7 @@ def _fit_in(config, data, devices, callbacks, workdir):
                 ],
             )
     if position.epoch == config.epochs:
+        _save_whitenings(config, data, method.encoder)
         _save_encoder(config, _encoder_path(config.workdir), method.encoder)
     return last
 
@@ -166,7 +169,7 @@ def _fit_in(config, data, devices, callbacks, workdir):
 def _check_data(config, data, devices):
     """Refuse data, and a machine, that the configuration cannot train on."""
     check_precision(config.precision)
-    devices.check_batch(config.batch_size)
+    devices.check_batch(config.batch_size, config.accumulate)
     if data.count < config.batch_size:
         raise UserError(
             f"`batch_size={config.batch_size}`: the training split has {data.count} frames, give at most that"
@@ -219,7 +222,8 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     encoder = encoder_of(config, synchronized)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes=sizes, synchronized=synchronized)
-    method.compile(_optimizer(config, method, steps_per_epoch), jit_compile=config.jit_compile)
+    optimizer = _optimizer(config, method, steps_per_epoch)
+    method.compile(optimizer, jit_compile=config.jit_compile, accumulate=config.accumulate)
     return method
 
 
@@ -304,10 +308,23 @@ def _encoder_path(workdir):
     return os.path.join(workdir, "encoder.keras")
 
 
-def _save_encoder(config, path, encoder):
-    """Save the weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
+def _save_whitenings(config, data, encoder):
+    """Save what whitens the last encoder's embeddings and the best one's; before the last encoder, which ends the run."""
+    last, best = _encoder_path(config.workdir), os.path.join(config.workdir, _BEST)
+    whitening.fit_and_save(_float32(config, encoder), last, data, config)
+    if os.path.exists(best):
+        whitening.fit_and_save(keras_compat.load_model(best), best, data, config)
+
+
+def _float32(config, encoder):
+    """An encoder's weights in a float32 encoder: what is evaluated and served does not depend on the run's precision."""
     saved = untrained_encoder(config)
     saved.set_weights(encoder.get_weights())
+    return saved
+
+
+def _save_encoder(config, path, encoder):
+    saved = _float32(config, encoder)
     with files.writing(path), files.replacing(path, os.path.join(config.workdir, "encoder.partial.keras")) as partial:
         keras_compat.portable(saved).save(partial)
 
@@ -327,6 +344,9 @@ def _optimizer(config, method, steps_per_epoch):
     schedule = schedules.HalfCosine(
         rate, config.epochs, steps_per_epoch, warmup_epochs=config.warmup_epochs, cosine_per=config.cosine_per
     )
+    if config.optimizer == "adamw":
+        variables = method.trained_variables
+        return adamw(schedule, config.weight_decay, variables=variables, decay=config.decay)
     if config.optimizer == "lamb":
         return lamb(schedule, config.weight_decay, config.decay)
     overrides = []

@@ -28,6 +28,7 @@ It raises a UserError for what only the data shows. Nothing in it may depend on 
 import dataclasses
 
 from keras_simsiam.core.settings import Checked, setting
+from keras_simsiam.probes import whitening
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,3 +36,28 @@ class Seed(Checked):
     """The setting of every task that draws something."""
 
     seed: int = setting(0, "Seed of what a task draws, and of `encoder=random`.", low=0, below=2**32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling(Checked):
+    """The settings of every task that compares features by cosine (keras_simsiam.probes.whitening)."""
+
+    scaling: str = setting(
+        "whitened",
+        "What is done to features before kNN and neighbours compare them; fitted to the training split without its labels.",
+        choices=whitening.KINDS,
+    )
+    shrinkage: float = setting(
+        whitening.SHRINKAGE,
+        "Whitening: share of the mean variance in that of each axis, from 0 (all axes alike) to 1 (as they are).",
+        low=0,
+        high=1,
+    )
+
+    @property
+    def protocol(self):
+        """What is done, for a protocol."""
+        if self.scaling == "none":
+            return "features as they are"
+        shrinkage = f", shrinkage {self.shrinkage:g}" if self.scaling == "whitened" else ""
+        return f"features {self.scaling} by the training split without its labels{shrinkage}"

@@ -6,7 +6,7 @@ from keras_simsiam.evaluation import figures
 from keras_simsiam.probes import classifiers, scores
 
 
-def run(task, probe, compared, data, output):
+def run(task, probe, compared, data, output, scale=lambda found: found):
     """Asks a probe of each encoder, and writes what it predicts of the test split.
 
     Args:
@@ -16,6 +16,7 @@ def run(task, probe, compared, data, output):
         data: a `Data`.
         output: Path of the folder for confusion_<task>.png, of the first encoder, and predictions_<task>.npz: `frames` and
             `labels` of the test split, and the predicted labels by the encoder's name.
+        scale: what is done to the features of a split first (`Data.scaler`).
 
     Returns:
         A task's results (keras_simsiam.evaluation.tasks): `title`, `protocol`, `accuracy` by encoder and of chance,
@@ -24,7 +25,7 @@ def run(task, probe, compared, data, output):
     Raises:
         UserError: a sample of one of the splits has no label.
     """
-    train, test = data.features(compared, data.train), data.features(compared, data.test)
+    train, test = (scale(data.features(compared, split)) for split in (data.train, data.test))
     asked, classes = compared.names[0], data.dataset.classes
     first = test[asked]
     scores.require_labels(first.labels, f"split {data.test} of {data.dataset.path}")

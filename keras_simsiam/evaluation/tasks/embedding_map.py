@@ -1,5 +1,7 @@
 """--task=embedding_map: the test split's embeddings on a plane, by PCA and t-SNE, and in the projector of TensorBoard."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
@@ -8,7 +10,7 @@ from sklearn.preprocessing import normalize
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation import figures
-from keras_simsiam.evaluation.tasks import Seed
+from keras_simsiam.evaluation.tasks import Scaling, Seed
 from keras_simsiam.probes import features, scores
 from keras_simsiam.training.monitors import embedding_projector
 from keras_simsiam.views.batches import clean_batches
@@ -22,7 +24,9 @@ _MARKERS = "o^sDvP*X<>"
 _LEGEND = 60  # classes; more are coloured, not named
 
 
-Settings = Seed
+@dataclasses.dataclass(frozen=True)
+class Settings(Scaling, Seed):
+    """What is done to features before they are drawn, and the seed of t-SNE and of the choice of frames."""
 
 
 def check(compared, data, settings):
@@ -42,7 +46,7 @@ def run(compared, data, output, settings):
         data: a `Data`.
         output: Path of the folder for embedding_map.png and projector/ (`evaluation.projector`; tensorboard
             --logdir=<output>/projector shows it).
-        settings: `Settings`, the seed of t-SNE, and of the choice of frames where there are more than FRAMES.
+        settings: `Settings`; frames are chosen where there are more than FRAMES.
 
     Returns:
         A task's results, with `frames`, how many are drawn, and `trustworthiness`, by encoder and map.
@@ -50,7 +54,7 @@ def run(compared, data, output, settings):
     Raises:
         UserError: the test split has fewer than MIN_FRAMES frames; a sample has no label.
     """
-    test = data.features(compared, data.test)
+    test = data.scaler(compared, settings)(data.features(compared, data.test))
     labels = test[compared.names[0]].labels
     scores.require_labels(labels, f"split {data.test} of {data.dataset.path}")
     if len(labels) < MIN_FRAMES:
@@ -63,7 +67,8 @@ def run(compared, data, output, settings):
     trust = {name: {kind: kept for kind, (_, _, kept) in by_kind.items()} for name, by_kind in maps.items()}
     return {
         "protocol": (
-            f"{len(places)} of {len(labels)} test frames, embeddings scaled to unit length; t-SNE by cosine, begun from PCA, "
+            f"{len(places)} of {len(labels)} test frames, {settings.protocol}, then scaled to unit length; t-SNE by cosine, "
+            "begun from PCA, "
             f"perplexity {_perplexity(len(places)):g}, seed {seed}; trustworthiness (Venna & Kaski 2001): 1 where none of the "
             f"{_neighbours(len(places))} nearest on the map is a stranger"
         ),

@@ -3,12 +3,12 @@
 import dataclasses
 
 from keras_simsiam.core.settings import Checked, setting
-from keras_simsiam.evaluation.tasks import classification
+from keras_simsiam.evaluation.tasks import Scaling, classification
 from keras_simsiam.probes import classifiers
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Checked):
+class Settings(Scaling, Checked):
     """Of every task that asks kNN."""
 
     knn_k: int = setting(20, "Number of neighbours that vote in kNN.", low=1)
@@ -25,17 +25,38 @@ def check(compared, data, settings):
 
 
 def run(compared, data, output, settings):
-    """Classifies the test split of each encoder by `knn.classify`.
+    """Classifies the test split of each encoder by `knn.classify`, of features as they are and scaled.
 
     Args:
         compared: `ComparedEncoders`.
         data: a `Data`.
-        output: Path of the folder for the confusion matrix and the predictions.
+        output: Path of the folder for the confusion matrices and the predictions.
         settings: `Settings`; k is capped at the size of the training split.
 
     Returns:
-        What `classification.run` returns.
+        What `classification.run` returns, of features as they are, as published; under `scaled` the same of scaled features,
+        unless `scaling` is none.
     """
-    k, num_classes = min(settings.knn_k, data.dataset.splits[data.train].count), len(data.dataset.classes)
-    probe = classifiers.nearest(k, settings.knn_temperature, num_classes)
-    return classification.run("knn", probe, compared, data, output)
+    raw = dataclasses.replace(settings, scaling="none")
+    found = classification.run("knn", probe(raw, data), compared, data, output)
+    if settings.scaling == "none":
+        return found
+    scale = data.scaler(compared, settings)
+    scaled = classification.run("knn_scaled", probe(settings, data), compared, data, output, scale)
+    return found | {"scaled": scaled, "files": found["files"] + scaled.pop("files")}
+
+
+def probe(settings, data):
+    """The `classifiers.Probe` of kNN on features that are scaled as the settings say.
+
+    Args:
+        settings: `Settings`.
+        data: a `Data`.
+    """
+    k = min(settings.knn_k, data.dataset.splits[data.train].count)
+    plain = classifiers.nearest(k, settings.knn_temperature, len(data.dataset.classes))
+    if settings.scaling == "none":
+        return plain
+    return dataclasses.replace(
+        plain, title=f"{plain.title}, {settings.scaling}", protocol=f"{plain.protocol}; {settings.protocol}"
+    )

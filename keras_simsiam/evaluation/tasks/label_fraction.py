@@ -53,11 +53,13 @@ def run(compared, data, output, settings):
     for split, found in ((data.train, train), (data.test, test)):
         scores.require_labels(found[compared.names[0]].labels, f"split {split} of {data.dataset.path}")
     counts = label_subsets.counts(train[compared.names[0]].labels, settings.label_fractions, settings.labels_per_class)
-    nearest = classifiers.nearest(settings.knn_k, settings.knn_temperature, len(data.dataset.classes))
-    asked = {"knn": nearest, "linear": classifiers.logistic()}
+    # scaled by all training features, of which no labels are needed; the linear probe standardises what it is given
+    scale = data.scaler(compared, settings)
+    asked = {"knn": knn.probe(settings, data), "linear": classifiers.logistic()}
+    given = {"knn": (scale(train), scale(test)), "linear": (train, test)}
     seeds = range(settings.seed, settings.seed + settings.draws)
     predictions = {
-        (probe, name, budget): _predict(asked[probe], train[name], test[name], count, seeds)
+        (probe, name, budget): _predict(asked[probe], *(split[name] for split in given[probe]), count, seeds)
         for probe in asked
         for name in compared.names
         for budget, count in counts.items()

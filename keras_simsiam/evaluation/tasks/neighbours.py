@@ -6,14 +6,14 @@ import numpy as np
 
 from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation import neighbour_pictures
-from keras_simsiam.evaluation.tasks import Seed
+from keras_simsiam.evaluation.tasks import Scaling, Seed
 from keras_simsiam.probes import knn, label_subsets, scores
 
 SHOWN = 8  # neighbours of a query in the picture
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Seed):
+class Settings(Scaling, Seed):
     """What is in the picture."""
 
     neighbour_queries: int = setting(8, "Test frames in the picture of nearest neighbours.", low=1)
@@ -45,7 +45,8 @@ def run(compared, data, output, settings):
     Raises:
         UserError: a sample has no label.
     """
-    train, test = data.features(compared, data.train), data.features(compared, data.test)
+    scale = data.scaler(compared, settings)
+    train, test = (scale(data.features(compared, split)) for split in (data.train, data.test))
     labels = test[compared.names[0]].labels
     for split, found in ((data.train, train), (data.test, test)):
         scores.require_labels(found[compared.names[0]].labels, f"split {split} of {data.dataset.path}")
@@ -70,8 +71,8 @@ def run(compared, data, output, settings):
         ]
         neighbour_pictures.draw(cells, _title(name, right[name]), output / files[-1])
     return {
-        "protocol": "cosine of frozen pooled features, bank: the training split; queries of the picture by seed "
-        f"{settings.seed}",
+        "protocol": f"cosine of frozen pooled features, bank: the training split; {settings.protocol}; "
+        f"queries of the picture by seed {settings.seed}",
         "files": files,
         "table": _table(right),
         "precision": {name: float(found.mean()) for name, found in right.items()},

@@ -3,7 +3,7 @@
 import numpy as np
 from tensorflow import keras
 
-from keras_simsiam.probes import features, knn
+from keras_simsiam.probes import features, knn, whitening
 from keras_simsiam.probes.effective_rank import effective_rank
 from keras_simsiam.training.monitors.log import FIRST
 
@@ -11,8 +11,9 @@ from keras_simsiam.training.monitors.log import FIRST
 class KNN(keras.callbacks.Callback):
     """Every few epochs the kNN accuracy of held-out queries against a bank, and the effective rank of the queries.
 
-    Adds `knn`, `effective_rank` (of the encoder's embeddings) and, where the method has a projector,
-    `effective_rank_projection` to the logs; all in inference mode, of clean views. No choice in training depends on them.
+    Adds `knn`, `knn_whitened` (features whitened by the bank's), `effective_rank` (of the encoder's embeddings) and, where
+    the method has a projector, `effective_rank_projection` to the logs; all in inference mode, of clean views. No choice in
+    training depends on them.
     The first epoch's logs also get what they were before the first step, `first_knn` and so on: the random baseline.
     """
 
@@ -50,11 +51,16 @@ class KNN(keras.callbacks.Callback):
 
     def _measure(self):
         bank, queries = (features.extract(self.model.encoder, batches) for batches in (self.bank, self.queries))
-        predicted = knn.classify(
-            bank.embeddings, bank.labels, queries.embeddings, self.k, self.temperature, self.num_classes
-        )
+        whitened = whitening.fit(bank.embeddings)
+
+        def accuracy(bank_features, query_features):
+            settings = self.k, self.temperature, self.num_classes
+            predicted = knn.classify(bank_features, bank.labels, query_features, *settings)
+            return float(np.mean(predicted == queries.labels))
+
         measured = {
-            "knn": float(np.mean(predicted == queries.labels)),
+            "knn": accuracy(bank.embeddings, queries.embeddings),
+            "knn_whitened": accuracy(whitened(bank.embeddings), whitened(queries.embeddings)),
             "effective_rank": effective_rank(queries.embeddings),
         }
         projector = getattr(self.model, "projector", None)

@@ -46,7 +46,8 @@ def test_knn_measures_every_few_epochs_and_the_last():
 def test_what_the_untrained_network_had_is_in_the_first_epochs_logs_also_after_a_stop():
     position = Position()
     measured = _measured(_identity(), [[0.9, 0.1], [0.8, 0.2]], [0, 1], position=position)
-    assert measured[0] == {"first_knn": 0.5, "first_effective_rank": pytest.approx(1.0, abs=1e-3)}
+    untrained = {"knn": 0.5, "knn_whitened": 0.5, "effective_rank": pytest.approx(1.0, abs=1e-3)}
+    assert measured[0] == {f"first_{name}": value for name, value in untrained.items()}
     assert not any(name.startswith("first_") for logs in measured[1:] for name in logs)
 
     resumed = Position()

@@ -1,0 +1,99 @@
+"""Whitening: features that are compared by cosine, with the same variance along all their principal axes."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+KINDS = ("whitened", "standardized", "none")
+SHRINKAGE = 0.01
+_CHUNK = 4096  # rows that are read at a time: features may be a memory map larger than memory
+_CUT = 1e-6  # of the largest variance: axes below it hold rounding, which whitening would blow up
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """An affine map of features: x ↦ (x − mean) · matrix.
+
+    Attributes:
+        mean: float32 [D].
+        matrix: float32 [D,D], symmetric, so that a feature keeps its place.
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Features [...,D] as float32 [...,D]."""
+        return (np.asarray(features, np.float32) - self.mean) @ self.matrix
+
+
+class Scaled:
+    """Features [N,D] that are scaled where they are read: they may be a memory map larger than memory."""
+
+    def __init__(self, features, scaling):
+        """
+        Args:
+            features: float [N,D].
+            scaling: a `Scaling`.
+        """
+        self.features, self.scaling, self.shape = features, scaling, features.shape
+
+    def __len__(self):
+        return len(self.features)
+
+    def __getitem__(self, rows):
+        return self.scaling(self.features[rows])
+
+
+def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float = SHRINKAGE) -> Scaling:
+    """Fits the scaling of features that no label is needed for.
+
+    `standardized`: each feature has mean 0 and variance 1. `whitened`: so has every direction. With the covariance's
+    eigenvalues λ, their mean μ and its eigenvectors V, matrix = V · diag(1/√((1 − s)·λ + s·μ)) · Vᵀ, s the shrinkage
+    (Ledoit & Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, Eq. 2, with s chosen).
+    Axes without variance get 0. `none` changes nothing.
+
+    A few directions of large variance decide a cosine and hide what the others hold: an effective rank
+    (`effective_rank`) far below D says so.
+
+    Example:
+        >>> bank = np.float32([[0, 0], [10, 1], [0, 1], [10, 0]])
+        >>> whitening.fit(bank, shrinkage=0)(bank).round(3).tolist()
+        [[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]]
+
+    Args:
+        features: float [N,D], N > 0, read once in chunks.
+        kind: one of KINDS.
+        shrinkage: s in 0..1.
+
+    Returns:
+        A `Scaling`.
+    """
+    size = features.shape[1]
+    if kind == "none":
+        return Scaling(np.zeros(size, np.float32), np.eye(size, dtype=np.float32))
+    mean, covariance = _moments(features)
+    if kind == "standardized":
+        return Scaling(np.float32(mean), np.float32(np.diag(_inverse_root(np.diag(covariance)))))
+    variances, axes = np.linalg.eigh(covariance)
+    scales = _inverse_root((1 - shrinkage) * variances + shrinkage * variances.mean())
+    return Scaling(np.float32(mean), np.float32((axes * scales) @ axes.T))
+
+
+def _moments(features):
+    """Mean [D] and covariance [D,D], float64; about the first chunk's mean, so that no large numbers cancel."""
+    origin = np.asarray(features[:_CHUNK], np.float64).mean(axis=0)
+    total, products = np.zeros(len(origin)), np.zeros((len(origin), len(origin)))
+    for first in range(0, len(features), _CHUNK):
+        chunk = np.asarray(features[first : first + _CHUNK], np.float64) - origin
+        total += chunk.sum(axis=0)
+        products += chunk.T @ chunk
+    mean = total / len(features)
+    return origin + mean, products / len(features) - np.outer(mean, mean)
+
+
+def _inverse_root(variances):
+    """1/√v, and 0 where there is no variance."""
+    held = variances > _CUT * variances.max(initial=0)
+    return np.where(held, 1 / np.sqrt(np.where(held, variances, 1)), 0)

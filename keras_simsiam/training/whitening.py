@@ -1,0 +1,57 @@
+"""The whitening that a run keeps next to an encoder: fitted to its training frames, without labels, once it is trained."""
+
+import os
+import zipfile
+
+import numpy as np
+from tensorflow import keras
+
+from keras_simsiam.core import files
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.probes import features, whitening
+from keras_simsiam.views.batches import clean_batches
+
+FRAMES = 20_000  # of the training split at most: enough for a covariance of 2048 features, and read in minutes
+
+
+def file_of(encoder):
+    """Path of the whitening of a `.keras` file, next to it: encoder.whitening.npz."""
+    return os.path.splitext(encoder)[0] + ".whitening.npz"
+
+
+def fit_and_save(encoder: keras.Model, path: str, data, config):
+    """Fits the whitening of an encoder to the first FRAMES training frames, and keeps it.
+
+    Args:
+        encoder: a functional model from a view to a dict with `embedding` [B,D].
+        path: the `.keras` file of the encoder.
+        data: the run's `data.Data`.
+        config: the run's `RunConfig`.
+
+    Raises:
+        UserError: the file cannot be written; an embedding is not finite.
+    """
+    samples = data.records.take(FRAMES).map(data.decode)
+    found = features.extract(encoder, clean_batches(samples, config.preprocessing, batch_size=config.batch_size))
+    scaling = whitening.fit(found.embeddings)
+    target = file_of(path)
+    with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:
+        np.savez(
+            file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=whitening.SHRINKAGE, frames=len(found.labels)
+        )
+
+
+def load(path: str) -> whitening.Scaling | None:
+    """The whitening that is kept next to a `.keras` file; None where an earlier version saved the encoder, without one.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    target = file_of(path)
+    try:
+        with np.load(target) as kept:
+            return whitening.Scaling(kept["mean"], kept["matrix"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{target} is damaged: delete it, and go on without whitening") from error
