@@ -17,13 +17,15 @@ class Method(keras.Model):
 
     A batch is a dict (`views.batches.view_batches`): `views`, a tuple of two views of the same samples, each a dict of
     `rgb` and/or `hha`, float32 [B,S,S,C]; `label`, int64 [B], -1 = unlabelled; `index`, int64 [B], places in the data set.
-    A method reads what it needs of them.
+    A method reads what it needs of them. One with `multi_crop` takes any number of small views after the two, all of one size.
 
     Example:
         >>> method = SimSiam(encoder, projector(512), predictor())
         >>> method.compile(keras.optimizers.SGD(0.0125, momentum=0.9))
         >>> method.fit(batches, epochs=100, steps_per_epoch=150)
     """
+
+    multi_crop = False  # whether `objective` takes small views after the two large ones
 
     def __init__(self, encoder: keras.Model, watched: Sequence[str], *, name: str | None = None):
         """
@@ -132,6 +134,11 @@ def finite_norm(gradients):
 def project(encoder, projector, view):
     """The projection of a view in training: float32 [B,d], of an encoder's `embedding` [B,D] through a head [B,D] to [B,d]."""
     return projector(encoder(view, training=True)["embedding"], training=True)
+
+
+def joined(views):
+    """Views of one size as one view: a dict of float32 [V·B,S,S,C], the first view's samples first."""
+    return {name: tf.concat([view[name] for view in views], axis=0) for name in views[0]}
 
 
 def spread(outputs):

@@ -7,19 +7,24 @@ from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods.alternating import Alternating
+from keras_simsiam.methods.barlow import BarlowTwins
 from keras_simsiam.methods.byol import BYOL
 from keras_simsiam.methods.cross_modal import CrossModal
+from keras_simsiam.methods.dino import DINO
 from keras_simsiam.methods.intra_modal import IntraModal
 from keras_simsiam.methods.moco import MoCoV2
+from keras_simsiam.methods.mocov3 import MoCoV3
 from keras_simsiam.methods.moving_average import MovingAverage
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
 from keras_simsiam.methods.swav import SwAV
+from keras_simsiam.methods.vicreg import VICReg
 from keras_simsiam.models.heads import predictor, projector, side_by_side
 
 PROJECTION = 2048  # size of SimSiam's z and p, and of all hidden layers (Chen & He, section 3; Zhu, section 3.3)
 CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
+DINO_WARMUP = 30, 0.3  # the teacher's temperature rises over so many epochs, in a short run over this share of it
 
 
 class Sizes(typing.NamedTuple):
@@ -31,10 +36,12 @@ class Sizes(typing.NamedTuple):
 
 
 def _simsiam(config, encoder, features, batch_norm, _sizes):
-    heads = _simsiam_heads(config, batch_norm)
+    heads, width = _simsiam_heads(config, batch_norm), _width(config, PROJECTION)
 
     def projector_and_predictor(features):
-        return _simsiam_projector(config, features, heads), predictor(PROJECTION, **heads)
+        return _simsiam_projector(config, features, heads), predictor(
+            width, config.projector_width // 4 or 512, **heads
+        )
 
     options = {"stop_gradient": config.stop_gradient, "symmetric": config.symmetric}
     if config.compare == "intra_modal":
@@ -50,15 +57,16 @@ def _simsiam(config, encoder, features, batch_norm, _sizes):
 
 def _simsiam_average(config, encoder, features, batch_norm, sizes):
     print(
-        f"keeping averages of {sizes.samples} frames, {_averages_gb(sizes.samples):.3g} GB, on each device and in checkpoints",
+        f"keeping averages of {sizes.samples} frames, {_averages_gb(config, sizes.samples):.3g} GB, on each device and in "
+        "checkpoints",
         file=sys.stderr,
     )
     head = _simsiam_projector(config, features, _simsiam_heads(config, batch_norm))
     return MovingAverage(encoder, head, samples=sizes.samples)
 
 
-def _averages_gb(samples):
-    return samples * PROJECTION * 4 / 10**9
+def _averages_gb(config, samples):
+    return samples * _width(config, PROJECTION) * 4 / 10**9
 
 
 def check_memory(config, samples):
@@ -71,11 +79,27 @@ def check_memory(config, samples):
     Raises:
         UserError: more than --cache_gb allows.
     """
-    if config.method == "simsiam_average" and _averages_gb(samples) > config.cache_gb:
+    if config.method == "simsiam_average" and _averages_gb(config, samples) > config.cache_gb:
         raise UserError(
-            f"`cache_gb={config.cache_gb:g}`: the averages of `method=simsiam_average`, {PROJECTION} numbers for each of "
-            f"{samples} frames, need {_averages_gb(samples):.3g} GB on each device: allow more, or train on fewer frames"
+            f"`cache_gb={config.cache_gb:g}`: the averages of `method=simsiam_average`, {_width(config, PROJECTION)} numbers "
+            f"for each of {samples} frames, need {_averages_gb(config, samples):.3g} GB on each device: allow more, or train "
+            "on fewer frames"
         )
+
+
+def _width(config, published):
+    return config.projector_width or published
+
+
+def _hidden_and_outputs(config, hidden, outputs):
+    """Sizes of a head: the outputs stay as published but for a head that is narrower."""
+    width = _width(config, hidden)
+    return {"hidden": width, "outputs": min(outputs, width)}
+
+
+def _given(**options):
+    """The options that flags give; of 0 a method has its paper's."""
+    return {name: value for name, value in options.items() if value}
 
 
 def _simsiam_heads(config, batch_norm):
@@ -83,28 +107,80 @@ def _simsiam_heads(config, batch_norm):
 
 
 def _simsiam_projector(config, features, heads):
-    return projector(features, PROJECTION, PROJECTION, layers=config.projector_layers, **heads)
+    width = _width(config, PROJECTION)
+    return projector(features, width, width, layers=config.projector_layers, **heads)
 
 
-def _simclr(_config, encoder, features, batch_norm, _sizes):
-    return SimCLR(encoder, projector(features, PROJECTION, CONTRASTED, layers=2, **batch_norm))
+def _simclr(config, encoder, features, batch_norm, _sizes):
+    size = _hidden_and_outputs(config, PROJECTION, CONTRASTED)
+    return SimCLR(
+        encoder, projector(features, **size, layers=2, **batch_norm), **_given(temperature=config.temperature)
+    )
 
 
 def _mocov2(config, encoder, features, _batch_norm, _sizes):
-    head = projector(features, PROJECTION, CONTRASTED, layers=2, batch_norms=False)
-    return MoCoV2(encoder, head, queue_size=config.queue_size)
+    head = projector(features, **_hidden_and_outputs(config, PROJECTION, CONTRASTED), layers=2, batch_norms=False)
+    given = _given(temperature=config.temperature, momentum=config.teacher_momentum)
+    return MoCoV2(encoder, head, queue_size=config.queue_size, **given)
 
 
-def _byol(_config, encoder, features, batch_norm, sizes):
+def _mocov3(config, encoder, features, batch_norm, sizes):
+    """The paper's heads and temperature: a ViT's projector has a third layer, and its predictor ends in BatchNorm."""
+    vit = config.backbone.startswith("vit")
+    size = _hidden_and_outputs(config, 4096, 256)
+    heads = (
+        projector(features, **size, layers=3 if vit else 2, **batch_norm),
+        predictor(size["outputs"], size["hidden"], last_batch_norm=vit, last_bias=False, **batch_norm),
+    )
+    temperature = config.temperature or (0.2 if vit else 1.0)
+    return MoCoV3(
+        encoder, *heads, steps=sizes.steps, temperature=temperature, **_given(momentum=config.teacher_momentum)
+    )
+
+
+def _byol(config, encoder, features, batch_norm, sizes):
     """The paper's heads, 4096 hidden and 256 out."""
-    head = projector(features, 4096, 256, layers=2, last_batch_norm=False, **batch_norm)
-    return BYOL(encoder, head, predictor(256, 4096, **batch_norm), steps=sizes.steps)
+    size = _hidden_and_outputs(config, 4096, 256)
+    head = projector(features, **size, layers=2, last_batch_norm=False, **batch_norm)
+    prediction = predictor(size["outputs"], size["hidden"], **batch_norm)
+    return BYOL(encoder, head, prediction, steps=sizes.steps, **_given(momentum=config.teacher_momentum))
 
 
 def _swav(config, encoder, features, batch_norm, sizes):
     """The prototypes stand still for the first epoch."""
-    head = projector(features, PROJECTION, CONTRASTED, layers=2, last_batch_norm=False, **batch_norm)
-    return SwAV(encoder, head, frozen_steps=sizes.steps // config.epochs)
+    size = _hidden_and_outputs(config, PROJECTION, CONTRASTED)
+    head = projector(features, **size, layers=2, last_batch_norm=False, **batch_norm)
+    given = _given(temperature=config.temperature, prototypes=config.prototypes)
+    return SwAV(encoder, head, frozen_steps=sizes.steps // config.epochs, **given)
+
+
+def _dino(config, encoder, features, _batch_norm, sizes):
+    """The last layer stands still for the first epoch; the teacher's temperature rises by DINO_WARMUP."""
+    head = projector(features, **_hidden_and_outputs(config, 2048, 256), batch_norms=False, activation="gelu")
+    epochs, share = DINO_WARMUP
+    given = _given(temperature=config.temperature, prototypes=config.prototypes, momentum=config.teacher_momentum)
+    return DINO(
+        encoder,
+        head,
+        steps=sizes.steps,
+        warmup_steps=round(sizes.steps * min(epochs / config.epochs, share)),
+        frozen_steps=sizes.steps // config.epochs,
+        **given,
+    )
+
+
+def _barlow(config, encoder, features, batch_norm, _sizes):
+    return BarlowTwins(encoder, _plain_projector(config, features, batch_norm))
+
+
+def _vicreg(config, encoder, features, batch_norm, _sizes):
+    return VICReg(encoder, _plain_projector(config, features, batch_norm))
+
+
+def _plain_projector(config, features, batch_norm):
+    """3 × 8192, the last layer without BatchNorm and bias, as Barlow Twins and VICReg have it."""
+    width = _width(config, 8192)
+    return projector(features, width, width, last_batch_norm=False, last_bias=False, **batch_norm)
 
 
 def _supervised(_config, encoder, _features, _batch_norm, sizes):
@@ -117,8 +193,12 @@ METHODS = {
     "simsiam_average": _simsiam_average,
     "simclr": _simclr,
     "mocov2": _mocov2,
+    "mocov3": _mocov3,
     "byol": _byol,
     "swav": _swav,
+    "dino": _dino,
+    "barlow": _barlow,
+    "vicreg": _vicreg,
     "supervised": _supervised,
 }
 

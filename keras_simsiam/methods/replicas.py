@@ -4,6 +4,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.core.keras_compat import tf_variable
+from keras_simsiam.models.dropout import ResumableDropout
 
 
 def gather(x):
@@ -28,7 +29,7 @@ def first_row(x):
     return tf.distribute.get_replica_context().replica_id_in_sync_group * tf.shape(x)[0]
 
 
-def copy_of(model):
+def copy_of(model, dropout=True):
     """A model of the same layers and the same weights, for `move`.
 
     It stays trainable, for a BatchNorm that is not uses its moving statistics even in training: the method that owns it
@@ -36,19 +37,22 @@ def copy_of(model):
 
     Args:
         model: a functional keras.Model.
+        dropout: False: the copy has no dropout and no stochastic depth.
 
     Returns:
         A keras.Model whose weights come in the same order.
     """
-    copy = _clone(model)
+    copy = _clone(model, dropout)
     copy.set_weights(model.get_weights())
     return copy
 
 
-def _clone(layer):
+def _clone(layer, dropout):
     if isinstance(layer, keras.Model):
-        return keras.models.clone_model(layer, clone_function=_clone)
+        return keras.models.clone_model(layer, clone_function=lambda inner: _clone(inner, dropout))
     config = layer.get_config()
+    if not dropout and isinstance(layer, ResumableDropout):
+        config["rate"] = 0.0
     if isinstance(layer, keras.layers.BatchNormalization):
         config["synchronized"] = layer.synchronized  # which Keras leaves out of a layer's configuration
     return type(layer).from_config(config)

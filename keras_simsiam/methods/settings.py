@@ -23,4 +23,10 @@ class MethodSettings(Checked):
     head_batch_norm: bool = setting(True, "BatchNorm in projector and predictor, as SimSiam has it.")
     head_dropout: float = setting(0.0, "Dropout rate after each ReLU of projector and predictor.", low=0, below=1)
     stop_gradient: bool = setting(True, "Stop-gradient on the other view's projection; false collapses.")
+    projector_width: int = setting(0, "Hidden units of the heads; 0: as published, 2048 to 8192.", low=0)
+    prototypes: int = setting(0, "Prototypes of swav and dino; 0: as published, 3000 and 65536.", low=0)
+    temperature: float = setting(0.0, "Temperature of the softmax, of dino's student; 0: as published.", low=0)
+    teacher_momentum: float = setting(
+        0.0, "Momentum of the slowly moving copy, where it rises its first; 0: as published.", low=0, below=1
+    )
     alternation: int = setting(1, "SimSiam: steps for which the weights that make the targets stand still.", low=1)

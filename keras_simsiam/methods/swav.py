@@ -4,13 +4,14 @@ import tensorflow as tf
 
 from keras_simsiam.core.keras_compat import add_variable
 from keras_simsiam.methods import replicas
-from keras_simsiam.methods.base import Method, project
+from keras_simsiam.methods.base import Method, joined, project
 
 
 class SwAV(Method):
     """Predicts, from one view, the cluster that the other was assigned to, clusters being of equal size in each batch.
 
-    As in the comparison of Chen & He (Table 4): two views, no multi-crop. Prototypes have length one, to which each step
+    Small views after the two large ones (multi-crop, section 3.2) are predicted from, but not assigned; they go through the
+    network together. Without them as in the comparison of Chen & He (Table 4). Prototypes have length one, to which each step
     brings them back, as in the published code: the loss does not normalise them, so a step turns them as far as there.
 
     Example:
@@ -18,10 +19,12 @@ class SwAV(Method):
         >>> method = ks.SwAV(encoder, ks.projector(32, outputs=128, layers=2, last_batch_norm=False))
     """
 
+    multi_crop = True
+
     def __init__(self, encoder, projector, *, prototypes=3000, temperature=0.1, frozen_steps=0, name="swav"):
         """
         Args:
-            encoder: a model from a view to a dict with `embedding` [B,D].
+            encoder: a model from a view to a dict with `embedding` [B,D]; with small views, of any size.
             projector: the MLP, [B,D] to [B,d].
             prototypes: K, the number of clusters.
             temperature: τ.
@@ -39,13 +42,16 @@ class SwAV(Method):
     def objective(self, batch):
         """½ ℓ(z1, q2) + ½ ℓ(z2, q1), the mean cross-entropy of each view's prediction with the other's code (Eq. 1, 2).
 
+        With small views: of each large view's code, the mean over all other views' predictions (Eq. 6).
+
         Args:
-            batch: `views`: two views of the same samples, each a dict of float32 [B,S,S,C].
+            batch: `views`: two large views of the same samples, and any number of small ones of one size; each a dict of
+                float32 [B,S,S,C].
 
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        z1, z2 = (project(self.encoder, self.projector, view) for view in batch["views"])  # Bxd
+        z1, z2 = (project(self.encoder, self.projector, view) for view in batch["views"][:2])  # Bxd
         self.watch(projection=z1)
         prototypes = self.prototypes
         if self.frozen_steps:
@@ -53,7 +59,14 @@ class SwAV(Method):
             prototypes = tf.where(moving, prototypes, tf.stop_gradient(prototypes))
         s1, s2 = (tf.matmul(tf.math.l2_normalize(z, axis=1), prototypes) for z in (z1, z2))  # BxK
         q1, q2 = self._codes(s1), self._codes(s2)
-        return 0.5 * self._cross_entropy(q2, s1) + 0.5 * self._cross_entropy(q1, s2)
+        loss = 0.5 * self._cross_entropy(q2, s1) + 0.5 * self._cross_entropy(q1, s2)
+        small = batch["views"][2:]
+        if not small:
+            return loss
+        z = project(self.encoder, self.projector, joined(small))  # V·Bxd
+        scores = tf.matmul(tf.math.l2_normalize(z, axis=1), prototypes)
+        codes = tf.tile((q1 + q2) / 2, [len(small), 1])  # the cross-entropy is linear in the codes
+        return (loss + len(small) * self._cross_entropy(codes, scores)) / (1 + len(small))
 
     def after_step(self):
         self.prototypes.assign(tf.math.l2_normalize(self.prototypes, axis=0))

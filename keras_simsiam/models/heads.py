@@ -15,6 +15,8 @@ def projector(
     layers=3,
     batch_norms=True,
     last_batch_norm=True,
+    last_bias=True,
+    activation="relu",
     dropout=0.0,
     synchronized=False,
 ):
@@ -34,7 +36,9 @@ def projector(
         layers: number of layers (3; the paper's CIFAR runs use 2).
         batch_norms: BatchNorm after each layer.
         last_batch_norm: False leaves out that after the last layer, as the heads of BYOL and SwAV do.
-        dropout: dropout rate after each ReLU.
+        last_bias: False leaves out the bias of a last layer without BatchNorm, as the heads of Barlow Twins and VICReg do.
+        activation: after each hidden layer: `relu`, or `gelu` as in DINO.
+        dropout: dropout rate after each activation.
         synchronized: BatchNorm statistics over all replicas.
 
     Returns:
@@ -42,15 +46,21 @@ def projector(
     """
     x = inputs = keras.Input((features,))
     for _ in range(layers - 1):
-        x = _hidden(x, hidden, batch_norms, dropout, synchronized)
-    last_batch_norm = last_batch_norm and batch_norms
-    x = _dense(x, outputs, use_bias=not last_batch_norm)
-    if last_batch_norm:
-        x = batch_norm(synchronized, center=False, scale=False)(x)
-    return keras.Model(inputs, _float32(x), name="projector")
+        x = _hidden(x, hidden, batch_norms, dropout, synchronized, activation)
+    x = _last(x, outputs, last_batch_norm and batch_norms, last_bias, synchronized)
+    return keras.Model(inputs, x, name="projector")
 
 
-def predictor(features=2048, hidden=512, *, batch_norms=True, dropout=0.0, synchronized=False):
+def predictor(
+    features=2048,
+    hidden=512,
+    *,
+    batch_norms=True,
+    last_batch_norm=False,
+    last_bias=True,
+    dropout=0.0,
+    synchronized=False,
+):
     """The prediction MLP h (Chen & He, section 3): a bottleneck whose output layer has a bias and no BatchNorm.
 
     Example:
@@ -61,6 +71,8 @@ def predictor(features=2048, hidden=512, *, batch_norms=True, dropout=0.0, synch
         features: size of the projection z and of the prediction p.
         hidden: size of the bottleneck.
         batch_norms: BatchNorm after the hidden layer.
+        last_batch_norm: BatchNorm without scale and offset after the output layer, as MoCo v3's for ViTs.
+        last_bias: False leaves out the bias of an output layer without BatchNorm, as MoCo v3's for ResNets.
         dropout: dropout rate after the ReLU.
         synchronized: BatchNorm statistics over all replicas.
 
@@ -69,7 +81,8 @@ def predictor(features=2048, hidden=512, *, batch_norms=True, dropout=0.0, synch
     """
     inputs = keras.Input((features,))
     x = _hidden(inputs, hidden, batch_norms, dropout, synchronized)
-    return keras.Model(inputs, _float32(_dense(x, features)), name="predictor")
+    x = _last(x, features, last_batch_norm, last_bias, synchronized)
+    return keras.Model(inputs, x, name="predictor")
 
 
 def side_by_side(first, second):
@@ -88,12 +101,19 @@ def side_by_side(first, second):
     return keras.Model(inputs, keras.layers.Concatenate(dtype="float32")(halves), name=first.name)
 
 
-def _hidden(x, units, batch_norms, dropout, synchronized):
+def _hidden(x, units, batch_norms, dropout, synchronized, activation="relu"):
     x = _dense(x, units, use_bias=not batch_norms)
     if batch_norms:
         x = batch_norm(synchronized)(x)
-    x = keras.layers.ReLU()(x)
+    x = keras.layers.ReLU()(x) if activation == "relu" else keras.layers.Activation(activation)(x)
     return ResumableDropout(dropout)(x) if dropout else x
+
+
+def _last(x, units, last_batch_norm, last_bias, synchronized):
+    x = _dense(x, units, use_bias=last_bias and not last_batch_norm)
+    if last_batch_norm:
+        x = batch_norm(synchronized, center=False, scale=False)(x)
+    return _float32(x)
 
 
 def _dense(x, units, use_bias=True):

@@ -16,6 +16,21 @@ OF_SOME_METHODS = {
     "head_dropout": ("simsiam", "simsiam_average"),
     "predictor_lr": ("simsiam",),
     "queue_size": ("mocov2",),
+    "projector_width": (
+        "simsiam",
+        "simsiam_average",
+        "simclr",
+        "mocov2",
+        "mocov3",
+        "byol",
+        "swav",
+        "dino",
+        "barlow",
+        "vicreg",
+    ),
+    "prototypes": ("swav", "dino"),
+    "temperature": ("simclr", "mocov2", "mocov3", "swav", "dino"),
+    "teacher_momentum": ("byol", "mocov2", "mocov3", "dino"),
 }
 # With several workers nothing else was ever tried of these.
 _TRIED_WITH_WORKERS = {

@@ -4,17 +4,22 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.methods.barlow import BarlowTwins
 from keras_simsiam.methods.byol import BYOL
+from keras_simsiam.methods.dino import DINO
 from keras_simsiam.methods.moco import MoCoV2
+from keras_simsiam.methods.mocov3 import MoCoV3
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
 from keras_simsiam.methods.swav import SwAV
+from keras_simsiam.methods.vicreg import VICReg
 from keras_simsiam.models.heads import predictor, projector
 from keras_simsiam.models.resnet import batch_norm
 from keras_simsiam.optimization.optimizers import TorchSGD
 
 SIDE, BATCH, STEPS = 6, 8, 2
+SMALL_SIDE, SMALL_VIEWS = 4, 3
 
 
 def batch_of(views, label=None, index=None):
@@ -26,13 +31,21 @@ def batch_of(views, label=None, index=None):
 
 
 def _encoder():
-    images = keras.Input((SIDE, SIDE, 3), name="rgb")
+    images = keras.Input((None, None, 3), name="rgb")
     x = keras.layers.ReLU()(batch_norm(True)(keras.layers.Conv2D(6, 3)(images)))
     return keras.Model({"rgb": images}, {"embedding": keras.layers.GlobalAveragePooling2D(dtype="float32")(x)})
 
 
 def _projector():
     return projector(6, 12, 10, layers=2, synchronized=True)
+
+
+def _plain_projector():
+    return projector(6, 12, 10, layers=2, last_batch_norm=False, last_bias=False, synchronized=True)
+
+
+def _gelu_projector():
+    return projector(6, 12, 10, layers=2, batch_norms=False, activation="gelu")
 
 
 def _predictor():
@@ -45,12 +58,22 @@ def _classifier():
     return classifier
 
 
+def _dino():
+    return DINO(_encoder(), _gelu_projector(), prototypes=5, steps=10, warmup_steps=4, momentum=0.9)
+
+
 METHODS = {
     "simsiam": lambda: SimSiam(_encoder(), _projector(), _predictor()),
     "simclr": lambda: SimCLR(_encoder(), _projector()),
     "mocov2": lambda: MoCoV2(_encoder(), _projector(), queue_size=11, momentum=0.9),
     "byol": lambda: BYOL(_encoder(), _projector(), _predictor(), steps=10, momentum=0.9),
     "swav": lambda: SwAV(_encoder(), _projector(), prototypes=5),
+    "swav_small_views": lambda: SwAV(_encoder(), _projector(), prototypes=5),
+    "mocov3": lambda: MoCoV3(_encoder(), _projector(), _predictor(), steps=10, momentum=0.9),
+    "dino": _dino,
+    "dino_small_views": _dino,
+    "barlow": lambda: BarlowTwins(_encoder(), _plain_projector()),
+    "vicreg": lambda: VICReg(_encoder(), _plain_projector(), invariance=1, variance=1, covariance=0.04),
     "supervised": lambda: Supervised(_encoder(), _classifier()),
 }
 
@@ -63,12 +86,13 @@ def build(name, **compiled):
     return method
 
 
-def batches():
-    """The global batches. The statistics of a part are not those of all: contrast rises with the row."""
+def batches(name=""):
+    """The global batches of a method. The statistics of a part are not those of all: contrast rises with the row."""
     random = np.random.default_rng(0)
     contrast = np.linspace(0.2, 2, BATCH)[:, None, None, None]
+    sides = (SIDE, SIDE, *([SMALL_SIDE] * SMALL_VIEWS if name.endswith("small_views") else ()))
     views = tuple(
-        {"rgb": (contrast * random.uniform(size=(STEPS, BATCH, SIDE, SIDE, 3))).astype(np.float32)} for _ in range(2)
+        {"rgb": (contrast * random.uniform(size=(STEPS, BATCH, side, side, 3))).astype(np.float32)} for side in sides
     )
     labels, index = random.integers(0, 4, (STEPS, BATCH)), np.tile(np.arange(BATCH), (STEPS, 1))
     return tf.data.Dataset.from_tensor_slices({"views": views, "label": labels, "index": index})

@@ -17,7 +17,7 @@ def alone():
         if name not in results:
             method = small.build(name)
             start = [variable.numpy() for variable in method.trainable_variables]
-            results[name] = small.trained(method, small.batches())
+            results[name] = small.trained(method, small.batches(name))
             moved = [np.abs(now - then).max() for now, then in zip(method.trainable_variables, start, strict=True)]
             assert max(moved) > 1e-2
         return results[name]
@@ -29,4 +29,4 @@ def alone():
 def test_two_devices_step_as_one(name, alone, two_replicas):
     with two_replicas.scope():
         method = small.build(name)
-    small.assert_same(alone(name), small.trained(method, small.batches()))
+    small.assert_same(alone(name), small.trained(method, small.batches(name)))

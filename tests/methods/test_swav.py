@@ -40,16 +40,28 @@ def _numpy_loss(toy, method, views):
     np.testing.assert_allclose(np.linalg.norm(prototypes, axis=0), 1, atol=1e-6)
     s1, s2 = (toy.normalized(toy.apply([method.encoder, method.projector], view)) @ prototypes for view in views)
 
-    def cross_entropy(codes, scores):
-        logits = scores / 0.1
-        return -np.mean(np.sum(codes * (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))), axis=1))
+    return 0.5 * _numpy_cross_entropy(_numpy_sinkhorn(s2), s1) + 0.5 * _numpy_cross_entropy(_numpy_sinkhorn(s1), s2)
 
-    return 0.5 * cross_entropy(_numpy_sinkhorn(s2), s1) + 0.5 * cross_entropy(_numpy_sinkhorn(s1), s2)
+
+def _numpy_cross_entropy(codes, scores):
+    logits = scores / 0.1
+    return -np.mean(np.sum(codes * (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))), axis=1))
 
 
 def test_loss_is_the_papers_formula(toy):
     method = _method(toy)
     assert float(method.objective(toy.batch())) == pytest.approx(_numpy_loss(toy, method, toy.views()), abs=1e-4)
+
+
+def test_small_views_are_predicted_from_and_not_assigned(toy):
+    method = _method(toy)
+    views = (*toy.views(batch=3), *toy.views(1, batch=3), *toy.views(2, batch=3))[:5]
+    scores = [
+        toy.normalized(toy.apply([method.encoder, method.projector], view)) @ method.prototypes.numpy() for view in views
+    ]
+    codes = [_numpy_sinkhorn(one) for one in scores[:2]]
+    expected = np.mean([_numpy_cross_entropy(codes[i], scores[v]) for i in (0, 1) for v in range(5) if v != i])
+    assert float(method.objective({"views": views})) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_step_turns_the_prototypes_as_far_as_published(toy):
