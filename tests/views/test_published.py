@@ -27,7 +27,7 @@ def _image(height=30, width=40):
     return tf.constant(np.random.default_rng(0).uniform(size=(height, width, 3)), tf.float32)
 
 
-def _draws(augmentation, count=60, view=0, image=None):
+def _draws(augmentation, count, view=0, image=None):
     image = _image() if image is None else image
     draw = tf.function(
         lambda seed: random_view({"rgb": image}, seed, augmentation=augmentation, image_size=24, view=view)["rgb"]
