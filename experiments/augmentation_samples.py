@@ -26,7 +26,7 @@ _ON_HHA = (
     "HHA (disparity, height, angle as red, green, blue) has the crop and the flip of its colour image. `all transforms` are "
     "the colours' own draws (`--hha_color`), `jitter` is `--hha_jitter`."
 )
-MIN_CROP = Augmentation.min_crop
+JITTERED = Augmentation(hha_jitter=True)
 
 
 def main(settings):
@@ -43,7 +43,7 @@ def main(settings):
         "comes with probability 0.8 and grayscale with 0.2. Blur is part of the ImageNet recipes alone (`--blur`).",
         _ON_HHA if dataset.has_depth else "",
     ]
-    raw = {"frames": names, "seed": settings.seeds[0], "min_crop": MIN_CROP}
+    raw = {"frames": names, "seed": settings.seeds[0], "min_crop": JITTERED.min_crop}
     report_parts.save(settings, dataset, NAME, TITLE, text, {TITLE: frame_grid.grid(rows)}, raw)
 
 
@@ -63,7 +63,7 @@ def picture_rows(sample, seed, has_depth):
     native, clean = native_images(sample, preprocessing), clean_view(sample, preprocessing)
     draws = list(tf.random.experimental.stateless_split(seed, 2))
     crops = [_cropped(native, draw, size) for draw in draws]
-    views = two_views(native, seed, augmentation=Augmentation(hha_jitter=True), image_size=size)
+    views = two_views(native, seed, augmentation=JITTERED, image_size=size)
 
     def row(name, apart):
         shown = [(_TITLES[name], clean[name])]
@@ -72,10 +72,10 @@ def picture_rows(sample, seed, has_depth):
         shown += [(title, change(clean[name], draw)) for title, change in apart.items() for draw in draws]
         return shown + [(f"view {number}", view[name]) for number, view in enumerate(views, 1)]
 
-    colours = {"colour jitter, grayscale": color_transforms, "blur": lambda x, s: blur.random_blur(x, s, 1.0)}
+    colours = {"colour jitter, grayscale": _coloured, "blur": lambda x, s: blur.random_blur(x, s, 1.0)}
     rows = [row("rgb", colours)]
     if has_depth:
-        rows.append(row("hha", {"all transforms": color_transforms, "jitter": _jittered}))
+        rows.append(row("hha", {"all transforms": _coloured, "jitter": _jittered}))
     return rows
 
 
@@ -83,12 +83,16 @@ _TITLES = {"rgb": "frame", "hha": "HHA"}
 
 
 def _cropped(images, seed, size):
-    box = random_box(tf.shape(images["rgb"])[:2], seed, MIN_CROP)
+    box = random_box(tf.shape(images["rgb"])[:2], seed, JITTERED.min_crop)
     return {name: resample(image, box, size) for name, image in images.items()}
 
 
+def _coloured(image, seed):
+    return color_transforms(image, seed, augmentation=JITTERED)
+
+
 def _jittered(hha, seed):
-    return hha_transforms(hha, hha[..., :0], seed, Augmentation(hha_jitter=True))[0]
+    return hha_transforms(hha, hha[..., :0], seed, JITTERED)[0]
 
 
 if __name__ == "__main__":

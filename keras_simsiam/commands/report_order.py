@@ -9,6 +9,7 @@ NAMES = (
     "depth_loss",
     "hha_gallery",
     "augmentation_samples",
+    "invariance",
     "method_table",
     "stop_gradient",
     "symmetry",

@@ -188,8 +188,10 @@ def _flag(field):
 
 def _kind(field):
     """The type of a setting's value, or of each of its values, and whether it has several."""
-    arguments = [one for one in typing.get_args(field.type) if one not in (types.NoneType, Ellipsis)]
-    return arguments[0] if arguments else field.type, typing.get_origin(field.type) is tuple
+    kind = field.type
+    if isinstance(kind, types.UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not types.NoneType)
+    return (typing.get_args(kind)[0], True) if typing.get_origin(kind) is tuple else (kind, False)
 
 
 class _Several(flags.ArgumentParser):

@@ -27,6 +27,7 @@ def build_encoder(
     hha_channels: int = 3,
     fusion: str = "two_tower",
     depth_gate: bool = False,
+    any_size: bool = False,
     **resnet_options,
 ) -> keras.Model:
     """The encoder of a modality.
@@ -50,6 +51,7 @@ def build_encoder(
         fusion: one of FUSIONS; of only `rgb` or `hha`, `two_tower` gives the one tower.
         depth_gate: multiply depth's half of the embedding, not of the maps, by the share of the view whose depth was
             measured. Needs `rgbd`, four HHA channels, and a fusion that keeps the modalities' features apart.
+        any_size: take views of any height and width. The weights are those of `image_size`, in the same order.
         **resnet_options: passed on to `resnet` (stem, width, zero_init_last, synchronized).
 
     Returns:
@@ -64,8 +66,9 @@ def build_encoder(
         if value not in choices:
             raise UserError(f"`{name}={value}`: choose one of {', '.join(choices)}")
     channels = {name: hha_channels if name == "hha" else 3 for name in MODALITIES[modality]}
-    view = {name: keras.Input((image_size, image_size, channels[name]), name=name) for name in channels}
-    features = FUSIONS[fusion](view, backbone, image_size, **resnet_options)
+    side = None if any_size else image_size
+    view = {name: keras.Input((side, side, channels[name]), name=name) for name in channels}
+    features = FUSIONS[fusion](view, backbone, image_size, any_size=any_size, **resnet_options)
     if depth_gate:
         features[1]["embedding"] = _gated(features[1]["embedding"], view["hha"])
     if len(features) == 1:
@@ -127,7 +130,7 @@ class EncoderSettings(Checked):
 def _tower(name, images, backbone, image_size, **resnet_options):
     """Features of one modality's images, by a model of their normalisation and a backbone."""
     channels = images.shape[-1]
-    inputs = keras.Input((image_size, image_size, channels), name=name)
+    inputs = keras.Input(images.shape[1:], name=name)
     features = resnet(backbone, image_size, channels=channels, **resnet_options)(_normalised(name, inputs))
     return keras.Model(inputs, features, name=f"{name}_tower")(images)
 

@@ -92,6 +92,8 @@ class RunConfig(
         object.__setattr__(self, "positives", positives)  # the class is frozen
         object.__setattr__(self, "compare", compare)
         super().__post_init__()
+        if self.small_crops:
+            object.__setattr__(self, "small_size", self.augmentation.small_side(self.image_size))
         rules.check(self)
 
     @property

@@ -3,8 +3,10 @@
 import dataclasses
 import math
 
+from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.views import blur
+from keras_simsiam.views import blur, published
+from keras_simsiam.views.augmentation import PROBABILITIES
 
 # The methods that a flag has a meaning for.
 OF_SOME_METHODS = {
@@ -32,12 +34,15 @@ OF_SOME_METHODS = {
     "temperature": ("simclr", "mocov2", "mocov3", "swav", "dino"),
     "teacher_momentum": ("byol", "mocov2", "mocov3", "dino"),
 }
+# The methods that take small crops besides the two views.
+MULTI_CROP = ("swav", "dino")
 # With several workers nothing else was ever tried of these.
 _TRIED_WITH_WORKERS = {
     "positives": "augment",
     "compare": "joint",
     "head_dropout": 0.0,
     "alternation": 1,
+    "small_crops": 0,
     "cache": "none",
     "on_corrupt": "fail",
 }
@@ -62,7 +67,8 @@ def check(config):
     _check_method(config)
     _check_optimization(config)
     _check_devices(config)
-    _check_blur(config)
+    _check_views(config)
+    _check_small_crops(config)
 
 
 def _check_fusion(config):
@@ -165,13 +171,61 @@ def _check_devices(config):
         )
 
 
-def _check_blur(config):
-    if config.blur and config.modality == "hha":
+def _check_views(config):
+    """Refuse what would draw nothing; what the set of `augmentations` says passes, whatever the views hold."""
+    own = _unlike_the_set(config)
+    if config.modality == "hha":
+        for name in ("blur", "solarize"):
+            if any(own.get(name, ())):
+                raise UserError(
+                    f"{_given(config, name)} has no meaning with `modality=hha`: it is of colour alone; leave it out"
+                )
+        for name in ("jitter", "jitter_strength", "grayscale"):
+            if any(own.get(name, ())) and not config.hha_color:
+                raise UserError(
+                    f"{_given(config, name)} has no meaning with `modality=hha` without `hha_color`: leave it out"
+                )
+    if any(own.get("blur", ())) and not blur.radius(config.image_size):
         raise UserError(
-            f"`blur={config.blur}` has no meaning with `modality=hha`: only colour is blurred; leave it out"
-        )
-    if config.blur and not blur.radius(config.image_size):
-        raise UserError(
-            f"`blur={config.blur}`: the kernel, a tenth of `image_size={config.image_size}`, would be one pixel; "
+            f"{_given(config, 'blur')}: the kernel, a tenth of `image_size={config.image_size}`, would be one pixel; "
             "leave it out"
         )
+    if "jitter_strength" in own and not any(config.jitter):
+        raise UserError(f"{_given(config, 'jitter_strength')} has no meaning with `jitter=0`: leave it out")
+    for name in ("min_crop", "max_crop"):
+        if name in own and not any(config.crop[:2]):
+            raise UserError(f"{_given(config, name)} has no meaning with `crop=0`: no view is cropped; leave it out")
+
+
+def _check_small_crops(config):
+    """Refuse small crops of a method that takes two views, and what is said of small crops where none are drawn."""
+    if config.small_crops and config.method not in MULTI_CROP:
+        raise UserError(
+            f"`small_crops={config.small_crops}` has no meaning for `method={config.method}`, which takes two views: leave it "
+            f"out, or use `method` {' or '.join(MULTI_CROP)}"
+        )
+    if config.small_crops:
+        if config.small_size > config.image_size:
+            raise UserError(f"`small_size={config.small_size}`: must be at most `image_size={config.image_size}`")
+        return
+    own = _unlike_the_set(config)
+    of_small = ["small_size"] if config.small_size else []
+    of_small += [name for name in ("small_crop",) if name in own]
+    of_small += [name for name in PROBABILITIES if len(own.get(name, ())) > 2]
+    if of_small:
+        raise UserError(
+            f"{_given(config, of_small[0])} speaks of small crops, and there are none: give `small_crops` too"
+        )
+
+
+def _unlike_the_set(config):
+    """The settings of views that differ from what the set of `augmentations` says: a dict, as those that were given.
+
+    A configuration does not remember which flags were given; one that says what the set says changes nothing.
+    """
+    drawn = published.drawn(config.augmentations, config.small_crops)
+    return {name: getattr(config, name) for name in drawn if getattr(config, name) != drawn[name]}
+
+
+def _given(config, name):
+    return f"`{name}={settings.text(getattr(config, name))}`"

@@ -219,7 +219,7 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     """
     keras.utils.set_random_seed(config.seed)
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    encoder = encoder_of(config, synchronized)
+    encoder = encoder_of(config, synchronized, any_size=config.small_crops > 0)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes=sizes, synchronized=synchronized)
     optimizer = _optimizer(config, method, steps_per_epoch)
@@ -372,7 +372,7 @@ def _events(folder):
 
 
 def _drawing(config, data, devices):
-    """A function from an epoch, from 0, to the first few pairs of views that it trains on."""
+    """A function from an epoch, from 0, to the views of the first few samples that it trains on."""
     uncached = dataclasses.replace(data, cache=lambda records, decode: (records, decode))  # the same views, bit for bit
 
     def draw(epoch):

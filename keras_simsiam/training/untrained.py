@@ -23,12 +23,13 @@ def untrained_encoder(config):
         return encoder_of(config)
 
 
-def encoder_of(config, synchronized=False):
+def encoder_of(config, synchronized=False, *, any_size=False):
     """The encoder of a configuration, drawn from the seed that is set, in the precision that is set.
 
     Args:
         config: a `RunConfig`.
         synchronized: whether its BatchNorm takes the statistics of all devices together.
+        any_size: whether it takes views of any size, as a run with small crops needs it; the weights are the same.
 
     Returns:
         A functional Keras model (keras_simsiam.models.encoder).
@@ -40,5 +41,6 @@ def encoder_of(config, synchronized=False):
         config.image_size,
         hha_channels=config.preprocessing.channels.get("hha", 3),
         synchronized=synchronized,
+        any_size=any_size,
         **given,
     )

@@ -1,4 +1,4 @@
-"""Two random views of a sample: geometry shared by its RGB and HHA images, colour for each as its variant says.
+"""Random views of a sample: geometry shared by its RGB and HHA images, colour for each as its variant says.
 
 Every draw is stateless: the same seed gives the same view, whatever ran before. Images are float32 in 0..1.
 """
@@ -8,36 +8,77 @@ import math
 
 import tensorflow as tf
 
-from keras_simsiam.core.settings import Checked, setting
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.settings import Checked, setting, text
+from keras_simsiam.views import published
 from keras_simsiam.views.blur import random_blur
-from keras_simsiam.views.resample import resample
+from keras_simsiam.views.resample import centre_square, resample
 
-# Chen & He, Appendix A, and FAIR's code: brightness, contrast, saturation, hue; the probabilities of each transform
-_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 0.4, 0.4, 0.4, 0.1
-_JITTER_PROBABILITY, _GRAYSCALE_PROBABILITY, _FLIP_PROBABILITY = 0.8, 0.2, 0.5
 _CROP_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and torchvision take it
+_SOLARIZED = 0.5  # what is at least as bright is inverted: BYOL's code
 _MIDDLE = 128 / 255  # an HHA image's middle: what its gain turns about, and what a dropped one is set to
 _HHA_GAIN = (0.5, 1.5)
 _HHA_OFFSET = 60 / 255
+
+SMALL_VIEW = 2  # the place of a small crop among the views that a probability may differ by: first, second, small
+_SMALL_SHARE = 96 / 224  # of a view's side: SwAV's and DINO's
+_SMALL_MULTIPLE = 8  # pixels, so that patches of 4 and 8 divide it
+# The settings that a published set decides; those of probabilities may have a number a view.
+PROBABILITIES = ("crop", "flip", "jitter", "grayscale", "blur", "solarize")
+
+
+def _probability(what):
+    help = f"Probability that {what}; one number, or those of the first view, the second and small crops."
+    return setting(None, f"{help} Default: as `augmentations` says.", low=0, high=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation(Checked):
     """What is drawn for a view.
 
+    A set of `augmentations` decides what is not given; an object holds the values themselves. Probabilities are tuples of
+    one to three numbers, of which the last holds for all views that follow.
+
     Example:
         >>> ks.Augmentation(hha_jitter=True, blur=0.5).min_crop
         0.2
+        >>> ks.Augmentation(augmentations="byol", flip=0.0).blur
+        (1.0, 0.1)
         >>> ks.Augmentation(min_crop=2.0)
         Traceback (most recent call last):
         keras_simsiam.core.errors.UserError: `min_crop=2.0`: must be above 0 and at most 1
     """
 
-    # 0.2 published, 0.08 in solo-learn
-    min_crop: float = setting(0.2, "Smallest area of a random crop, as a share of the frame.", above=0, high=1)
+    min_crop: float | None = setting(
+        None,
+        "Smallest area of a random crop, as a share of the frame. Default: as `augmentations` says.",
+        above=0,
+        high=1,
+    )
+    max_crop: float | None = setting(
+        None,
+        "Largest area of a random crop, as a share of the frame. Default: as `augmentations` says.",
+        above=0,
+        high=1,
+    )
+    crop: tuple[float, ...] | None = _probability("a view is a random crop, else it is the centre square")
+    flip: tuple[float, ...] | None = _probability("a view is flipped")
+    jitter: tuple[float, ...] | None = _probability("a view's colours are jittered")
+    jitter_strength: tuple[float, ...] | None = setting(
+        None,
+        "Strength of colour jitter: brightness, contrast, saturation (0 to 1), hue (0 to 0.5). Default: as `augmentations` "
+        "says.",
+    )
+    grayscale: tuple[float, ...] | None = _probability("a view loses its colours")
+    # a kernel of a tenth of the view's side
+    blur: tuple[float, ...] | None = _probability("a view's colour is blurred, by a sigma of 0.1 to 2 pixels")
+    solarize: tuple[float, ...] | None = _probability("a view's bright colours are inverted")
+    augmentations: str = setting(
+        "simsiam", "The published set that decides what other flags of views leave open.", choices=published.SETS
+    )
     # Zhu, section 4.2: all transforms, against spatial only
     hha_color: bool = setting(False, "Colour jitter and grayscale on HHA too, with the draws of RGB.")
     hha_jitter: bool = setting(False, "Random gain and offset of each HHA channel, per view.")
@@ -53,15 +94,66 @@ class Augmentation(Checked):
     gravity_jitter: float = setting(
         0.0, "Degrees by which gravity is turned at most before HHA, per view.", low=0, high=90
     )
-    # 0.5 published for ImageNet, none for CIFAR-10
-    blur: float = setting(
-        0.0, "Probability that a view's colour is blurred, by a sigma of 0.1 to 2 pixels.", low=0, high=1
+    small_crops: int = setting(0, "Small crops of each sample besides its two views (`method` dino, swav).", low=0)
+    small_size: int = setting(0, "Side of a small crop in pixels; 0: about 96 / 224 of `image_size`.", low=0)
+    small_crop: tuple[float, ...] | None = setting(
+        None,
+        "Smallest and largest area of a small crop, as shares of the frame. Default: as `augmentations` says.",
+        above=0,
+        high=1,
     )
+
+    def __post_init__(self):
+        super().__post_init__()  # also of numbers that are no tuples yet
+        for name, value in published.drawn(self.augmentations, self.small_crops).items():
+            given = getattr(self, name)
+            object.__setattr__(self, name, value if given is None else given)  # the class is frozen
+        for name in PROBABILITIES:
+            object.__setattr__(self, name, _by_view(name, getattr(self, name)))
+        self._check_ranges()
+
+    def _check_ranges(self):
+        """Refuse numbers that do not go together."""
+        strength = self.jitter_strength
+        if len(strength) != 4 or not all(0 <= s <= high for s, high in zip(strength, (1, 1, 1, 0.5), strict=True)):
+            raise UserError(
+                f"`jitter_strength={text(strength)}`: give brightness, contrast and saturation, each 0 to 1, and hue, 0 to 0.5"
+            )
+        if self.min_crop > self.max_crop:
+            raise UserError(f"`max_crop={self.max_crop}`: must be at least `min_crop={self.min_crop}`")
+        if len(self.small_crop) != 2 or self.small_crop[0] > self.small_crop[1]:
+            raise UserError(f"`small_crop={text(self.small_crop)}`: give the smallest area and the largest")
 
     @property
     def before_hha(self):
         """Whether anything is drawn that HHA depends on, so that each view needs its own."""
         return self.sensor_noise > 0 or self.gravity_jitter > 0
+
+    def probability(self, name, view):
+        """One of PROBABILITIES as a float, of the first view (0), the second (1) or a small crop (SMALL_VIEW)."""
+        values = getattr(self, name)
+        return float(values[min(view, len(values) - 1)])
+
+    def area(self, view):
+        """Smallest and largest area of a view's random crop, as shares of the frame."""
+        return self.small_crop if view == SMALL_VIEW else (self.min_crop, self.max_crop)
+
+    def small_side(self, image_size):
+        """The side of a small crop in pixels, of a view's `image_size`: 96 of 224, else a multiple of 8 near that share."""
+        multiples = round(image_size * _SMALL_SHARE / _SMALL_MULTIPLE)
+        return self.small_size or min(image_size, _SMALL_MULTIPLE * max(1, multiples))
+
+
+def _by_view(name, value):
+    """A probability as the shortest tuple that says the same, of which the last holds for all views that follow."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not 1 <= len(values) <= 3:
+        raise UserError(
+            f"`{name}={text(values)}`: give one number, or those of the first view, the second and the small crops"
+        )
+    while len(values) > 1 and values[-1] == values[-2]:
+        values = values[:-1]
+    return values
 
 
 def sample_seed(seed, epoch, index):
@@ -95,13 +187,32 @@ def two_views(images, seed, *, augmentation, image_size, others=None):
     seeds = tf.random.experimental.stateless_split(seed, 2)
     pair = images, images if others is None else others
     drawn = {"augmentation": augmentation, "image_size": image_size}
-    return tuple(random_view(one, seeds[view], **drawn) for view, one in enumerate(pair))
+    return tuple(random_view(one, seeds[view], **drawn, view=view) for view, one in enumerate(pair))
 
 
-def random_view(images, seed, *, augmentation, image_size):
+def small_views(images, seed, *, augmentation, image_size, others=None):
+    """The small crops of a sample, independent of one another and of `two_views` by the same seed (Caron et al. 2020).
+
+    Args:
+        images, seed, augmentation: as in `two_views`.
+        image_size: of the two views; `augmentation.small_side` says how large the small ones are.
+        others: the images that every second one is of; None: the same.
+
+    Returns:
+        A tuple of `augmentation.small_crops` dicts as in `two_views`, float32 [s,s,C] in 0..1.
+    """
+    fold = tf.random.experimental.stateless_fold_in
+    pair = images, images if others is None else others
+    drawn = {"augmentation": augmentation, "image_size": augmentation.small_side(image_size)}
+    # folded, so that the views are those of a run without, and the first small ones those of a run with more
+    seeds = [fold(fold(seed, 2), index) for index in range(augmentation.small_crops)]
+    return tuple(random_view(pair[index % 2], one, **drawn, view=SMALL_VIEW) for index, one in enumerate(seeds))
+
+
+def random_view(images, seed, *, augmentation, image_size, view=0):
     """One random view: random resized crop, flip, colour jitter, grayscale (Zhu, section 3.1; Chen & He, Appendix A).
 
-    Blur, where it is wanted, comes last and only on RGB, as in FAIR's code.
+    Blur and solarisation, where they are wanted, come last and only on RGB, as in FAIR's and BYOL's code.
 
     Args:
         images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel, which
@@ -109,6 +220,7 @@ def random_view(images, seed, *, augmentation, image_size):
         seed: int32 [2].
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
+        view: which view it is, for what is drawn differently: 0 the first, 1 the second, SMALL_VIEW a small crop.
 
     Returns:
         A dict with the keys and channels of `images`, float32 [S,S,C] in 0..1.
@@ -116,32 +228,53 @@ def random_view(images, seed, *, augmentation, image_size):
     crop_seed, flip_seed, color_seed, hha_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
     names = sorted(images)
     stacked = tf.concat([images[name] for name in names], axis=-1)  # one resample for all modalities
-    box = random_box(tf.shape(stacked)[:2], crop_seed, augmentation.min_crop)
+    box = _box(tf.shape(stacked)[:2], crop_seed, augmentation.probability("crop", view), augmentation.area(view))
     stacked = resample(stacked, box, image_size)
-    flipped = tf.random.stateless_uniform([], flip_seed) < _FLIP_PROBABILITY
-    stacked = tf.cond(flipped, lambda: tf.reverse(stacked, [1]), lambda: stacked)
+    stacked = _sometimes(stacked, flip_seed, augmentation.probability("flip", view), lambda x: tf.reverse(x, [1]))
     channels = [images[name].shape[-1] for name in names]
-    view = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
+    shown = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
 
-    if "rgb" in view:
-        view["rgb"] = color_transforms(view["rgb"], color_seed)
-        if augmentation.blur:
-            blur_seed = tf.random.experimental.stateless_fold_in(color_seed, 0)  # the other draws stay as they are
-            view["rgb"] = random_blur(view["rgb"], blur_seed, augmentation.blur)
-    if "hha" in view:
-        hha, mask = view["hha"][..., :3], view["hha"][..., 3:]  # most images have no mask: no channel
-        hha = color_transforms(hha, color_seed) if augmentation.hha_color else hha
-        view["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
-    return view
+    if "rgb" in shown:
+        rgb = color_transforms(shown["rgb"], color_seed, augmentation=augmentation, view=view)
+        fold = tf.random.experimental.stateless_fold_in  # so that the other draws stay as they are
+        if blur := augmentation.probability("blur", view):
+            rgb = random_blur(rgb, fold(color_seed, 0), blur)
+        shown["rgb"] = _sometimes(rgb, fold(color_seed, 1), augmentation.probability("solarize", view), solarized)
+    if "hha" in shown:
+        hha, mask = shown["hha"][..., :3], shown["hha"][..., 3:]  # most images have no mask: no channel
+        if augmentation.hha_color:
+            hha = color_transforms(hha, color_seed, augmentation=augmentation, view=view)
+        shown["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
+    return shown
 
 
-def random_box(size, seed, min_area):
+def _sometimes(image, seed, probability, change):
+    """The image, changed with a probability; one that is never changed takes no draw."""
+    if not probability:
+        return image
+    happens = tf.random.stateless_uniform([], seed) < probability
+    return tf.cond(happens, lambda: change(image), lambda: image)
+
+
+def _box(size, seed, probability, area):
+    """The box of a random crop, or the centre square, which evaluation takes."""
+    if not probability:
+        return centre_square(size)
+    box = random_box(size, seed, *area)
+    if probability == 1:
+        return box
+    happens = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 0)) < probability
+    return tf.where(happens, box, centre_square(size))
+
+
+def random_box(size, seed, min_area, max_area=1.0):
     """A random crop's box, as torchvision's RandomResizedCrop draws it: area uniform, aspect ratio log-uniform.
 
     Args:
         size: int32 [2], height and width of the image.
         seed: int32 [2].
         min_area: smallest area as a share of the image's.
+        max_area: largest area, in the same way.
 
     Returns:
         float32 [4]: top, left, height, width in pixels, within the image. Where ten tries give no box that fits (a very long
@@ -149,7 +282,7 @@ def random_box(size, seed, min_area):
     """
     seeds = tf.random.experimental.stateless_split(seed, 3)
     height, width = tf.unstack(tf.cast(size, tf.float32))
-    area = height * width * tf.random.stateless_uniform([_CROP_TRIES], seeds[0], min_area, 1.0)
+    area = height * width * tf.random.stateless_uniform([_CROP_TRIES], seeds[0], min_area, max_area)
     log_ratio = tf.random.stateless_uniform([_CROP_TRIES], seeds[1], *(math.log(ratio) for ratio in _CROP_RATIO))
     widths = tf.round(tf.sqrt(area * tf.exp(log_ratio)))
     heights = tf.round(tf.sqrt(area / tf.exp(log_ratio)))
@@ -166,40 +299,51 @@ def random_box(size, seed, min_area):
     return tf.where(tf.reduce_any(fits), drawn, centred)
 
 
-def color_transforms(image, seed):
-    """Colour jitter (p 0.8; brightness, contrast, saturation, hue in random order), then grayscale (p 0.2).
+def color_transforms(image, seed, *, augmentation, view=0):
+    """Colour jitter (brightness, contrast, saturation, hue in random order), then grayscale, each with its probability.
 
-    torchvision's ColorJitter(0.4, 0.4, 0.4, 0.1): factors uniform in 1 ± 0.4, hue shift in ± 0.1 of the circle.
+    torchvision's ColorJitter: with a strength s factors uniform in 1 ± s, hue shift in ± s of the circle.
 
     Args:
         image: float32 [S,S,3] in 0..1.
         seed: int32 [2].
+        augmentation: an `Augmentation`, of which `jitter`, `jitter_strength` and `grayscale` count.
+        view: which view it is, as in `random_view`.
 
     Returns:
         float32 [S,S,3] in 0..1.
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 7))
     order_seed, jitter_seed, grayscale_seed, *factor_seeds = seeds
+    strengths = augmentation.jitter_strength
 
-    def factor(index, strength):
-        return tf.random.stateless_uniform([], factor_seeds[index], 1 - strength, 1 + strength)
+    def factor(index):
+        return tf.random.stateless_uniform([], factor_seeds[index], 1 - strengths[index], 1 + strengths[index])
 
     operations = (
-        lambda x: _blend(x, 0.0, factor(0, _BRIGHTNESS)),
-        lambda x: _blend(x, tf.reduce_mean(_gray(x)), factor(1, _CONTRAST)),
-        lambda x: _blend(x, _gray(x), factor(2, _SATURATION)),
-        lambda x: tf.image.adjust_hue(x, factor(3, _HUE) - 1),
+        lambda x: _blend(x, 0.0, factor(0)),
+        lambda x: _blend(x, tf.reduce_mean(_gray(x)), factor(1)),
+        lambda x: _blend(x, _gray(x), factor(2)),
+        lambda x: tf.image.adjust_hue(x, factor(3) - 1),
     )
 
-    def jitter():
-        x = image
+    def jitter(x):
         for index in tf.unstack(tf.argsort(tf.random.stateless_uniform([4], order_seed))):
             x = tf.switch_case(index, [lambda f=f, x=x: f(x) for f in operations])
         return x
 
-    jittered = tf.cond(tf.random.stateless_uniform([], jitter_seed) < _JITTER_PROBABILITY, jitter, lambda: image)
-    grayed = tf.random.stateless_uniform([], grayscale_seed) < _GRAYSCALE_PROBABILITY
-    return tf.cond(grayed, lambda: tf.repeat(_gray(jittered), 3, axis=-1), lambda: jittered)
+    jittered = _sometimes(image, jitter_seed, augmentation.probability("jitter", view), jitter)
+    return _sometimes(
+        jittered,
+        grayscale_seed,
+        augmentation.probability("grayscale", view),
+        lambda x: tf.repeat(_gray(x), 3, axis=-1),
+    )
+
+
+def solarized(image):
+    """An image, float32 in 0..1, whose values of at least half are inverted (Grill et al. 2020, Appendix B)."""
+    return tf.where(image < _SOLARIZED, image, 1 - image)
 
 
 def _blend(image, other, factor):

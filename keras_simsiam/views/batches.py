@@ -1,11 +1,11 @@
-"""Batches of two random views to train on, or of clean views to judge by."""
+"""Batches of two random views, and small crops, to train on, or of clean views to judge by."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from keras_simsiam.depth import gravity, sensor_noise
-from keras_simsiam.views.augmentation import Augmentation, sample_seed, two_views
+from keras_simsiam.views.augmentation import Augmentation, sample_seed, small_views, two_views
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view, label_of, native_images, without_autograph
 
 # What tf.data's shuffle takes for a record besides its bytes: measured 0.8 kB, by benchmarks/reader.py.
@@ -43,8 +43,11 @@ def _with_gravity(sample):
 
 
 @without_autograph
-def _two_views(sample, partner, seed, preprocessing, augmentation):
-    """Two views of a sample, or one of it and one of its partner; HHA once a sample unless it depends on the view."""
+def _views(sample, partner, seed, preprocessing, augmentation):
+    """Two views of a sample, or one of it and one of its partner, and its small crops.
+
+    HHA once a sample, or once a view where it depends on that; small crops have the one or, in turn, the two.
+    """
     if augmentation.before_hha:
         first = _with_gravity(sample)
         pair = first, first if partner is None else _with_gravity(partner)
@@ -53,7 +56,9 @@ def _two_views(sample, partner, seed, preprocessing, augmentation):
         sample, partner = (perturbed(each, seeds[view], augmentation) for view, each in enumerate(pair))
     others = None if partner is None else native_images(partner, preprocessing)
     images, size = native_images(sample, preprocessing), preprocessing.image_size
-    return two_views(images, seed, augmentation=augmentation, image_size=size, others=others)
+    drawn = {"augmentation": augmentation, "image_size": size, "others": others}
+    views = two_views(images, seed, **drawn)
+    return views + small_views(images, seed, **drawn) if augmentation.small_crops else views
 
 
 def clean_batches(samples: tf.data.Dataset, preprocessing: Preprocessing, *, batch_size: int) -> tf.data.Dataset:
@@ -96,7 +101,7 @@ def view_batches(
     first_index: int = 0,
     partner: Callable | None = None,
 ) -> tf.data.Dataset:
-    """Batches of two views, epoch after epoch without end.
+    """Batches of two views, and of small crops where there are any, epoch after epoch without end.
 
     The order and every draw derive from (seed, epoch, place of the record in the data set), so that a run that starts at
     `first_step` of `first_epoch` sees what an uninterrupted one would have seen: the records before it are read and passed
@@ -128,8 +133,9 @@ def view_batches(
         partner: graph function from a record to the one whose sample the second view is of; None: the same.
 
     Returns:
-        A tf.data.Dataset of dicts: `views`, a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1; `label` int64 [B]
-        of the first view's sample, -1 where it is unlabelled; `index` int64 [B], that sample's place in the data set.
+        A tf.data.Dataset of dicts: `views`, a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1, and of the small
+        crops, float32 [B,s,s,C]; `label` int64 [B] of the first view's sample, -1 where it is unlabelled; `index` int64 [B],
+        that sample's place in the data set.
 
     Raises:
         ValueError: there are fewer records than a batch holds, or their number is unknown and not given.
@@ -143,7 +149,7 @@ def view_batches(
     def prepare(epoch, index, record):
         sample = decode(record)
         other = decode(partner(record)) if partner else None
-        views = _two_views(sample, other, sample_seed(seed, epoch, index), preprocessing, augmentation)
+        views = _views(sample, other, sample_seed(seed, epoch, index), preprocessing, augmentation)
         return {"views": views, "label": label_of(sample), "index": index}
 
     held = min(count, shuffle_records or count)

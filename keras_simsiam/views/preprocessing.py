@@ -8,7 +8,7 @@ from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.depth import holes
 from keras_simsiam.depth.hha import ENCODINGS
-from keras_simsiam.views.resample import resample
+from keras_simsiam.views.resample import centre_square, resample
 
 # Graph operations throughout: autograph has nothing to convert in them, and looking takes as long as tracing them.
 without_autograph = tf.autograph.experimental.do_not_convert
@@ -82,9 +82,6 @@ def clean_view(sample, preprocessing):
     """
     images = native_images(sample, preprocessing)
     stacked = tf.concat(list(images.values()), axis=-1)
-    height, width = tf.unstack(tf.cast(tf.shape(stacked)[:2], tf.float32))
-    side = tf.minimum(height, width)
-    box = tf.stack([(height - side) / 2, (width - side) / 2, side, side])
-    resized = resample(stacked, box, preprocessing.image_size)
+    resized = resample(stacked, centre_square(tf.shape(stacked)[:2]), preprocessing.image_size)
     channels = [preprocessing.channels[name] for name in images]
     return dict(zip(images, tf.split(resized, channels, axis=-1), strict=True))

@@ -24,3 +24,10 @@ def resample(image, box, size):
         antialias=True,
     )
     return tf.ensure_shape(resized[0], [size, size, image.shape[-1]])
+
+
+def centre_square(size):
+    """The box of an image's centre square: float32 [4], top, left, side, side; `size` is int32 [2], height and width."""
+    height, width = tf.unstack(tf.cast(size, tf.float32))
+    side = tf.minimum(height, width)
+    return tf.stack([(height - side) / 2, (width - side) / 2, side, side])

@@ -214,3 +214,27 @@ def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, gate):
     files = [str(tmp_path / name) for name in ("encoder.keras", "view.npz", "found.npy")]
     subprocess.run([sys.executable, "-I", "-c", ALONE, *files], check=True, cwd=tmp_path)
     np.testing.assert_allclose(np.load(files[2]), encoder(view)["embedding"], atol=1e-5)
+
+
+@pytest.mark.parametrize(("fusion", "stem"), [("rgb", "imagenet"), *((fusion, "cifar") for fusion in FUSIONS)])
+def test_any_size_has_the_same_weights_and_takes_small_views_too(fusion, stem):
+    """As small crops need it: in the same order, so that an encoder of one size takes the weights after training."""
+    options = {"modality": "rgb"} if fusion == "rgb" else {"modality": "rgbd", "fusion": fusion}
+    if fusion == "shared":
+        options |= {"hha_channels": 4, "depth_gate": True}
+    fixed, free = (
+        build_encoder(backbone="resnet18", image_size=32, width=4, stem=stem, any_size=any_size, **options)
+        for any_size in (False, True)
+    )
+    assert [w.shape for w in fixed.get_weights()] == [w.shape for w in free.get_weights()]
+    views = [
+        {
+            name: tf.random.stateless_uniform([2, size, size, image.shape[-1]], [1, size])
+            for name, image in fixed.input.items()
+        }
+        for size in (32, 16)
+    ]
+    for view in views:
+        assert free(view, training=True)["embedding"].shape == (2, fixed.output["embedding"].shape[-1])
+    fixed.set_weights(free.get_weights())
+    np.testing.assert_allclose(free(views[0])["embedding"], fixed(views[0])["embedding"], atol=1e-5)

@@ -6,6 +6,8 @@ import pytest
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.training.config import RunConfig, load_config, open_workdir
+from keras_simsiam.views import published
+from keras_simsiam.views.augmentation import Augmentation
 
 
 def _config(tmp_path, **kwargs):
@@ -102,6 +104,37 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
         ({"blur": 0.5, "modality": "hha"}, r"^`blur=0.5` has no meaning with `modality=hha`"),
         ({"blur": 0.5, "image_size": 19}, r"^`blur=0.5`: the kernel, a tenth of `image_size=19`, would be one pixel"),
         (
+            {"solarize": (0.0, 0.2), "modality": "hha"},
+            r"^`solarize=0.0,0.2` has no meaning with `modality=hha`: it is of",
+        ),
+        (
+            {"grayscale": 0.3, "modality": "hha"},
+            r"^`grayscale=0.3` has no meaning with `modality=hha` without `hha_color`",
+        ),
+        (
+            {"jitter_strength": (0.1, 0.1, 0.1, 0.1), "jitter": 0.0},
+            r"^`jitter_strength=0.1,.*` has no meaning with `jitter=0`",
+        ),
+        (
+            {"min_crop": 0.3, "crop": 0.0},
+            r"^`min_crop=0.3` has no meaning with `crop=0`: no view is cropped; leave it out$",
+        ),
+        (
+            {"small_crops": 4},
+            r"^`small_crops=4` has no meaning for `method=simsiam`, .* leave it out, or use `method` swav or",
+        ),
+        (
+            {"small_crops": 2, "method": "swav", "small_size": 225},
+            r"^`small_size=225`: must be at most `image_size=224`$",
+        ),
+        ({"small_size": 96}, r"^`small_size=96` speaks of small crops, and there are none: give `small_crops` too$"),
+        ({"small_crop": (0.1, 0.2)}, r"^`small_crop=0.1,0.2` speaks of small crops"),
+        ({"blur": (0.1, 0.2, 0.3)}, r"^`blur=0.1,0.2,0.3` speaks of small crops"),
+        (
+            {"small_crops": 2, "method": "swav", "distribution": "multiworker"},
+            r"^`small_crops=2` was never tried with `dist",
+        ),
+        (
             {"jit_compile": True, "distribution": "mirrored"},
             r"^`jit_compile` is for one device: leave it out with `dist",
         ),
@@ -122,6 +155,31 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
 def test_flags_that_would_do_nothing_are_refused(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         _config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("name", published.SETS)
+def test_a_set_by_name_goes_with_every_modality_and_size(tmp_path, name):
+    """Only what is given alone must reach the views: the rest of a set does no harm."""
+    for modality in ("rgb", "hha", "rgbd"):
+        config = _config(tmp_path, modality=modality, image_size=16, augmentations=name)
+        assert config.augmentation == Augmentation(augmentations=name)
+    # what hha_color draws reaches HHA; nothing asked for is nothing lost
+    _config(tmp_path, modality="hha", hha_color=True, jitter=1.0, grayscale=0.1, jitter_strength=(0.2, 0.2, 0.2, 0.2))
+    _config(tmp_path, modality="hha", augmentations=name, blur=0.0, solarize=0.0, jitter=0.0)
+
+
+def test_flags_txt_holds_what_a_set_stands_for(tmp_path):
+    config = _config(
+        tmp_path, image_size=64, augmentations="dino", grayscale=0.5, method="swav", small_crops=4, modality="rgb"
+    )
+    open_workdir(config)
+    lines = (tmp_path / "run" / "flags.txt").read_text().splitlines()
+    wanted = {"--blur=1.0,0.1,0.5", "--grayscale=0.5", "--min_crop=0.4", "--small_crop=0.05,0.4", "--small_size=24"}
+    assert wanted | {"--augmentations=dino", "--jitter_strength=0.4,0.4,0.2,0.1"} <= set(lines)
+    assert load_config(config.workdir) == config
+    open_workdir(dataclasses.replace(config, data_dir="elsewhere"))
+    with pytest.raises(UserError, match=r"`blur=1.0,0.1,0.5` there, 0.2 now"):
+        open_workdir(dataclasses.replace(config, blur=0.2))
 
 
 def test_lars_without_decay_as_of_a_linear_probe(tmp_path):
@@ -201,7 +259,10 @@ def test_flags_txt_of_an_earlier_version_loads_and_opens(tmp_path):
     config = _config(tmp_path, sensor_noise=0.5)
     open_workdir(config)
     path = tmp_path / "run" / "flags.txt"
-    path.write_text(path.read_text().replace("--sensor_noise=", "--depth_faults=").replace("--blur=0.0\n", ""))
+    added = {"augmentations", "crop", "max_crop", "flip", "jitter", "jitter_strength", "grayscale", "solarize"}
+    added |= {"small_crops", "small_size", "small_crop", "blur"}
+    lines = path.read_text().replace("--sensor_noise=", "--depth_faults=").splitlines(True)
+    path.write_text("".join(line for line in lines if line[2:].partition("=")[0] not in added))
     assert load_config(config.workdir) == config
     open_workdir(config)
 

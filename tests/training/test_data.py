@@ -51,7 +51,7 @@ def config(tmp_path):
 @pytest.fixture
 def _tiny(monkeypatch):
     """Half of ResNet-18's blocks, small heads, and views of a crop: their graphs are quick to build."""
-    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed, **_: image)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     monkeypatch.setattr(build, "PROJECTION", 8)
 

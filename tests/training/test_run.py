@@ -37,7 +37,7 @@ class StopAfter(tf.keras.callbacks.Callback):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Half of ResNet-18's blocks, small heads, and views of a crop: building graphs is most of these tests' time."""
-    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed, **_: image)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     monkeypatch.setattr(build, "PROJECTION", 32)
 

@@ -56,7 +56,7 @@ def _tiny(_modality, _backbone, size, **_settings):
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed, **_: image)
     monkeypatch.setattr(untrained, "build_encoder", _tiny)
     monkeypatch.setattr(build, "PROJECTION", 8)
 

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from keras_simsiam.depth import holes
-from keras_simsiam.views import augmentation
 from keras_simsiam.views.augmentation import (
     Augmentation,
     color_transforms,
@@ -121,32 +120,30 @@ def test_resample_is_antialiased():
     np.testing.assert_allclose(small[4:-4, 4:-4], 0.5, atol=0.02)
 
 
-def test_color_transforms_of_a_pixel_follow_torchvisions_formulas(monkeypatch):
+def test_color_transforms_of_a_pixel_follow_torchvisions_formulas():
     """One operation at a time, by setting the strengths of the others to zero; hue against colorsys."""
     image = _image(height=4, width=4)
-    monkeypatch.setattr(augmentation, "_JITTER_PROBABILITY", 1.1)
-    monkeypatch.setattr(augmentation, "_GRAYSCALE_PROBABILITY", -1.0)
-    strengths = {"_BRIGHTNESS": 0.0, "_CONTRAST": 0.0, "_SATURATION": 0.0, "_HUE": 0.0}
-    for name, strength in strengths.items():
-        monkeypatch.setattr(augmentation, name, strength)
-    np.testing.assert_allclose(color_transforms(image, _seed()), image, atol=1e-5)
 
-    monkeypatch.setattr(augmentation, "_BRIGHTNESS", 0.4)
-    ratio = color_transforms(image * 0.5, _seed()) / (image * 0.5)
+    def jittered(image, *strength):
+        return color_transforms(
+            image, _seed(), augmentation=Augmentation(jitter=1.0, grayscale=0.0, jitter_strength=strength)
+        )
+
+    np.testing.assert_allclose(jittered(image, 0, 0, 0, 0), image, atol=1e-5)
+
+    ratio = jittered(image * 0.5, 0.4, 0, 0, 0) / (image * 0.5)
     assert np.ptp(ratio) < 1e-4 and 0.6 <= ratio[0, 0, 0] <= 1.4
-    monkeypatch.setattr(augmentation, "_BRIGHTNESS", 0.0)
+    halved = jittered(image * 0.5, 0.2, 0, 0, 0) / (image * 0.5)
+    np.testing.assert_allclose(halved - 1, (ratio - 1) / 2, atol=1e-5)
 
-    monkeypatch.setattr(augmentation, "_SATURATION", 0.4)
     middling = 0.3 + 0.4 * image
     luma = np.tensordot(middling, [0.299, 0.587, 0.114], 1)[..., None]
-    factor = (color_transforms(middling, _seed()) - luma) / (middling - luma)
+    factor = (jittered(middling, 0, 0, 0.4, 0) - luma) / (middling - luma)
     assert np.ptp(factor) < 1e-2
-    monkeypatch.setattr(augmentation, "_SATURATION", 0.0)
 
-    monkeypatch.setattr(augmentation, "_HUE", 0.1)
     hues = [
         [colorsys.rgb_to_hsv(*pixel)[0] for pixel in np.reshape(array, (-1, 3))]
-        for array in (image, color_transforms(image, _seed()))
+        for array in (image, jittered(image, 0, 0, 0, 0.1))
     ]
     shift = (np.diff(hues, axis=0) + 0.5) % 1 - 0.5
     assert np.ptp(shift) < 1e-3 and np.abs(shift).max() <= 0.1 + 1e-4
@@ -154,7 +151,7 @@ def test_color_transforms_of_a_pixel_follow_torchvisions_formulas(monkeypatch):
 
 def test_jitter_and_grayscale_come_at_their_rates():
     image = _image(height=4, width=4)
-    results = [color_transforms(image, _seed(index)).numpy() for index in range(300)]
+    results = [color_transforms(image, _seed(index), augmentation=SPATIAL).numpy() for index in range(300)]
     gray = np.mean([np.ptp(result, axis=-1).max() < 1e-6 for result in results])
     untouched = np.mean([np.array_equal(result, image) for result in results])
     assert 0.13 < gray < 0.27

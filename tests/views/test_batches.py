@@ -9,7 +9,7 @@ from keras_simsiam.views import augmentation as augmentation_module
 from keras_simsiam.views import batches as batches_module
 from keras_simsiam.views import cache
 from keras_simsiam.views.augmentation import Augmentation, sample_seed
-from keras_simsiam.views.batches import _two_views, clean_batches, perturbed, records_held, view_batches
+from keras_simsiam.views.batches import _views, clean_batches, perturbed, records_held, view_batches
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view, native_images
 
 
@@ -137,7 +137,7 @@ def test_unknown_gravity_is_estimated_before_it_is_turned(make_sample, monkeypat
     monkeypatch.setattr(batches_module, "two_views", lambda *_, **__: None)
     for index in range(3):
         seed = sample_seed(0, 0, index)
-        _two_views(sample, None, seed, Preprocessing(), Augmentation(sensor_noise=1.0, gravity_jitter=5.0))
+        _views(sample, None, seed, Preprocessing(), Augmentation(sensor_noise=1.0, gravity_jitter=5.0))
     degrees = np.degrees(np.arccos(np.clip(np.array(seen) @ estimated.numpy(), -1, 1)))
     assert len(seen) == 6 and degrees.min() > 0.01 and degrees.max() < 5.1
 
@@ -157,7 +157,7 @@ def test_epochs_and_seeds_differ(make_sample, whole):
 
 def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
     # so that its gray level names a sample
-    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed, **_: image)
     batches = view_batches(
         tf.data.Dataset.range(7),
         lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))},
@@ -228,7 +228,7 @@ def _gray_levels(count, shuffle_records):
 
 
 def test_the_shuffle_holds_so_many_records_and_no_more(monkeypatch):
-    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed, **_: image)
     orders = [_gray_levels(40, held) for held in (1, 5, None)]
     assert orders[0] == list(range(40))
     # what comes out k-th was among the first k + held; with all held at once something from far behind comes early
@@ -238,7 +238,7 @@ def test_the_shuffle_holds_so_many_records_and_no_more(monkeypatch):
 
 
 def test_two_workers_draw_differently(monkeypatch):
-    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed, **_: image)
 
     def first_view(first_index):
         batches = view_batches(
@@ -259,7 +259,7 @@ def test_two_workers_draw_differently(monkeypatch):
 @pytest.mark.parametrize("cached", [False, True])
 def test_each_sample_comes_with_its_place_in_the_data_set(monkeypatch, cached):
     # so that its gray level names a sample
-    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation_module, "color_transforms", lambda image, seed, **_: image)
     records, decode = tf.data.Dataset.range(7), lambda index: {"rgb": tf.fill([4, 4, 3], tf.cast(index * 30, tf.uint8))}
     if cached:
         records, decode = cache.in_memory(records, decode, preprocessing=Preprocessing("rgb", 4), limit_gb=1.0)

@@ -152,7 +152,8 @@ def _tuned(compared, name, data, frames, plan, fraction, draw, settings):
     """The best by validation of the trainings at several rates."""
     data.progress(f"fine-tuning: {name}, {fraction} of the labels, draw {draw + 1} of {len(plan.learnt[fraction])}")
     config = compared.source.config
-    augmentation = config.augmentation if config else Augmentation()
+    # a classifier takes two views
+    augmentation = dataclasses.replace(config.augmentation, small_crops=0) if config else Augmentation()
     found = []
     for rate in settings.finetune_lr:
         network, validation = finetuning.train(

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from keras_simsiam.core import settings
 from keras_simsiam.training.monitors.collapse import CollapseWarning
 from keras_simsiam.training.monitors.divergence import DivergenceWarning
 from keras_simsiam.training.monitors.embeddings import Embeddings
@@ -25,7 +26,7 @@ def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
         data: the run's `Data`.
         steps_per_epoch: optimizer steps of one epoch.
         position: the run's `checkpoints.Position`.
-        draw: function from an epoch, from 0, to a tuple of two views (`Views`).
+        draw: function from an epoch, from 0, to a tuple of views (`Views`).
         writer: a `tf.summary` writer.
 
     Returns:
@@ -33,7 +34,11 @@ def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
     """
     metrics = os.path.join(config.workdir, "metrics.jsonl")
     earlier = read(metrics)
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "workdir"}
+    flags = {
+        name: settings.text(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(config).items()
+        if name != "workdir"
+    }
     return [
         Progress(config.batch_size, steps_per_epoch, config.epochs, position.epoch),
         Memory(),
@@ -42,7 +47,7 @@ def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
         DivergenceWarning(position, earlier, judges_loss=config.method != "mocov2"),
         *_label_monitors(config, data, position),
         CollapseWarning(earlier),
-        HParams(writer, settings, config.workdir),
+        HParams(writer, flags, config.workdir),
         Log(metrics, writer),
     ]
 

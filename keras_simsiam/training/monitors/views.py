@@ -1,4 +1,4 @@
-"""View pairs as the encoder takes them."""
+"""Views as the encoder takes them."""
 
 import cv2
 import numpy as np
@@ -13,12 +13,12 @@ _TITLE_WIDTH, _TITLE_HEIGHT = 88, 18  # pixels that a column's title needs
 
 
 class Views(keras.callbacks.Callback):
-    """Every few epochs a grid of view pairs, drawn as training draws those of that epoch, to TensorBoard and to a file."""
+    """Every few epochs a grid of views, drawn as training draws those of that epoch, to TensorBoard and to a file."""
 
     def __init__(self, draw, every, path, writer):
         """
         Args:
-            draw: function from an epoch, from 0, to a tuple of two views (`view_grid`).
+            draw: function from an epoch, from 0, to a tuple of views (`view_grid`).
             every: epochs between two grids; the first is of the epoch that the run begins or goes on with.
             path: of the PNG file that holds the newest.
             writer: a `tf.summary` writer.
@@ -52,29 +52,39 @@ def write_png(path, image):
 
 
 def view_grid(views, samples=SAMPLES):
-    """A picture of view pairs under their titles: a row a sample; its first view's images, then its second's.
+    """A picture of views under their titles: a row a sample; its first view's images, its second's, its small crops'.
 
     Args:
-        views: a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1, of which three channels are shown.
+        views: a tuple of two views and any number of small crops, each a dict of float32 [B,S,S,C] in 0..1, of which three
+            channels are shown.
         samples: number of rows.
 
     Returns:
-        uint8 [title + rows·S·n, columns·S·n, 3], with two columns for only RGB or HHA and four for both; small images are
-        shown n times as large, pixel by pixel, so that a title fits over each.
+        uint8 [title + rows·S·n, width, 3], with two columns a view for both RGB and HHA. Small images are shown n times as
+        large, pixel by pixel, so that a title fits over each; small crops at the same scale, on white.
     """
     columns = {
-        f"view {number}: {title}": view[name][:samples, ..., :3].numpy()
+        f"{_title(number)}: {title}": view[name][:samples, ..., :3].numpy()
         for number, view in enumerate(views, 1)
         for name, title in _NAMES.items()
         if name in view
     }
-    return np.concatenate([_column(title, images) for title, images in columns.items()], axis=1)
+    side = max(images.shape[1] for images in columns.values())
+    return np.concatenate([_column(title, images, side) for title, images in columns.items()], axis=1)
 
 
-def _column(title, images):
-    times = -(-_TITLE_WIDTH // images.shape[2])
-    pixels = np.round(np.concatenate(images) * 255).astype(np.uint8)
-    pixels = pixels.repeat(times, axis=0).repeat(times, axis=1)
-    head = np.full((_TITLE_HEIGHT, pixels.shape[1], 3), 255, np.uint8)
+def _title(number):
+    return f"view {number}" if number <= 2 else f"small {number - 2}"
+
+
+def _column(title, images, side):
+    times = -(-_TITLE_WIDTH // side)
+    pixels = np.round(images * 255).astype(np.uint8).repeat(times, axis=1).repeat(times, axis=2)
+    room = (
+        times * side - pixels.shape[1],
+        max(0, _TITLE_WIDTH - pixels.shape[2]),
+    )  # of a small crop, below and to the right
+    pixels = np.pad(pixels, [(0, 0), (0, room[0]), (0, room[1]), (0, 0)], constant_values=255)
+    head = np.full((_TITLE_HEIGHT, pixels.shape[2], 3), 255, np.uint8)
     cv2.putText(head, title, (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([head, pixels])
+    return np.concatenate([head, *pixels])

@@ -36,6 +36,17 @@ def test_pixels_stay_where_they_are():
         np.testing.assert_array_equal(grid[top + 1 : top + 90 : 3, 91::3], np.rint(images[1 - row] * 255))
 
 
+def test_small_crops_follow_at_the_same_scale_on_white():
+    large, small = {"rgb": tf.fill([2, 30, 30, 3], 0.2)}, {"rgb": tf.fill([2, 10, 10, 3], 0.4)}
+    grid = view_grid((large, large, small, small))
+    assert grid.shape == (TITLE + 2 * 90, 4 * 90 - 2 * 2, 3)  # a title needs 88 pixels
+    cell = grid[TITLE + 90 :, 180 : 180 + 88]
+    np.testing.assert_array_equal(cell[:30, :30], np.full((30, 30, 3), 102))
+    assert cell[30:].min() == cell[:, 30:].min() == 255
+    heads = [grid[:TITLE, 180:268], grid[:TITLE, 268:]]
+    assert not np.array_equal(*heads)
+
+
 def test_no_mask_is_shown():
     views = tuple({"hha": tf.concat([tf.fill([2, 88, 88, 3], 0.2), tf.ones([2, 88, 88, 1])], -1)} for _ in range(2))
     np.testing.assert_array_equal(view_grid(views)[TITLE:], np.full((176, 176, 3), 51))
