@@ -32,7 +32,7 @@ PROBABILITIES = ("crop", "flip", "jitter", "grayscale", "blur", "solarize")
 
 def _probability(what):
     help = f"Probability that {what}; one number, or those of the first view, the second and small crops."
-    return setting(None, f"{help} Default: as `augmentations` says.", low=0, high=1)
+    return setting(None, help, low=0, high=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Augmentation(Checked):
 
     min_crop: float | None = setting(
         None,
-        "Smallest area of a random crop, as a share of the frame. Default: as `augmentations` says.",
+        "Smallest area of a random crop, as a share of the frame.",
         above=0,
         high=1,
     )
     max_crop: float | None = setting(
         None,
-        "Largest area of a random crop, as a share of the frame. Default: as `augmentations` says.",
+        "Largest area of a random crop, as a share of the frame.",
         above=0,
         high=1,
     )
@@ -69,15 +69,16 @@ class Augmentation(Checked):
     jitter: tuple[float, ...] | None = _probability("a view's colours are jittered")
     jitter_strength: tuple[float, ...] | None = setting(
         None,
-        "Strength of colour jitter: brightness, contrast, saturation (0 to 1), hue (0 to 0.5). Default: as `augmentations` "
-        "says.",
+        "Strength of colour jitter: brightness, contrast, saturation (0 to 1), hue (0 to 0.5).",
     )
     grayscale: tuple[float, ...] | None = _probability("a view loses its colours")
     # a kernel of a tenth of the view's side
     blur: tuple[float, ...] | None = _probability("a view's colour is blurred, by a sigma of 0.1 to 2 pixels")
     solarize: tuple[float, ...] | None = _probability("a view's bright colours are inverted")
     augmentations: str = setting(
-        "simsiam", "The published set that decides what other flags of views leave open.", choices=published.SETS
+        "simsiam",
+        "The published set that decides each of the above, and `small_crop`, that is not given.",
+        choices=published.SETS,
     )
     # Zhu, section 4.2: all transforms, against spatial only
     hha_color: bool = setting(False, "Colour jitter and grayscale on HHA too, with the draws of RGB.")
@@ -98,7 +99,7 @@ class Augmentation(Checked):
     small_size: int = setting(0, "Side of a small crop in pixels; 0: about 96 / 224 of `image_size`.", low=0)
     small_crop: tuple[float, ...] | None = setting(
         None,
-        "Smallest and largest area of a small crop, as shares of the frame. Default: as `augmentations` says.",
+        "Smallest and largest area of a small crop, as shares of the frame.",
         above=0,
         high=1,
     )
