@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import import_torch, torch_pickle
+from export import import_torch
 from export.import_torch import Settings
-from export.torch_pickle import Tensor
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models.pytorch import torch_pickle
+from keras_simsiam.models.pytorch.torch_pickle import Tensor
 from keras_simsiam.training import run
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from export import torch_names
-from export.torch_names import Architecture
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models.pytorch import torch_names
+from keras_simsiam.models.pytorch.torch_names import Architecture
 
 
 def shapes_of(architecture):
