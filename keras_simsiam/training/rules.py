@@ -48,6 +48,7 @@ def check(config):
     _check_optimization(config)
     _check_devices(config)
     _check_blur(config)
+    _check_init(config)
 
 
 def _check_fusion(config):
@@ -144,6 +145,18 @@ def _check_devices(config):
         name = untried[0]
         raise UserError(
             f"`{name}={getattr(config, name)}` was never tried with `distribution=multiworker`: leave it out"
+        )
+
+
+def _check_init(config):
+    """Refuse a choice among towers of one, and what says more of starting weights where there are none."""
+    for name, default in (("init_towers", "both"), ("init_sha256", "")):
+        if getattr(config, name) != default and not config.init:
+            raise UserError(f"`{name}={getattr(config, name)}` has no meaning without `init`: leave it out")
+    if config.init_towers != "both" and (config.modality != "rgbd" or config.fusion != "two_tower"):
+        raise UserError(
+            f"`init_towers={config.init_towers}`: the encoder of `modality={config.modality}`, `fusion={config.fusion}` "
+            "is one network; leave it out"
         )
 
 

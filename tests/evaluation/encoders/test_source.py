@@ -9,9 +9,10 @@ from tensorflow import keras
 
 from export.encoder import export
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.evaluation.encoders import imagenet, source
+from keras_simsiam.evaluation.encoders import source
 from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, compare
 from keras_simsiam.evaluation.encoders.source import Network
+from keras_simsiam.models import imagenet
 from keras_simsiam.training import run
 from tests.evaluation.small import make_run, write_dataset
 from tfrecords import Dataset
