@@ -1,4 +1,4 @@
-"""Makes a run directory of a ResNet-18 or -50 that was trained in PyTorch. PyTorch itself is not needed.
+"""Makes a run directory of a ResNet or ViT that was trained in PyTorch. PyTorch itself is not needed.
 
 python -m export.import_torch --checkpoint=resnet50.pth --workdir=runs/torchvision
 """
@@ -15,16 +15,17 @@ import numpy as np
 from absl import flags
 from tensorflow import keras
 
-from export import safetensors_file, torch_names, torch_pickle
+from export import safetensors_file, torch_names, torch_pickle, torch_vit_names
 from keras_simsiam.core import files, keras_compat
 from keras_simsiam.core.errors import UserError, as_called
+from keras_simsiam.models import vit
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.training.config import RunConfig, open_workdir
 
 _SIZES = {"imagenet": 224, "cifar": 32}  # what a stem was made for
 _COMMENT = """\
-# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, stem and width
-# describe it; the others are defaults, and say nothing of its training.
+# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, and stem and width
+# or patch and positions describe it; the others are defaults, and say nothing of its training.
 """
 
 
@@ -38,6 +39,7 @@ class Settings:
     image_size: int | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    heads: int | None = None
 
 
 def import_encoder(settings):
@@ -59,13 +61,15 @@ def import_encoder(settings):
         prefix = torch_names.find_prefix(entries, settings.prefix)
         tensors = {name.removeprefix(prefix): tensor for name, tensor in entries.items() if name.startswith(prefix)}
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        architecture = torch_names.recognise(shapes)
-        heads = torch_names.check(shapes, architecture)
+        if "cls_token" in tensors:
+            architecture, size, heads = _recognise_vit(tensors, shapes, settings.heads)
+        else:
+            architecture, size, heads = _recognise_resnet(shapes, settings.heads)
     except UserError as error:
         raise UserError(f"`checkpoint={path}`: {error}") from error
     weights = _weights(path, tensors, architecture)
-    size = settings.image_size or _SIZES[architecture.stem]
-    encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
+    size = settings.image_size or size
+    encoder = build_encoder("rgb", image_size=size, **architecture._asdict())
     fill(encoder, weights, architecture, mean=settings.mean, std=settings.std)
     facts = {
         "checkpoint": os.path.basename(path),
@@ -81,13 +85,31 @@ def import_encoder(settings):
     return facts
 
 
+def _recognise_resnet(shapes, heads):
+    """(architecture, side of an image by default, names that are left out) of a ResNet."""
+    if heads is not None:
+        raise UserError(f"`heads={heads}` has no meaning for a ResNet: leave it out")
+    architecture = torch_names.recognise(shapes)
+    return architecture, _SIZES[architecture.stem], torch_names.check(shapes, architecture)
+
+
+def _recognise_vit(tensors, shapes, heads):
+    """The same of a ViT."""
+    if "pos_embed" not in tensors:
+        raise UserError("of a ViT there is no pos_embed: only fixed or learned positions can be taken")
+    positions = np.asarray(tensors["pos_embed"].load(), np.float32)
+    architecture, size = torch_vit_names.recognise(shapes, positions, heads)
+    return architecture, size, torch_vit_names.check(shapes, architecture)
+
+
 def fill(encoder, weights, architecture, *, mean, std):
     """Put PyTorch's weights into an encoder.
 
     Args:
-        encoder: what `build_encoder` makes of modality `rgb` and the architecture.
+        encoder: what `build_encoder` makes of modality `rgb` and the architecture. A ViT's may be of another image size than
+            the checkpoint's: its positions are interpolated, as DINO does.
         weights: dict from PyTorch's name to a float32 array, a kernel being [out, in, height, width].
-        architecture: `torch_names.Architecture`.
+        architecture: `torch_names.Architecture` or `torch_vit_names.VisionTransformer`.
         mean: of an input in 0..1, three numbers: what the network was trained with (torchvision's `Normalize`).
         std: the same, above 0.
     """
@@ -95,15 +117,35 @@ def fill(encoder, weights, architecture, *, mean, std):
     normalisation = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Rescaling))
     normalisation.scale = [1 / s for s in std]
     normalisation.offset = [-m / s for m, s in zip(mean, std, strict=True)]
-    network = tower.get_layer(architecture.backbone).layers
+    network = tower.get_layer(architecture.backbone)
+    if isinstance(architecture, torch_vit_names.VisionTransformer):
+        _fill_vit(network, weights, architecture)
+    else:
+        _fill_resnet(network, weights, architecture)
+
+
+def _fill_resnet(network, weights, architecture):
     convolutions, norms = (
-        sorted((layer for layer in network if isinstance(layer, kind)), key=_made)
+        sorted((layer for layer in network.layers if isinstance(layer, kind)), key=_made)
         for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization)
     )
     names = torch_names.layers(architecture)
     for convolution, norm, (name, norm_name, _) in zip(convolutions, norms, names, strict=True):
         convolution.set_weights([weights[f"{name}.weight"].transpose(2, 3, 1, 0)])
         norm.set_weights([weights[f"{norm_name}.{weight}"] for weight in torch_names.NORM])
+
+
+def _fill_vit(network, weights, architecture):
+    tokens = network.get_layer("tokens")
+    table = weights["pos_embed"]
+    if table.shape[1] != 1 + tokens.grid**2:
+        table = vit.resized(table, tokens.grid)
+    tokens.set_weights([weights["cls_token"], table])
+    for name in torch_vit_names.layers(architecture):
+        kernel = weights[f"{name}.weight"]
+        # [out, in, height, width], or [out, in]; of a norm, its scale
+        kernel = kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel.T
+        network.get_layer(name.replace(".", "_")).set_weights([kernel, weights[f"{name}.bias"]])
 
 
 def _made(layer):
@@ -117,8 +159,8 @@ def _made(layer):
 
 def _weights(path, tensors, architecture):
     """The encoder's arrays, float32, by their names."""
-    names = [f"{name}.weight" for name, _, _ in torch_names.layers(architecture)]
-    names += [f"{norm}.{weight}" for _, norm, _ in torch_names.layers(architecture) for weight in torch_names.NORM]
+    of_vit = isinstance(architecture, torch_vit_names.VisionTransformer)
+    names = (torch_vit_names if of_vit else torch_names).names(architecture)
     weights = {name: np.asarray(tensors[name].load(), np.float32) for name in names}
     wrong = [name for name, array in weights.items() if not np.all(np.isfinite(array))]
     if wrong:
@@ -166,11 +208,14 @@ def define_flags():
     """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("checkpoint", None, "What torch.save wrote, or a .safetensors file.", required=True)
     flags.DEFINE_string("workdir", None, "Run directory to make.", required=True)
-    flags.DEFINE_string("prefix", None, "What stands before conv1.weight in the checkpoint's names; found if left out.")
-    flags.DEFINE_integer("image_size", None, "Side of an image in pixels; by default 224, and 32 with CIFAR's stem.")
+    flags.DEFINE_string("prefix", None, "What stands before conv1.weight or cls_token in the names; found if left out.")
+    flags.DEFINE_integer(
+        "image_size", None, "Side of an image in pixels; by default a ViT's own, 224, or 32 with CIFAR's stem."
+    )
     flags.DEFINE_list(
         "mean", ["0.485", "0.456", "0.406"], "Mean of RGB in 0..1 that it was trained with; 0,0,0 for none."
     )
+    flags.DEFINE_integer("heads", None, "Of a ViT: its heads; by default 12 for MoCo v3's ViT-S, else width / 64.")
     flags.DEFINE_list("std", ["0.229", "0.224", "0.225"], "Standard deviation, the same; 1,1,1 for none.")
 
 
