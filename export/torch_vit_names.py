@@ -8,7 +8,8 @@ import numpy as np
 
 from export.torch_names import others
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.models.vit import BACKBONES, DEPTH, sincos
+from keras_simsiam.models import vit
+from keras_simsiam.models.vit import BACKBONES, sincos
 
 # names in the network that no plain ViT has are refused: tokens more, LayerScale, another norm
 _INNER = re.compile(r"(blocks|patch_embed|norm|norm_pre|reg_token|register_tokens|dist_token)\b")
@@ -53,8 +54,8 @@ def recognise(shapes, positions, heads=None):
         known = ", ".join(f"{channels} ({name})" for name, (channels, _) in BACKBONES.items())
         raise UserError(f"a ViT of width {width}: only {known} can be taken")
     blocks = len({match[1] for match in map(re.compile(r"blocks\.(\d+)\.").match, shapes) if match})
-    if blocks != DEPTH:
-        raise UserError(f"a ViT of {blocks} blocks: only {DEPTH} can be taken")
+    if blocks != vit.DEPTH:
+        raise UserError(f"a ViT of {blocks} blocks: only {vit.DEPTH} can be taken")
     grid = math.isqrt(max(0, positions.size // width - 1))
     if positions.shape != (1, 1 + grid**2, width) or not grid:
         raise UserError(
@@ -79,7 +80,7 @@ def layers(architecture):
     """
     width, patch = BACKBONES[architecture.backbone][0], architecture.patch
     layers = {"patch_embed.proj": (width, 3, patch, patch), "norm": (width,)}
-    for block in range(DEPTH):
+    for block in range(vit.DEPTH):
         layers |= {
             f"blocks.{block}.norm1": (width,),
             f"blocks.{block}.attn.qkv": (3 * width, width),

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import import_torch, torch_pickle
+from export import import_torch, torch_pickle, torch_vit_names
 from export.import_torch import Settings
 from export.torch_pickle import Tensor
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models import vit
+from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.training import run
-from tests.golden.torch_vits import EVERY, MEAN, NETWORKS, STD, weights
+from tests.golden.torch_vits import BLOCKS, EVERY, MEAN, NETWORKS, STD, weights
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "torch_vits.npz"
 PREFIXES = {"dino": "teacher.backbone.", "moco_v3": "state_dict.module.base_encoder."}
@@ -21,6 +23,11 @@ PREFIXES = {"dino": "teacher.backbone.", "moco_v3": "state_dict.module.base_enco
 def recorded():
     with np.load(GOLDEN) as arrays:
         return dict(arrays)
+
+
+@pytest.fixture(autouse=True)
+def _fewer_blocks(monkeypatch):
+    monkeypatch.setattr(vit, "DEPTH", BLOCKS)
 
 
 @pytest.fixture
@@ -47,37 +54,52 @@ def imported(workdir, **changes):
     return import_torch.import_encoder(Settings("file.pth", str(workdir), **settings))
 
 
-@pytest.mark.parametrize("name, size", [(name, size) for name, network in NETWORKS.items() for size in network[-1]])
-def test_features_are_pytorchs(name, size, recorded, checkpoint, tmp_path):
-    """Heads, ε, GELU, positions and their interpolation, and the order of rows and columns count here."""
-    checkpoint(name)
-    facts = imported(tmp_path / "run", image_size=None if size == NETWORKS[name][3] else size)
-    assert facts["prefix"] == PREFIXES[name]
-    images = recorded[f"{name}_{size}_images"].astype(np.float32) / 255
-    found = run.load_encoder(str(tmp_path / "run"))({"rgb": images}, training=False)
+def check_features(encoder, recorded, name, size):
+    found = encoder({"rgb": recorded[f"{name}_{size}_images"].astype(np.float32) / 255}, training=False)
     for key in ("c2", "c3", "c4", "c5", "embedding"):
         every = 1 if key == "embedding" else EVERY
         np.testing.assert_allclose(found[key][..., ::every], recorded[f"{name}_{size}_{key}"], rtol=0, atol=1e-4)
     np.testing.assert_array_equal(found["map"], found["c5"])
 
 
-def test_the_run_directory_says_what_it_is(checkpoint, tmp_path):
-    """Also that of MoCo v3's ViT-S, whose 12 heads no shape tells."""
-    checkpoint("moco_v3")
+@pytest.mark.parametrize(
+    "name, architecture",
+    [
+        ("dino", {"backbone": "vit_ti", "patch": 8, "positions": "learned"}),
+        ("moco_v3", {"backbone": "vit_s_12heads", "patch": 16, "positions": "sincos"}),
+    ],
+)
+def test_features_are_pytorchs(name, architecture, recorded, checkpoint, tmp_path):
+    """Heads, ε, GELU, positions and the order of rows and columns count here. No shape tells MoCo v3's 12 heads."""
+    checkpoint(name)
     facts = imported(tmp_path / "run")
-    assert facts["architecture"] == {"backbone": "vit_s_12heads", "patch": 16, "positions": "sincos"}
-    assert (
-        facts["left_out"] == ["head"] and json.loads((tmp_path / "run" / "imported.json").read_text())["sha256"] == "0"
-    )
+    assert (facts["architecture"], facts["prefix"]) == (architecture, PREFIXES[name])
+    assert facts["left_out"] == (["head"] if name == "moco_v3" else [])  # DINO's is outside the prefix
+    assert json.loads((tmp_path / "run" / "imported.json").read_text())["sha256"] == "0"
     config = run.load_config(str(tmp_path / "run"))
-    assert (config.image_size, config.backbone, config.patch) == (32, "vit_s_12heads", 16)
-    shapes = [weight.shape for weight in run.load_encoder(str(tmp_path / "run")).weights]
-    assert shapes == [weight.shape for weight in run.untrained_encoder(config).weights]
+    assert {"image_size": NETWORKS[name][3], **architecture}.items() <= vars(config).items()
+    check_features(run.load_encoder(str(tmp_path / "run")), recorded, name, config.image_size)
 
 
-def test_heads_are_those_that_are_asked_for(checkpoint, tmp_path):
-    checkpoint("moco_v3")
-    assert imported(tmp_path / "run", heads=6)["architecture"]["backbone"] == "vit_s"
+def test_positions_are_interpolated_as_dino_does(recorded):
+    architecture = torch_vit_names.VisionTransformer("vit_ti", 8, "learned")
+    constants = {"mean": MEAN, "std": STD}
+    any_size = build_encoder("rgb", image_size=40, any_size=True, **architecture._asdict())
+    import_torch.fill(any_size, weights("dino"), architecture, **constants)
+    for size in (40, 24, 56):
+        check_features(any_size, recorded, "dino", size)
+    of_its_own = build_encoder("rgb", image_size=24, **architecture._asdict())
+    import_torch.fill(of_its_own, weights("dino"), architecture, **constants)
+    check_features(of_its_own, recorded, "dino", 24)
+
+
+@pytest.mark.parametrize(
+    "name, heads, backbone", [("moco_v3", 6, "vit_s"), ("dino", 3, "vit_ti"), ("dino", None, "vit_ti")]
+)
+def test_heads_are_those_that_are_asked_for(name, heads, backbone):
+    state = weights(name)
+    shapes = {key: value.shape for key, value in state.items()}
+    assert torch_vit_names.recognise(shapes, state["pos_embed"], heads)[0].backbone == backbone
 
 
 @pytest.mark.parametrize(
@@ -91,7 +113,7 @@ def test_heads_are_those_that_are_asked_for(checkpoint, tmp_path):
         ({}, {"heads": 4}, "`heads=4`: of width 192 choose 3"),
         ({"pos_embed": np.zeros((1, 27, 192))}, {}, r"pos_embed has shape \[1, 27, 192\]: only"),
         ({"pos_embed": np.zeros((1, 1, 192))}, {}, r"pos_embed has shape \[1, 1, 192\]: only"),
-        ({"blocks.12.norm1.bias": np.zeros(192)}, {}, "a ViT of 13 blocks: only 12"),
+        ({"blocks.4.norm1.bias": np.zeros(192)}, {}, "a ViT of 5 blocks: only 4 can"),
         ({"patch_embed.proj.weight": np.zeros((256, 3, 8, 8))}, {}, r"a ViT of width 256: only 192 \(vit_ti\), 384"),
         ({"patch_embed.proj.weight": np.zeros((192, 4, 8, 8))}, {}, r"shape \[192, 4, 8, 8\]: only \[D,3,P,P\]"),
         (
