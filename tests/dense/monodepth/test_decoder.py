@@ -38,7 +38,7 @@ def test_blocks_of_other_encoders(side, channels, image_size, blocks):
 @pytest.mark.parametrize(("side", "image_size"), [(6, 96), (6, 48), (7, 28)])  # patches of 16, 8 and 4 pixels
 def test_a_vits_maps_become_the_image(decode, side, image_size):
     """They are of one size, whatever the stage."""
-    model = model_of(decode, {name: (side, side, 24) for name in ("map", "c2", "c3", "c4", "c5")}, image_size)
+    model = model_of(decode, dict.fromkeys(("map", "c2", "c3", "c4", "c5"), (side, side, 24)), image_size)
     assert model.output_shape == (None, image_size, image_size, 1)
 
 
