@@ -1,4 +1,4 @@
-"""Makes a run directory of a ResNet-18 or -50 that was trained in PyTorch. PyTorch itself is not needed.
+"""Makes a run directory of a ResNet or ViT that was trained in PyTorch. PyTorch itself is not needed.
 
 python -m export.import_torch --checkpoint=resnet50.pth --workdir=runs/torchvision
 """
@@ -20,8 +20,8 @@ from keras_simsiam.models.pytorch import checkpoint
 from keras_simsiam.training.config import RunConfig, open_workdir
 
 _COMMENT = """\
-# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, stem and width
-# describe it; the others are defaults, and say nothing of its training.
+# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, and stem and width
+# or patch and positions describe it; the others are defaults, and say nothing of its training.
 """
 
 
@@ -35,6 +35,7 @@ class Settings:
     image_size: int | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    heads: int | None = None
 
 
 def import_encoder(settings):
@@ -53,11 +54,17 @@ def import_encoder(settings):
     path = settings.checkpoint
     try:
         loaded = checkpoint.load(
-            path, prefix=settings.prefix, image_size=settings.image_size, mean=settings.mean, std=settings.std
+            path,
+            prefix=settings.prefix,
+            image_size=settings.image_size,
+            heads=settings.heads,
+            mean=settings.mean,
+            std=settings.std,
         )
     except UserError as error:
-        line = error.args[0]  # in which a damaged file comes first
-        raise UserError(line if line.startswith(f"{path}: ") else f"`checkpoint={path}`: {line}") from error
+        line = error.args[0]
+        says_what = line.startswith((f"{path}: ", "`image_size="))  # a damaged file, another flag
+        raise UserError(line if says_what else f"`checkpoint={path}`: {line}") from error
     facts = {
         "checkpoint": os.path.basename(path),
         "sha256": files.sha256(path),
@@ -113,11 +120,14 @@ def define_flags():
     """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("checkpoint", None, "What torch.save wrote, or a .safetensors file.", required=True)
     flags.DEFINE_string("workdir", None, "Run directory to make.", required=True)
-    flags.DEFINE_string("prefix", None, "What stands before conv1.weight in the checkpoint's names; found if left out.")
-    flags.DEFINE_integer("image_size", None, "Side of an image in pixels; by default 224, and 32 with CIFAR's stem.")
+    flags.DEFINE_string("prefix", None, "What stands before conv1.weight or cls_token in the names; found if left out.")
+    flags.DEFINE_integer(
+        "image_size", None, "Side of an image in pixels; by default a ViT's own, 224, or 32 with CIFAR's stem."
+    )
     flags.DEFINE_list(
         "mean", ["0.485", "0.456", "0.406"], "Mean of RGB in 0..1 that it was trained with; 0,0,0 for none."
     )
+    flags.DEFINE_integer("heads", None, "Of a ViT: its heads; by default 12 for MoCo v3's ViT-S, else width / 64.")
     flags.DEFINE_list("std", ["0.229", "0.224", "0.225"], "Standard deviation, the same; 1,1,1 for none.")
 
 

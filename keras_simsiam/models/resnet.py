@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (v1.5) with the constants of PyTorch's torchvision, which every published number rests on."""
+"""ResNet-18, -34 and -50 (v1.5) with the constants of PyTorch's torchvision, which every published number rests on."""
 
 from tensorflow import keras
 
@@ -6,24 +6,38 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.keras_compat import BatchNormalization
 
 # name -> (blocks of each stage, whether they are bottlenecks)
-BACKBONES = {"resnet18": ((2, 2, 2, 2), False), "resnet50": ((3, 4, 6, 3), True)}
+BACKBONES = {
+    "resnet18": ((2, 2, 2, 2), False),
+    "resnet34": ((3, 4, 6, 3), False),
+    "resnet50": ((3, 4, 6, 3), True),
+}
 STEMS = ("imagenet", "cifar")
 
 
-def resnet(name, image_size, stem="imagenet", width=64, channels=3, zero_init_last=False, synchronized=False):
+def resnet(
+    name,
+    image_size,
+    stem="imagenet",
+    width=64,
+    channels=3,
+    zero_init_last=False,
+    synchronized=False,
+    any_size=False,
+):
     """A ResNet without its classifier, as a functional model of Keras's own layers.
 
     He et al., Deep Residual Learning, CVPR 2016, Table 1; v1.5 as torchvision has it: a bottleneck's stride sits in its
     3×3 convolution. Padding is explicit and symmetric where the stride is 2 (TensorFlow's SAME is not symmetric there).
 
     Args:
-        name: `resnet18` or `resnet50`.
+        name: `resnet18`, `resnet34` or `resnet50`.
         image_size: S, the side of the square input in pixels.
         stem: `imagenet` (7×7 stride 2, then max-pool) or `cifar` (3×3 stride 1, no pool).
         width: channels of the first stage (64 in the paper); the later stages double it.
         channels: channels of the input.
         zero_init_last: start the scale of each block's last BatchNorm at zero (Goyal et al. 2017, section 5.1).
         synchronized: BatchNorm statistics over all replicas.
+        any_size: take images of any height and width.
 
     Returns:
         A model from float32 [B,S,S,channels] to a dict: `embedding` float32 [B,D] (the pooled last map, D = 8·width, or
@@ -38,7 +52,8 @@ def resnet(name, image_size, stem="imagenet", width=64, channels=3, zero_init_la
         raise UserError(f"`stem={stem}`: choose one of {', '.join(STEMS)}")
     blocks, bottleneck = BACKBONES[name]
 
-    images = keras.Input((image_size, image_size, channels), name="image")
+    side = None if any_size else image_size
+    images = keras.Input((side, side, channels), name="image")
     if stem == "imagenet":
         x = _conv_bn_relu(images, width, 7, 2, synchronized)  # B x S/2 x S/2 x width
         x = keras.layers.ZeroPadding2D(1)(x)  # zero is below every value a ReLU lets through

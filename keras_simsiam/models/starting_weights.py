@@ -10,8 +10,9 @@ import numpy as np
 from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models import resnet, vit
+from keras_simsiam.models.dropout import ResumableDropout
 from keras_simsiam.models.encoder import NORMALISATION
-from keras_simsiam.models.resnet import BACKBONES
 
 TOWERS = ("both", "rgb", "hha")  # of two, which start from the given weights
 _STEMS = {7: "imagenet", 3: "cifar"}  # by the side of the first kernel
@@ -31,10 +32,11 @@ def begin(encoder, source, *, given, towers="both"):
     The first kernel has to take the channels of the encoder's images. One of three channels also goes into a network of more: a
     fourth channel of HHA, the mask of what was measured, starts at zero. For `early` the kernel is repeated over the
     modalities and divided by √2: of two uncorrelated images of equal variance the sum then has the variance of one.
+    Learned positions of a ViT are interpolated where the images have another size; fixed ones stay the encoder's.
 
     Args:
         encoder: what `build_encoder` makes; it is changed.
-        source: another of the same backbone, stem and width.
+        source: another of the same backbone, stem and width, or patch and kind of positions.
         given: what named the source, for the lines: `init=runs/a`.
         towers: one of TOWERS; of an encoder with one network, `both`.
 
@@ -57,6 +59,7 @@ def begin(encoder, source, *, given, towers="both"):
         _refuse_another(given, _facts(theirs[origin]), _facts(network))
         weights = _weights(theirs[origin], source.get_layer("rgb_tower") if origin == "rgb_tower" else None)
         change = _fit_first_kernel(weights, network, given=given, origin=origin, name=name)
+        _fit_positions(weights, network)
         _fill(network, weights, given)
         lines.append(f"{name}: all {len(weights)} layers of its {origin}{change}")
     if left := sorted(set(theirs) - taken):
@@ -88,10 +91,11 @@ def _first(network):
 
 def _facts(network):
     """What decides a network's weights, by the names of its flags."""
-    if network.name not in BACKBONES:
-        return {"backbone": network.name}
     height, _, _, width = _first(network).kernel.shape
-    return {"backbone": network.name, "stem": _STEMS.get(height, height), "width": width}
+    if network.name in resnet.BACKBONES:
+        return {"backbone": network.name, "stem": _STEMS.get(height, height), "width": width}
+    tokens = [layer.positions for layer in network.layers if isinstance(layer, vit.Tokens)]
+    return {"backbone": network.name, "patch": height, "positions": tokens[0] if tokens else None}
 
 
 def _refuse_another(given, theirs, ours):
@@ -101,7 +105,8 @@ def _refuse_another(given, theirs, ours):
 
 
 def _layers(network):
-    return [layer for layer in network.layers if layer.weights]
+    """Those with weights, but for the state of random generators."""
+    return [layer for layer in network.layers if layer.weights and not isinstance(layer, ResumableDropout)]
 
 
 def _weights(network, tower):
@@ -149,6 +154,14 @@ def _fit_first_kernel(weights, network, *, given, origin, name):
     weights[place][0] = np.concatenate([kernel / math.sqrt(images)] * images + [mask], axis=2).astype(kernel.dtype)
     repeated = ", the first kernel for colour and for HHA, over √2" if images == 2 else ""
     return repeated + (", the mask's kernel zero" if masks else "")
+
+
+def _fit_positions(weights, network):
+    """Make the positions in `weights`, where a ViT has them, ones of the network's grid."""
+    for place, layer in enumerate(_layers(network)):
+        if isinstance(layer, vit.Tokens) and weights[place][1].shape[1] != 1 + layer.grid**2:
+            fixed = layer.positions == "sincos"
+            weights[place][1] = np.array(layer.table if fixed else vit.resized(weights[place][1], layer.grid))
 
 
 def _fill(network, weights, given):

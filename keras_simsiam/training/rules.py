@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur
 
 # The methods that a flag has a meaning for.
@@ -41,6 +42,7 @@ def check(config):
     Raises:
         UserError: one line that names the flag and the remedy.
     """
+    _check_backbone(config)
     _check_fusion(config)
     _check_depth_augmentation(config)
     _check_positives(config)
@@ -49,6 +51,17 @@ def check(config):
     _check_devices(config)
     _check_blur(config)
     _check_init(config)
+
+
+def _check_backbone(config):
+    """Refuse what the other kind of backbone has, and a patch that does not divide the image."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    is_vit = config.backbone in vit.BACKBONES
+    for name in encoder.RESNET_SETTINGS if is_vit else encoder.VIT_SETTINGS:
+        if getattr(config, name) != defaults[name]:
+            raise UserError(f"`{name}` has no meaning for `backbone={config.backbone}`: leave it out")
+    if is_vit:
+        vit.check_size(config.image_size, config.patch)
 
 
 def _check_fusion(config):

@@ -102,7 +102,7 @@ def _read(config, path):
             raise UserError(f"{path} is damaged ({files.reason(error)}): fetch it once more") from error
     if path.endswith(".keras"):
         return trained.load_encoder(path), []
-    loaded = checkpoint.load(path, image_size=config.image_size)
+    loaded = checkpoint.load(path)
     return loaded.encoder, loaded.left_out
 
 
