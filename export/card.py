@@ -13,7 +13,7 @@ from keras_simsiam.core import files, settings
 
 PLACES = Path("assets.extra") / "model_card.json", Path("assets.extra") / "model_card.md"
 
-_PATHS = ("data_dir", "workdir", "knn_data_dir")
+_PATHS = ("data_dir", "workdir", "knn_data_dir", "init")
 
 
 def describe_encoder(source):

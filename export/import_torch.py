@@ -1,4 +1,4 @@
-"""Makes a run directory of a ResNet-18 or -50 that was trained in PyTorch. PyTorch itself is not needed.
+"""Makes a run directory of a ResNet or ViT that was trained in PyTorch. PyTorch itself is not needed.
 
 python -m export.import_torch --checkpoint=resnet50.pth --workdir=runs/torchvision
 """
@@ -13,18 +13,15 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tensorflow import keras
 
-from export import safetensors_file, torch_names, torch_pickle
 from keras_simsiam.core import files, keras_compat
 from keras_simsiam.core.errors import UserError, as_called
-from keras_simsiam.models.encoder import build_encoder
+from keras_simsiam.models.pytorch import checkpoint
 from keras_simsiam.training.config import RunConfig, open_workdir
 
-_SIZES = {"imagenet": 224, "cifar": 32}  # what a stem was made for
 _COMMENT = """\
-# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, stem and width
-# describe it; the others are defaults, and say nothing of its training.
+# An encoder that was trained elsewhere: see imported.json. Of these flags modality, image_size, backbone, and stem and width
+# or patch and positions describe it; the others are defaults, and say nothing of its training.
 """
 
 
@@ -38,6 +35,7 @@ class Settings:
     image_size: int | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    heads: int | None = None
 
 
 def import_encoder(settings):
@@ -54,76 +52,32 @@ def import_encoder(settings):
     """
     _check(settings)
     path = settings.checkpoint
-    entries = (safetensors_file if path.endswith(".safetensors") else torch_pickle).read(path)
     try:
-        prefix = torch_names.find_prefix(entries, settings.prefix)
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in entries.items() if name.startswith(prefix)}
-        shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        architecture = torch_names.recognise(shapes)
-        heads = torch_names.check(shapes, architecture)
+        loaded = checkpoint.load(
+            path,
+            prefix=settings.prefix,
+            image_size=settings.image_size,
+            heads=settings.heads,
+            mean=settings.mean,
+            std=settings.std,
+        )
     except UserError as error:
-        raise UserError(f"`checkpoint={path}`: {error}") from error
-    weights = _weights(path, tensors, architecture)
-    size = settings.image_size or _SIZES[architecture.stem]
-    encoder = build_encoder("rgb", architecture.backbone, size, stem=architecture.stem, width=architecture.width)
-    fill(encoder, weights, architecture, mean=settings.mean, std=settings.std)
+        line = error.args[0]
+        says_what = line.startswith((f"{path}: ", "`image_size="))  # a damaged file, another flag
+        raise UserError(line if says_what else f"`checkpoint={path}`: {line}") from error
     facts = {
         "checkpoint": os.path.basename(path),
         "sha256": files.sha256(path),
-        "architecture": architecture._asdict(),
-        "prefix": prefix,
-        "left_out": sorted({name.split(".")[0] for name in heads}),
+        "architecture": loaded.architecture._asdict(),
+        "prefix": loaded.prefix,
+        "left_out": loaded.left_out,
         "mean": settings.mean,
         "std": settings.std,
     }
-    config = RunConfig("", settings.workdir, modality="rgb", image_size=size, **architecture._asdict())
-    _write(config, encoder, facts)
+    size = loaded.encoder.input["rgb"].shape[1]
+    config = RunConfig("", settings.workdir, modality="rgb", image_size=size, **loaded.architecture._asdict())
+    _write(config, loaded.encoder, facts)
     return facts
-
-
-def fill(encoder, weights, architecture, *, mean, std):
-    """Put PyTorch's weights into an encoder.
-
-    Args:
-        encoder: what `build_encoder` makes of modality `rgb` and the architecture.
-        weights: dict from PyTorch's name to a float32 array, a kernel being [out, in, height, width].
-        architecture: `torch_names.Architecture`.
-        mean: of an input in 0..1, three numbers: what the network was trained with (torchvision's `Normalize`).
-        std: the same, above 0.
-    """
-    tower = encoder.get_layer("rgb_tower")
-    normalisation = next(layer for layer in tower.layers if isinstance(layer, keras.layers.Rescaling))
-    normalisation.scale = [1 / s for s in std]
-    normalisation.offset = [-m / s for m, s in zip(mean, std, strict=True)]
-    network = tower.get_layer(architecture.backbone).layers
-    convolutions, norms = (
-        sorted((layer for layer in network if isinstance(layer, kind)), key=_made)
-        for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization)
-    )
-    names = torch_names.layers(architecture)
-    for convolution, norm, (name, norm_name, _) in zip(convolutions, norms, names, strict=True):
-        convolution.set_weights([weights[f"{name}.weight"].transpose(2, 3, 1, 0)])
-        norm.set_weights([weights[f"{norm_name}.{weight}"] for weight in torch_names.NORM])
-
-
-def _made(layer):
-    """When a layer was made among those of its kind, by the number that Keras puts behind its name.
-
-    models/resnet.py makes them in torchvision's order. A functional model lists them in another, where branches meet.
-    """
-    number = layer.name.rpartition("_")[2]
-    return int(number) if number.isdecimal() else 0
-
-
-def _weights(path, tensors, architecture):
-    """The encoder's arrays, float32, by their names."""
-    names = [f"{name}.weight" for name, _, _ in torch_names.layers(architecture)]
-    names += [f"{norm}.{weight}" for _, norm, _ in torch_names.layers(architecture) for weight in torch_names.NORM]
-    weights = {name: np.asarray(tensors[name].load(), np.float32) for name in names}
-    wrong = [name for name, array in weights.items() if not np.all(np.isfinite(array))]
-    if wrong:
-        raise UserError(f"{path}: {wrong[0]} has numbers that are not finite: its training has diverged, give another")
-    return weights
 
 
 def _check(settings):
@@ -166,11 +120,14 @@ def define_flags():
     """Called only by the command: a program can import this module and others that have the same flags."""
     flags.DEFINE_string("checkpoint", None, "What torch.save wrote, or a .safetensors file.", required=True)
     flags.DEFINE_string("workdir", None, "Run directory to make.", required=True)
-    flags.DEFINE_string("prefix", None, "What stands before conv1.weight in the checkpoint's names; found if left out.")
-    flags.DEFINE_integer("image_size", None, "Side of an image in pixels; by default 224, and 32 with CIFAR's stem.")
+    flags.DEFINE_string("prefix", None, "What stands before conv1.weight or cls_token in the names; found if left out.")
+    flags.DEFINE_integer(
+        "image_size", None, "Side of an image in pixels; by default a ViT's own, 224, or 32 with CIFAR's stem."
+    )
     flags.DEFINE_list(
         "mean", ["0.485", "0.456", "0.406"], "Mean of RGB in 0..1 that it was trained with; 0,0,0 for none."
     )
+    flags.DEFINE_integer("heads", None, "Of a ViT: its heads; by default 12 for MoCo v3's ViT-S, else width / 64.")
     flags.DEFINE_list("std", ["0.229", "0.224", "0.225"], "Standard deviation, the same; 1,1,1 for none.")
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import keras_simsiam
 from keras_simsiam.core import files
 from keras_simsiam.core.dataset import Dataset
-from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.errors import UserError, worded
 from keras_simsiam.core.settings import Checked, part, setting
 from keras_simsiam.evaluation import feature_store
 from keras_simsiam.evaluation.data import VALIDATION, Data
@@ -166,6 +166,8 @@ def evaluate(
         store = feature_store.Store(folder, settings.feature_cache_gb)
         data = Data(dataset, settings.train_split, settings.split, store, settings.batch_size)
         data = dataclasses.replace(data, progress=progress) if progress else data
+        if compared.note:
+            data.progress(worded(compared.note))
         for module, given in tasks.values():
             module.check(compared, data, given)
         with _output_folder(settings.output) as partial:
@@ -219,11 +221,17 @@ def _provenance(settings, compared, dataset):
             "sha256": source.sha256,
             "seed": source.config.seed if source.config else None,
         }
+        | _starting_weights(source.config)
         | dataclasses.asdict(compared.preprocessing),
         "data": {"path": dataset.path, "sha256": dataset.checksum, "classes": list(dataset.classes)},
         "samples": {split: dataset.splits[split].count for split in (settings.train_split, settings.split)},
         "versions": versions(),
     }
+
+
+def _starting_weights(config):
+    """What a run started from, where it did not draw all of it."""
+    return {"init": config.init, "init_sha256": config.init_sha256} if config and config.init else {}
 
 
 def versions() -> dict[str, str]:

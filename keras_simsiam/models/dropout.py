@@ -32,8 +32,24 @@ class ResumableDropout(keras.layers.Layer):
         """Inputs of any shape to the same shape; unchanged outside training."""
         if not training:
             return inputs
-        kept = self.generator.uniform(tf.shape(inputs)) >= self.rate
+        kept = self.generator.uniform(self.drawn(inputs)) >= self.rate
         return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+    def drawn(self, inputs):
+        """The shape of what is drawn: a number for each input."""
+        return tf.shape(inputs)
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate}
+
+
+@keras.utils.register_keras_serializable("keras_simsiam")
+class DropPath(ResumableDropout):
+    """Stochastic depth: a residual branch is left out of some samples of a batch, and enlarged in the others.
+
+    Reference: Huang et al., Deep Networks with Stochastic Depth, ECCV 2016, scaled in training as dropout is.
+    """
+
+    def drawn(self, inputs):
+        """A number for each sample."""
+        return [tf.shape(inputs)[0], *[1] * (inputs.shape.rank - 1)]

@@ -1,6 +1,7 @@
 """The encoder: from a view of one or two modalities to features, by one of three fusions of colour and depth."""
 
 import dataclasses
+import functools
 
 from tensorflow import keras
 
@@ -8,7 +9,15 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.keras_compat import symbolic
 from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
-from keras_simsiam.models.resnet import BACKBONES, STEMS, resnet
+from keras_simsiam.models.resnet import BACKBONES as RESNETS
+from keras_simsiam.models.resnet import STEMS, resnet
+from keras_simsiam.models.vit import BACKBONES as VITS
+from keras_simsiam.models.vit import POSITIONS, vit
+
+BACKBONES = (*RESNETS, *VITS)
+# the settings that only one kind of backbone has
+RESNET_SETTINGS = ("stem", "width", "zero_init_last")
+VIT_SETTINGS = ("patch", "positions", "drop_path", "frozen_patch")
 
 # Mean and standard deviation of an input in 0..1. RGB: ImageNet's, as published. HHA: mid-range, so that a view whose HHA
 # was dropped (augment.py sets it to 128) is zero to the network; HHA has no published constants. The fourth channel, where
@@ -28,7 +37,7 @@ def build_encoder(
     fusion: str = "two_tower",
     depth_gate: bool = False,
     any_size: bool = False,
-    **resnet_options,
+    **options,
 ) -> keras.Model:
     """The encoder of a modality.
 
@@ -45,30 +54,39 @@ def build_encoder(
 
     Args:
         modality: `rgb`, `hha` or `rgbd`.
-        backbone: `resnet18` or `resnet50`.
+        backbone: one of BACKBONES (docs/backbones.md).
         image_size: S, the side of a view in pixels.
         hha_channels: 3, or 4 where the HHA image has also a mask of what was measured.
         fusion: one of FUSIONS; of only `rgb` or `hha`, `two_tower` gives the one tower.
         depth_gate: multiply depth's half of the embedding, not of the maps, by the share of the view whose depth was
             measured. Needs `rgbd`, four HHA channels, and a fusion that keeps the modalities' features apart.
-        any_size: take views of any height and width. The weights are those of `image_size`, in the same order.
-        **resnet_options: passed on to `resnet` (stem, width, zero_init_last, synchronized).
+        any_size: take views of any height and width, those that the patch divides of a ViT. The weights are those of
+            `image_size`, in the same order.
+        **options: passed on to `resnet` (stem, width, zero_init_last, synchronized) or to `vit` (patch, positions,
+            drop_path, frozen_patch); a ViT has no BatchNorm, and passes over `synchronized`.
 
     Returns:
         A functional model from a view, a dict with `rgb` and/or `hha` float32 [B,S,S,C] in 0..1, to a dict: `embedding`
-        float32 [B,D], `map` (the last feature map) and the stage maps `c2` to `c5`, each [B,h,w,C]. With two modalities the
-        first half of the channels is of RGB, the second of HHA, but for `early`.
+        float32 [B,D], `map` (the last feature map) and the stage maps `c2` to `c5`, each [B,h,w,C]; of a ViT, the class token
+        and the patches' tokens after each quarter of the blocks. With two modalities the first half of the channels is of
+        RGB, the second of HHA, but for `early`.
 
     Raises:
-        UserError: an unknown modality, fusion, backbone or stem.
+        UserError: an unknown modality, fusion, backbone, stem or kind of positions, or a patch that does not divide the view.
     """
-    for name, value, choices in (("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS)):
+    chosen = ("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS), ("backbone", backbone, BACKBONES)
+    for name, value, choices in chosen:
         if value not in choices:
             raise UserError(f"`{name}={value}`: choose one of {', '.join(choices)}")
     channels = {name: hha_channels if name == "hha" else 3 for name in MODALITIES[modality]}
     side = None if any_size else image_size
     view = {name: keras.Input((side, side, channels[name]), name=name) for name in channels}
-    features = FUSIONS[fusion](view, backbone, image_size, any_size=any_size, **resnet_options)
+    if backbone in VITS:
+        options.pop("synchronized", None)
+        build = functools.partial(vit, backbone, image_size, any_size=any_size, **options)
+    else:
+        build = functools.partial(resnet, backbone, image_size, any_size=any_size, **options)
+    features = FUSIONS[fusion](view, build)
     if depth_gate:
         features[1]["embedding"] = _gated(features[1]["embedding"], view["hha"])
     if len(features) == 1:
@@ -84,18 +102,18 @@ def build_encoder(
     return keras.Model(view, outputs, name=f"{modality}_encoder")
 
 
-def _two_tower(view, backbone, image_size, **resnet_options):
+def _two_tower(view, build):
     """A backbone a modality: a list of dicts of features, one of each modality."""
-    return [_tower(name, images, backbone, image_size, **resnet_options) for name, images in view.items()]
+    return [_tower(name, images, build) for name, images in view.items()]
 
 
-def _early(view, backbone, image_size, **resnet_options):
+def _early(view, build):
     """One backbone on the modalities' channels, stacked: a list of one dict of features."""
     stacked = keras.layers.Concatenate(name="stacked")([_normalised(name, images) for name, images in view.items()])
-    return [resnet(backbone, image_size, channels=stacked.shape[-1], **resnet_options)(stacked)]
+    return [build(channels=stacked.shape[-1])(stacked)]
 
 
-def _shared(view, backbone, image_size, **resnet_options):
+def _shared(view, build):
     """One backbone on the modalities' images, in one batch: a list of dicts of features, one of each modality.
 
     One batch and not one after the other: BatchNorm then trains on the statistics of both, the very ones that its moving
@@ -105,7 +123,7 @@ def _shared(view, backbone, image_size, **resnet_options):
     if hha.shape[-1] > rgb.shape[-1]:  # the mask: all of a colour image was measured
         rgb = symbolic.pad(rgb, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=1.0)
     both = keras.layers.Concatenate(axis=0, name="batch")([rgb, hha])  # 2BxSxSxC
-    features = resnet(backbone, image_size, channels=both.shape[-1], **resnet_options)(both)
+    features = build(channels=both.shape[-1])(both)
     halves = {key: symbolic.split(feature, 2, axis=0) for key, feature in features.items()}
     return [{key: half[modality] for key, half in halves.items()} for modality in range(2)]
 
@@ -121,17 +139,22 @@ class EncoderSettings(Checked):
         "two_tower", "Colour and depth: a backbone each, stacked channels, or one backbone.", choices=FUSIONS
     )
     depth_gate: bool = setting(False, "Weigh depth's features by the share of a view's depth that was measured.")
-    backbone: str = setting("resnet18", "The ResNet of each modality's tower.", choices=BACKBONES)
+    backbone: str = setting("resnet18", "The ResNet or ViT of each modality's tower.", choices=BACKBONES)
     stem: str = setting("imagenet", "imagenet: 7x7 stride 2 and max-pool; cifar: 3x3 stride 1.", choices=STEMS)
     width: int = setting(64, "Channels of the backbone's first stage (64 in the paper).", low=1)
     zero_init_last: bool = setting(False, "Start the scale of each residual block's last BatchNorm at zero.")
+    patch: int = setting(16, "Of a ViT: side of a patch in pixels, which divides `image_size`; 4, 8 or 16.", low=1)
+    positions: str = setting("sincos", "Of a ViT: fixed sine-cosine or learned positions.", choices=POSITIONS)
+    drop_path: float = setting(
+        0.0, "Of a ViT: rate of stochastic depth in the last block; the first has none.", low=0, below=1
+    )
+    frozen_patch: bool = setting(False, "Of a ViT: leave the projection of the patches at its random start.")
 
 
-def _tower(name, images, backbone, image_size, **resnet_options):
+def _tower(name, images, build):
     """Features of one modality's images, by a model of their normalisation and a backbone."""
-    channels = images.shape[-1]
     inputs = keras.Input(images.shape[1:], name=name)
-    features = resnet(backbone, image_size, channels=channels, **resnet_options)(_normalised(name, inputs))
+    features = build(channels=images.shape[-1])(_normalised(name, inputs))
     return keras.Model(inputs, features, name=f"{name}_tower")(images)
 
 

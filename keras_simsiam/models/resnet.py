@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (v1.5) with the constants of PyTorch's torchvision, which every published number rests on."""
+"""ResNet-18, -34 and -50 (v1.5) with the constants of PyTorch's torchvision, which every published number rests on."""
 
 from tensorflow import keras
 
@@ -6,7 +6,11 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.keras_compat import BatchNormalization
 
 # name -> (blocks of each stage, whether they are bottlenecks)
-BACKBONES = {"resnet18": ((2, 2, 2, 2), False), "resnet50": ((3, 4, 6, 3), True)}
+BACKBONES = {
+    "resnet18": ((2, 2, 2, 2), False),
+    "resnet34": ((3, 4, 6, 3), False),
+    "resnet50": ((3, 4, 6, 3), True),
+}
 STEMS = ("imagenet", "cifar")
 
 
@@ -26,7 +30,7 @@ def resnet(
     3×3 convolution. Padding is explicit and symmetric where the stride is 2 (TensorFlow's SAME is not symmetric there).
 
     Args:
-        name: `resnet18` or `resnet50`.
+        name: `resnet18`, `resnet34` or `resnet50`.
         image_size: S, the side of the square input in pixels.
         stem: `imagenet` (7×7 stride 2, then max-pool) or `cifar` (3×3 stride 1, no pool).
         width: channels of the first stage (64 in the paper); the later stages double it.

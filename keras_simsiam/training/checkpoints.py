@@ -143,6 +143,11 @@ class Store:
         return os.path.join(self.folder, f"ckpt-{number}")
 
 
+def exist(workdir):
+    """Whether a run has a checkpoint, readable or not."""
+    return bool(_numbers(os.path.join(workdir, "checkpoints")))
+
+
 def _numbers(folder):
     """The numbers of all checkpoints of a folder, ascending."""
     names = os.listdir(folder) if os.path.isdir(folder) else []

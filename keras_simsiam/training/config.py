@@ -7,6 +7,7 @@ from keras_simsiam.core import files, settings
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.methods.settings import MethodSettings
+from keras_simsiam.models import starting_weights
 from keras_simsiam.models.encoder import EncoderSettings
 from keras_simsiam.optimization.settings import OptimizerSettings
 from keras_simsiam.training import rules
@@ -86,6 +87,15 @@ class RunConfig(
         choices=("fail", "skip"),
     )
     seed: int = setting(0, "Seed of weights, order and augmentation.", low=0, below=2**32)
+    init: str = setting(
+        "",
+        "Where the encoder's weights start: a run directory, a .keras file, a checkpoint of PyTorch, imagenet; default: "
+        "drawn from the seed.",
+    )
+    init_towers: str = setting(
+        "both", "Of two towers, which start from `init`; the other is drawn.", choices=starting_weights.TOWERS
+    )
+    init_sha256: str = setting("", "SHA-256 of what `init` names, which the run writes down; another file is refused.")
 
     def __post_init__(self):
         positives, compare = _canonical_pairs(self.positives, self.compare)
@@ -158,7 +168,9 @@ def open_workdir(config):
         differing = [
             f"`{name}={settings.text(stored[name])}` there, {settings.text(now[name])} now"
             for name in now
-            if stored[name] != now[name] and name not in MOVABLE
+            if stored[name] != now[name]
+            and name not in MOVABLE
+            and not (name == "init_sha256" and not now[name])  # which the run itself has written down
         ]
         if differing:
             raise UserError(

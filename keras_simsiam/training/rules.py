@@ -5,6 +5,7 @@ import math
 
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
 from keras_simsiam.views.augmentation import PROBABILITIES
 
@@ -61,6 +62,7 @@ def check(config):
     Raises:
         UserError: one line that names the flag and the remedy.
     """
+    _check_backbone(config)
     _check_fusion(config)
     _check_depth_augmentation(config)
     _check_positives(config)
@@ -69,6 +71,18 @@ def check(config):
     _check_devices(config)
     _check_views(config)
     _check_small_crops(config)
+    _check_init(config)
+
+
+def _check_backbone(config):
+    """Refuse what the other kind of backbone has, and a patch that does not divide the image."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    is_vit = config.backbone in vit.BACKBONES
+    for name in encoder.RESNET_SETTINGS if is_vit else encoder.VIT_SETTINGS:
+        if getattr(config, name) != defaults[name]:
+            raise UserError(f"`{name}` has no meaning for `backbone={config.backbone}`: leave it out")
+    if is_vit:
+        vit.check_size(config.image_size, config.patch)
 
 
 def _check_fusion(config):
@@ -168,6 +182,18 @@ def _check_devices(config):
         name = untried[0]
         raise UserError(
             f"`{name}={getattr(config, name)}` was never tried with `distribution=multiworker`: leave it out"
+        )
+
+
+def _check_init(config):
+    """Refuse a choice among towers of one, and what says more of starting weights where there are none."""
+    for name, default in (("init_towers", "both"), ("init_sha256", "")):
+        if getattr(config, name) != default and not config.init:
+            raise UserError(f"`{name}={getattr(config, name)}` has no meaning without `init`: leave it out")
+    if config.init_towers != "both" and (config.modality != "rgbd" or config.fusion != "two_tower"):
+        raise UserError(
+            f"`init_towers={config.init_towers}`: the encoder of `modality={config.modality}`, `fusion={config.fusion}` "
+            "is one network; leave it out"
         )
 
 

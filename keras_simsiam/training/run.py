@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import json
 import os
-import zipfile
+import sys
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -28,15 +28,14 @@ from keras_simsiam.optimization import schedules
 from keras_simsiam.optimization.adamw import adamw
 from keras_simsiam.optimization.lamb import lamb
 from keras_simsiam.optimization.optimizers import LARS, TorchSGD
-from keras_simsiam.training import checkpoints, loop, monitors, saving, signals, whitening
+from keras_simsiam.training import checkpoints, loop, monitors, saving, signals, starting_weights, whitening
 from keras_simsiam.training.config import RunConfig, load_config, open_workdir
 from keras_simsiam.training.data import load_data
 from keras_simsiam.training.devices import Devices, check_precision, precision
+from keras_simsiam.training.trained import BEST, encoder_file, encoder_path, load_encoder, require_encoder  # noqa: F401
 from keras_simsiam.training.untrained import encoder_of, untrained_encoder
 from keras_simsiam.views import next_frame
 from keras_simsiam.views.batches import records_held, view_batches
-
-_BEST = "encoder_best.keras"
 
 
 def train(
@@ -100,36 +99,69 @@ def fit(config, data, callbacks=(), *, devices=None):
     Raises:
         UserError: the workdir holds another configuration or something else; float16 without a GPU; more samples in a batch
             than there are; no labels to supervise by; no recordings to pair frames of; a method, or recordings, that would
-            hold more than --cache_gb; the loss is not finite; a checkpoint cannot be read or written.
+            hold more than --cache_gb; the loss is not finite; a checkpoint cannot be read or written; what --init names
+            cannot be read, or is another network.
         signals.Stopped: SIGTERM or Ctrl-C, once the step is finished and the state is saved.
     """
     devices = devices or Devices(config.distribution)
     _check_data(config, data, devices)
     data = _paired(config, data)
-    devices.chief_first(lambda: _open(config, devices))
-    if os.path.exists(_encoder_path(config.workdir)):
+    start = _Start()
+    devices.chief_first(lambda: _open(config, devices, start))
+    if os.path.exists(encoder_path(config.workdir)):
         return {}
+    config = dataclasses.replace(config, init_sha256=start.sha256)
+    if devices.is_chief:
+        print("\n  ".join(start.lines), end="\n" if start.lines else "", file=sys.stderr)
     with devices.own_folder(config.workdir) as folder:
-        last = _fit_in(dataclasses.replace(config, workdir=folder), data, devices, callbacks, config.workdir)
+        given = dataclasses.replace(config, workdir=folder)
+        last = _fit_in(given, data, devices, callbacks, config.workdir, start.weights)
         devices.wait_for_all()
     return last
 
 
-def _open(config, devices):
+@dataclasses.dataclass
+class _Start:
+    """What --init gives a run: weights, None where it has a checkpoint; what is said of them; the hash of their file."""
+
+    weights: list | None = None
+    lines: list = dataclasses.field(default_factory=list)
+    sha256: str = ""
+
+
+def _open(config, devices, start):
+    """Make or check the run's folder; where the run begins from --init, read that into `start` before."""
     if not devices.is_chief and not os.path.exists(os.path.join(config.workdir, "flags.txt")):
         raise UserError(
             f"`workdir={config.workdir}`: not the chief's; all workers must see one folder, on a shared disk"
         )
+    if config.init:
+        config = _started(config, start)
     open_workdir(config)
 
 
-def _fit_in(config, data, devices, callbacks, workdir):
-    """Train in the folder that is this process's own, from the newest checkpoint of `workdir`."""
+def _started(config, start):
+    """The configuration with the hash of what --init names; that is read only where the run begins."""
+    if not config.init_sha256 and os.path.exists(os.path.join(config.workdir, "flags.txt")):
+        stored = load_config(config.workdir)
+        config = dataclasses.replace(config, init_sha256=stored.init_sha256 if stored.init == config.init else "")
+    if not checkpoints.exist(config.workdir) and not os.path.exists(encoder_path(config.workdir)):
+        config = dataclasses.replace(config, init_sha256=starting_weights.check_source(config)[1])
+        encoder, start.lines = starting_weights.starting_encoder(config)
+        start.weights = encoder.get_weights()
+    start.sha256 = config.init_sha256
+    return config
+
+
+def _fit_in(config, data, devices, callbacks, workdir, starting):
+    """Train in the folder that is this process's own, from the newest checkpoint of `workdir`, or from weights."""
     open_workdir(config)
     steps_per_epoch = data.count // config.batch_size
     keras.backend.clear_session()
     with precision(config.precision), devices.strategy.scope():
-        method = build_method(config, steps_per_epoch, num_classes=data.num_classes, samples=data.count)
+        method = build_method(
+            config, steps_per_epoch, num_classes=data.num_classes, samples=data.count, starting=starting
+        )
         store = checkpoints.Store(method, steps_per_epoch, workdir)
         position = store.restore()
         store.save_in(config.workdir)
@@ -162,7 +194,7 @@ def _fit_in(config, data, devices, callbacks, workdir):
             )
     if position.epoch == config.epochs:
         _save_whitenings(config, data, method.encoder)
-        _save_encoder(config, _encoder_path(config.workdir), method.encoder)
+        _save_encoder(config, encoder_path(config.workdir), method.encoder)
     return last
 
 
@@ -181,7 +213,7 @@ def _check_data(config, data, devices):
 
 def _paired(config, data):
     """The data with each frame's next one where the configuration pairs them; a complete run is spared the reading."""
-    if config.positives != "next_frame" or os.path.exists(_encoder_path(config.workdir)):
+    if config.positives != "next_frame" or os.path.exists(encoder_path(config.workdir)):
         return data
     records, decode, partner = next_frame.in_memory(data.records, data.decode, limit_gb=config.cache_gb)
     return dataclasses.replace(data, records=records, decode=decode, partner=partner)
@@ -205,7 +237,7 @@ def _view_batches(config, data, devices, *, first_epoch, first_step=0, samples=N
     )
 
 
-def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
+def build_method(config, steps_per_epoch, *, num_classes=0, samples=1, starting=None):
     """The method of a configuration, with its optimizer, newly initialised from the configuration's seed.
 
     Args:
@@ -213,6 +245,7 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
         steps_per_epoch: optimizer steps of one epoch.
         num_classes: number of labels, for supervised pre-training.
         samples: number of training samples, for a method that keeps something of each.
+        starting: the encoder's weights, a list of arrays; None: as drawn. The heads are drawn alike with both.
 
     Returns:
         A compiled `methods.base.Method`.
@@ -220,6 +253,8 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     keras.utils.set_random_seed(config.seed)
     synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
     encoder = encoder_of(config, synchronized, any_size=config.small_crops > 0)
+    if starting is not None:
+        encoder.set_weights(starting)
     sizes = build.Sizes(config.epochs * steps_per_epoch, samples, num_classes)
     method = build.build(config, encoder, sizes=sizes, synchronized=synchronized)
     optimizer = _optimizer(config, method, steps_per_epoch)
@@ -227,90 +262,9 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1):
     return method
 
 
-def encoder_file(encoder):
-    """Where an encoder is.
-
-    Args:
-        encoder: a run's folder, which stands for its last encoder, or the path of a .keras file in it.
-
-    Returns:
-        (the run's folder, the path of the .keras file).
-    """
-    if encoder.endswith(".keras"):
-        return os.path.dirname(encoder) or ".", encoder
-    return encoder, _encoder_path(encoder)
-
-
-def require_encoder(encoder):
-    """The path of a trained encoder's file; refuses one that does not exist.
-
-    Args:
-        encoder: as for `encoder_file`.
-
-    Raises:
-        UserError: it is no run directory, or its training has not reached the last epoch.
-    """
-    workdir, path = encoder_file(encoder)
-    if not os.path.exists(path):
-        load_config(workdir)
-        if path != _encoder_path(workdir):
-            raise UserError(f"{path}: not there; {_BEST} is kept where the data set has a validation split")
-        raise UserError(
-            f"{path}: not there, training has not reached its last epoch; the same train command resumes it"
-        )
-    return path
-
-
-def load_encoder(encoder: str) -> keras.Model:
-    """Loads a trained encoder.
-
-    Example:
-        >>> encoder = ks.load_encoder(trained)  # such as runs/rgbd
-        >>> sorted(encoder.output)
-        ['c2', 'c3', 'c4', 'c5', 'embedding', 'map']
-
-    Args:
-        encoder: as for `encoder_file`.
-
-    Returns:
-        A functional Keras model (keras_simsiam.models.encoder).
-
-    Raises:
-        UserError: this is not a run directory, its training has not reached the last epoch, or the encoder is damaged; the
-            other stack saved it (docs/stacks.md), and flags.txt is missing or another run's.
-    """
-    path = require_encoder(encoder)
-    try:
-        if keras_compat.other_keras(path):
-            return _rebuilt(path)
-        return keras_compat.load_model(path)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
-
-
-def _rebuilt(path):
-    """The encoder of a file that the other of Keras 2 and 3 has saved: its network as flags.txt has it, with its weights."""
-    workdir = os.path.dirname(path) or "."
-    if not os.path.exists(os.path.join(workdir, "flags.txt")):
-        raise UserError(f"{path} was saved {keras_compat.OTHER_STACK}: put the flags.txt of its run next to it")
-    with precision("float32"):
-        encoder = encoder_of(load_config(workdir))
-    if not keras_compat.holds_weights_of(path, encoder):
-        raise UserError(
-            f"{path} holds another network than flags.txt next to it says: put the flags.txt of its run there"
-        )
-    encoder.load_weights(path)
-    return encoder
-
-
-def _encoder_path(workdir):
-    return os.path.join(workdir, "encoder.keras")
-
-
 def _save_whitenings(config, data, encoder):
     """Save what whitens the last encoder's embeddings and the best one's; before the last encoder, which ends the run."""
-    last, best = _encoder_path(config.workdir), os.path.join(config.workdir, _BEST)
+    last, best = encoder_path(config.workdir), os.path.join(config.workdir, BEST)
     whitening.fit_and_save(_float32(config, encoder), last, data, config)
     if os.path.exists(best):
         whitening.fit_and_save(keras_compat.load_model(best), best, data, config)
@@ -336,7 +290,7 @@ def _best_encoder(config, data, position):
     """
     if not data.choose_best or config.distribution == "multiworker":
         return []
-    return [saving.BestEncoder(position, functools.partial(_save_encoder, config, os.path.join(config.workdir, _BEST)))]
+    return [saving.BestEncoder(position, functools.partial(_save_encoder, config, os.path.join(config.workdir, BEST)))]
 
 
 def _optimizer(config, method, steps_per_epoch):

@@ -5,7 +5,7 @@ import dataclasses
 from tensorflow import keras
 
 from keras_simsiam.core import settings
-from keras_simsiam.models.encoder import EncoderSettings, build_encoder
+from keras_simsiam.models.encoder import RESNET_SETTINGS, VIT_SETTINGS, VITS, EncoderSettings, build_encoder
 from keras_simsiam.training.devices import precision
 
 
@@ -35,6 +35,8 @@ def encoder_of(config, synchronized=False, *, any_size=False):
         A functional Keras model (keras_simsiam.models.encoder).
     """
     given = dataclasses.asdict(settings.part(config, EncoderSettings))
+    for name in RESNET_SETTINGS if config.backbone in VITS else VIT_SETTINGS:
+        del given[name]  # they have no meaning for this backbone
     return build_encoder(
         config.modality,
         given.pop("backbone"),

@@ -33,9 +33,9 @@ def write_dataset(path, depth=False, classes=CLASSES, test_labels=None):
     return str(path)
 
 
-def make_run(workdir, data_dir, modality="rgb"):
+def make_run(workdir, data_dir, modality="rgb", seed=1, **changes):
     """A run directory as training leaves it; its encoder is one of another seed."""
-    config = RunConfig(data_dir, str(workdir), modality=modality, image_size=16, width=4, stem="cifar")
+    config = RunConfig(data_dir, str(workdir), modality=modality, image_size=16, width=4, stem="cifar", **changes)
     open_workdir(config)
-    run.untrained_encoder(dataclasses.replace(config, seed=1)).save(workdir / "encoder.keras")
+    run.untrained_encoder(dataclasses.replace(config, seed=seed)).save(workdir / "encoder.keras")
     return str(workdir)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import import_torch, torch_pickle
+from export import import_torch
 from export.import_torch import Settings
-from export.torch_pickle import Tensor
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models.pytorch import torch_pickle
+from keras_simsiam.models.pytorch.torch_pickle import Tensor
 from keras_simsiam.training import run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -73,11 +74,12 @@ def test_refusals_leave_nothing(tmp_path, monkeypatch):
     checkpoint, workdir = GOLDEN / CHECKPOINTS["simsiam"], tmp_path / "run"
     for wrong, message in [
         (settings(GOLDEN / "torch_types.pth", workdir), "`checkpoint=.*torch_types.pth`: no ResNet"),
-        (settings(checkpoint, workdir, prefix="module"), "`checkpoint=.*: no ResNet of that prefix"),
+        (settings(checkpoint, workdir, prefix="module"), "`checkpoint=.*: no network of that prefix"),
         (settings(checkpoint, workdir, image_size=0), "`image_size=0`: must be at least 1"),
         (settings(checkpoint, workdir, std=(1, 0, 1)), "`std`: give three numbers above 0"),
         (settings(checkpoint, workdir, mean=(1, 0)), "`mean`: give three numbers, of"),
         (settings(checkpoint, workdir, mean=(1, 0, np.nan)), "`mean`: give three numbers"),
+        (settings(checkpoint, workdir, heads=6), "`heads=6` has no meaning for a ResNet"),
         (settings(tmp_path / "none.pth", workdir), "none.pth: cannot be read"),
     ]:
         with pytest.raises(UserError, match=message) as refused:

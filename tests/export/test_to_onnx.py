@@ -6,7 +6,7 @@ from tensorflow import keras
 
 from export import to_onnx as command
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.models import resnet
+from keras_simsiam.models import resnet, vit
 from keras_simsiam.models.encoder import build_encoder
 from keras_simsiam.views.preprocessing import Preprocessing
 
@@ -55,6 +55,16 @@ def test_onnx_runtime_gives_the_encoders_embeddings(modality, fusion, gate, chan
     np.testing.assert_allclose(session.run(["embedding"], view)[0], expected, rtol=1e-4, atol=1e-4)
     facts = {prop.key: prop.value for prop in onnx.load(file).metadata_props}
     assert facts["modality"] == modality and facts["holes"] == preprocessing.holes
+
+
+@pytest.mark.parametrize("positions, fusion", [("sincos", "two_tower"), ("learned", "shared")])
+def test_a_vit_too(positions, fusion, tmp_path, monkeypatch):
+    for library in ("onnx", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(library)
+    monkeypatch.setattr(vit, "DEPTH", 4)
+    modality = "rgb" if fusion == "two_tower" else "rgbd"
+    encoder = build_encoder(modality, "vit_ti", SIZE, fusion=fusion, patch=8, positions=positions, drop_path=0.1)
+    assert command.export(encoder, Preprocessing(modality, SIZE), tmp_path / "encoder.onnx") < 1e-4
 
 
 def test_an_encoder_that_onnx_runtime_disagrees_with_is_not_written(tiny_encoder, tmp_path, monkeypatch):

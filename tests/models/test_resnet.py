@@ -9,9 +9,9 @@ from keras_simsiam.models.resnet import resnet
 
 
 @pytest.mark.parametrize(
-    # torchvision's parameter counts without the classifier: 11,689,512 − 513,000 and 25,557,032 − 2,049,000
+    # torchvision's without the classifier: 11,689,512 and 21,797,672 − 513,000, 25,557,032 − 2,049,000
     "name, parameters, features",
-    [("resnet18", 11_176_512, 512), ("resnet50", 23_508_032, 2048)],
+    [("resnet18", 11_176_512, 512), ("resnet34", 21_284_672, 512), ("resnet50", 23_508_032, 2048)],
 )
 def test_has_torchvisions_parameters(name, parameters, features):
     model = resnet(name, 64)
@@ -72,6 +72,15 @@ def test_zero_init_last_makes_blocks_start_as_identity():
     model = resnet("resnet18", 16, width=4, stem="cifar", zero_init_last=True)
     gammas = [layer.gamma.numpy() for layer in model.layers if isinstance(layer, tf.keras.layers.BatchNormalization)]
     assert sum(np.all(gamma == 0) for gamma in gammas) == 8
+
+
+def test_any_size_has_the_same_weights_and_features():
+    fixed, free = (resnet("resnet18", 16, stem="cifar", width=4, any_size=any_size) for any_size in (False, True))
+    assert [weight.shape for weight in free.weights] == [weight.shape for weight in fixed.weights]
+    free.set_weights(fixed.get_weights())
+    images = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
+    np.testing.assert_allclose(free(images)["embedding"], fixed(images)["embedding"], atol=1e-6)
+    assert free(np.zeros((1, 24, 8, 3), np.float32))["c5"].shape == (1, 3, 1, 32)
 
 
 @pytest.mark.parametrize("arguments", [{"name": "resnet19"}, {"name": "resnet18", "stem": "vgg"}])

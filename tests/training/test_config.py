@@ -101,6 +101,12 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
     [
         ({"optimizer": "lars"}, r"^`optimizer=lars` has no L2 on BatchNorm and biases: give `decay=weights` with it$"),
         ({"decay": "weights", "weight_decay": 0.0}, r"^`decay=weights` has no meaning with `weight_decay=0`"),
+        ({"backbone": "vit_ti", "width": 32}, r"^`width` has no meaning for `backbone=vit_ti`: leave it out$"),
+        ({"backbone": "vit_s", "stem": "cifar"}, r"^`stem` has no meaning for `backbone=vit_s`"),
+        ({"backbone": "resnet34", "patch": 8}, r"^`patch` has no meaning for `backbone=resnet34`"),
+        ({"drop_path": 0.1}, r"^`drop_path` has no meaning for `backbone=resnet18`"),
+        ({"frozen_patch": True}, r"^`frozen_patch` has no meaning for `backbone=resnet18`"),
+        ({"backbone": "vit_b", "image_size": 60}, r"^`image_size=60`: `patch=16` does not divide it; use a multiple"),
         ({"blur": 0.5, "modality": "hha"}, r"^`blur=0.5` has no meaning with `modality=hha`"),
         ({"blur": 0.5, "image_size": 19}, r"^`blur=0.5`: the kernel, a tenth of `image_size=19`, would be one pixel"),
         (

@@ -1,4 +1,4 @@
-"""What is evaluated: an encoder, and next to it the same network untrained."""
+"""What is evaluated: an encoder, and next to it the same network with the weights that training started from."""
 
 import dataclasses
 import functools
@@ -13,11 +13,12 @@ from keras_simsiam.core import fingerprint
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.evaluation.encoders import imagenet, networks, saved_model
 from keras_simsiam.evaluation.encoders.source import FILE, IMAGENET, SAVED_MODEL, EncoderSource
-from keras_simsiam.training import run
+from keras_simsiam.training import run, starting_weights
 from keras_simsiam.training.config import MOVABLE
 from keras_simsiam.views.preprocessing import Preprocessing
 
-TRAINED, UNTRAINED = "trained encoder", "untrained encoder"
+# the last has random weights, in a run that started from --init too
+TRAINED, STARTING, UNTRAINED = "trained encoder", "starting weights", "untrained encoder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ComparedEncoders:
         preprocessing: what a Sample goes through before any of the encoders sees it; of a SavedModel its modality only.
         keys: of each encoder, by its name, a text that decides its weights, such as the SHA-256 of its file. The first is the
             one that was asked for; the others are what it is compared with.
+        note: a line on what is missing among them; empty where nothing is.
         load: function without arguments to the encoders by name, called when they are first needed: cached features do
             without.
     """
@@ -37,6 +39,7 @@ class ComparedEncoders:
     preprocessing: Preprocessing
     keys: dict[str, str]
     load: Callable[[], dict[str, keras.Model]]
+    note: str = ""
     _loaded: dict[str, str] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )  # weights as they were loaded
@@ -100,17 +103,31 @@ def compare(source: EncoderSource) -> ComparedEncoders:
 
 def _of_config(source):
     """Of a run, or of a configuration that no run has: a random network, which is untrained itself."""
-    config, keys, load = source.config, {}, {}
+    config, keys, load, note = source.config, {}, {}, ""
     if source.file:
         keys[TRAINED], load[TRAINED] = source.sha256, lambda: run.load_encoder(source.file)
-    keys[UNTRAINED], load[UNTRAINED] = _untrained_key(config), lambda: run.untrained_encoder(config)
-    return ComparedEncoders(source, config.preprocessing, keys, lambda: {name: make() for name, make in load.items()})
+    if config.init:
+        try:
+            starting_weights.check_source(config)
+        except UserError as error:
+            note = f"no row of the starting weights: {error.args[0]}"
+        else:
+            keys[STARTING] = _drawn_key(config, "keras_simsiam.training.starting_weights")
+            load[STARTING] = lambda: starting_weights.starting_encoder(config)[0]
+    drawn = dataclasses.replace(config, init="", init_towers="both", init_sha256="")
+    keys[UNTRAINED] = _drawn_key(drawn, "keras_simsiam.training.untrained")
+    load[UNTRAINED] = lambda: run.untrained_encoder(drawn)
+
+    def load_all():
+        return {name: make() for name, make in load.items()}
+
+    return ComparedEncoders(source, config.preprocessing, keys, load_all, note)
 
 
-def _untrained_key(config):
-    """Changes with all that decides the weights a run starts from."""
+def _drawn_key(config, module):
+    """Changes with all that decides the weights a run starts from; `module` draws or reads them."""
     facts = {name: value for name, value in dataclasses.asdict(config).items() if name not in MOVABLE}
-    return json.dumps([facts, fingerprint.of("keras_simsiam.training.untrained"), tf.__version__])
+    return json.dumps([facts, fingerprint.of(module), tf.__version__])
 
 
 def _of_imagenet(source):

@@ -1,19 +1,13 @@
 """keras.applications' ResNet-50, trained on ImageNet's labels, as an encoder, where its weights are on disk."""
 
-import os
-import pathlib
-
 from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models import imagenet
 
-WEIGHTS = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"  # as keras.applications names and keeps them
 STAGES = {f"c{stage}": f"conv{stage}_block{blocks}_out" for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3))}
 
 MIN_IMAGE_SIZE = 32  # pixels; keras.applications refuses less
-
-# keras.applications.resnet's preprocessing, `caffe`: BGR, 0..255, less these means
-_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
 def weights_file(image_size):
@@ -27,13 +21,7 @@ def weights_file(image_size):
     """
     if image_size < MIN_IMAGE_SIZE:
         raise UserError(f"`image_size={image_size}`: `encoder=imagenet` takes at least {MIN_IMAGE_SIZE} pixels")
-    path = pathlib.Path(os.path.expanduser("~"), ".keras", "models", WEIGHTS)
-    if not path.exists():
-        raise UserError(
-            f"`encoder=imagenet`: {path} is not there; on a machine with a network "
-            "keras.applications.ResNet50(include_top=False) fetches it"
-        )
-    return str(path)
+    return imagenet.weights_file("encoder")
 
 
 def encoder(image_size, weights=None):
@@ -47,7 +35,7 @@ def encoder(image_size, weights=None):
         A functional model from {"rgb": float32 [B,S,S,3] in 0..1} to a dict of `embedding` [B,2048], `map` and `c2`…`c5`.
     """
     rgb = keras.Input((image_size, image_size, 3), name="rgb")
-    bgr = keras.layers.Rescaling(255.0, [-mean for mean in _MEAN_BGR])(rgb[..., ::-1])
+    bgr = keras.layers.Rescaling(255.0, [-mean for mean in imagenet.MEAN_BGR])(rgb[..., ::-1])
     network = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(image_size, image_size, 3))
     stages = {name: network.get_layer(layer).output for name, layer in STAGES.items()}
     maps = keras.Model(network.input, stages, name="resnet50")(bgr)

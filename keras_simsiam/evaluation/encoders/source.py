@@ -9,7 +9,7 @@ from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import setting
 from keras_simsiam.evaluation.encoders import imagenet, saved_model
 from keras_simsiam.evaluation.tasks import Seed
-from keras_simsiam.models.resnet import BACKBONES
+from keras_simsiam.models.encoder import BACKBONES
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig, load_config
 

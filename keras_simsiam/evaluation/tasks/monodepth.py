@@ -9,7 +9,7 @@ from keras_simsiam.core import keras_compat
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import setting
 from keras_simsiam.dense.monodepth import depth_training, frames, metrics, network, pictures, summary
-from keras_simsiam.evaluation.encoders.compared import UNTRAINED
+from keras_simsiam.evaluation.encoders.compared import STARTING, TRAINED, UNTRAINED
 from keras_simsiam.evaluation.encoders.source import IMAGENET
 from keras_simsiam.evaluation.tasks import Seed
 
@@ -76,9 +76,9 @@ def run(compared, data, output, settings):
 
     found, others, kept = {}, {}, {}
     seeds = range(settings.seed, settings.seed + settings.depth_trials)
-    for name, untrained, encoder, strategy in _configurations(compared, settings.depth_strategy):
+    for encoder_name, name, untrained, encoder, strategy in _configurations(compared, settings.depth_strategy):
         trained = functools.partial(depth_training.train, encoder, strategy, material, settings)
-        if name != untrained:
+        if encoder_name == TRAINED:
             kept[name] = _NETWORK.format(strategy=strategy)
         keep = output / kept[name] if name in kept else None
         predicted[name], course = _trials(name, trained, seeds, test.rgb, keep, data.progress)
@@ -118,7 +118,7 @@ def _validation(data, size):
 
 
 def _configurations(compared, strategies):
-    """(name, that of the untrained encoder, encoder of colour, strategy) of all that is trained.
+    """(encoder's name, name, that of the untrained encoder, encoder of colour, strategy) of all that is trained.
 
     Names are such as `contrastive probe`, or `contrastive (RGB tower) probe` of an encoder that has a tower of depth too.
     """
@@ -126,13 +126,16 @@ def _configurations(compared, strategies):
         colour, is_tower = network.colour_encoder(encoder)
         tower = " (RGB tower)" if is_tower else ""
         for strategy in dict.fromkeys(strategies):
-            yield f"{_kind(compared, encoder_name)}{tower} {strategy}", f"{_RANDOM}{tower} {strategy}", colour, strategy
+            name, untrained = (f"{kind}{tower} {strategy}" for kind in (_kind(compared, encoder_name), _RANDOM))
+            yield encoder_name, name, untrained, colour, strategy
 
 
 def _kind(compared, encoder_name):
     """What trained an encoder, in the paper's words."""
     if encoder_name == UNTRAINED:
         return _RANDOM
+    if encoder_name == STARTING:
+        return STARTING
     source = compared.source
     if source.kind == IMAGENET:
         return "classification"

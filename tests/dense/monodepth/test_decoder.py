@@ -34,6 +34,14 @@ def test_blocks_of_other_encoders(side, channels, image_size, blocks):
     assert [shape[-1] for shape in kernels(model)[1::2]] == blocks
 
 
+@pytest.mark.parametrize("decode", decoder.DECODERS.values())
+@pytest.mark.parametrize(("side", "image_size"), [(6, 96), (6, 48), (7, 28)])  # patches of 16, 8 and 4 pixels
+def test_a_vits_maps_become_the_image(decode, side, image_size):
+    """They are of one size, whatever the stage."""
+    model = model_of(decode, dict.fromkeys(("map", "c2", "c3", "c4", "c5"), (side, side, 24)), image_size)
+    assert model.output_shape == (None, image_size, image_size, 1)
+
+
 def test_a_transposed_convolution_is_that_of_pytorch():
     inputs = keras.Input((4, 4, 2))
     layer = keras.Model(inputs, decoder._doubled(inputs, 3))

@@ -8,12 +8,15 @@ import tensorflow as tf
 from tensorflow import keras
 
 from export.encoder import export
+from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
-from keras_simsiam.evaluation.encoders import imagenet, source
-from keras_simsiam.evaluation.encoders.compared import TRAINED, UNTRAINED, compare
+from keras_simsiam.evaluation.encoders import source
+from keras_simsiam.evaluation.encoders.compared import STARTING, TRAINED, UNTRAINED, compare
 from keras_simsiam.evaluation.encoders.source import Network
+from keras_simsiam.evaluation.evaluate import evaluate
 from keras_simsiam.training import run
 from tests.evaluation.small import make_run, write_dataset
+from tests.models import imagenet_file
 from tfrecords import Dataset
 
 
@@ -125,6 +128,31 @@ def test_what_is_no_encoder(tmp_path):
             compare_by_name(str(tmp_path / f"{name}.keras"))
 
 
+def test_a_run_that_started_from_another(tmp_path):
+    data_dir = write_dataset(tmp_path / "data")
+    start = make_run(tmp_path / "start", data_dir, seed=2)
+    sha256 = files.sha256(f"{start}/encoder.keras")
+    plain = compare_by_name(make_run(tmp_path / "plain", data_dir, "hha"))
+    compared = compare_by_name(make_run(tmp_path / "depth", data_dir, "hha", init=start, init_sha256=sha256))
+    assert compared.names == (TRAINED, STARTING, UNTRAINED) and not compared.note
+    assert compared.keys[UNTRAINED] == plain.keys[UNTRAINED] != compared.keys[STARTING]
+    tower, given = compared.encoders[STARTING].get_layer("hha_tower"), run.load_encoder(start).get_layer("rgb_tower")
+    for one, other in zip(tower.get_weights(), given.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    workdir, told = make_run(tmp_path / "run", data_dir, init=start, init_sha256=sha256), []
+    make_run(tmp_path / "other", data_dir, seed=3)
+    shutil.copy(tmp_path / "other" / "encoder.keras", f"{start}/encoder.keras")
+    changed = compare_by_name(workdir)
+    assert changed.names == (TRAINED, UNTRAINED) and "has changed: `init_sha256=" in changed.note
+    shutil.rmtree(start)
+    results = evaluate(workdir, Dataset(data_dir), task="knn", knn_k=3, progress=told.append)
+    assert list(results["knn"]["accuracy"])[:2] == [TRAINED, UNTRAINED]
+    (line,) = [line for line in told if "starting weights" in line]
+    assert line.startswith(f"no row of the starting weights: `init={start}`: not there")
+    assert (results["encoder"]["init"], results["encoder"]["init_sha256"]) == (start, sha256)
+
+
 def test_random():
     networks = (Network(seed, modality="hha", image_size=32) for seed in (0, 1))
     compared, other = (compare_by_name("random", network) for network in networks)
@@ -139,10 +167,8 @@ def test_imagenet(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match=r"`encoder=imagenet`: .*notop\.h5 is not there"):
         compare_by_name("imagenet", Network(image_size=32))
-    folder = tmp_path / ".keras" / "models"
-    folder.mkdir(parents=True)
-    network = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg")
-    network.save_weights(folder / imagenet.WEIGHTS)
+    network = imagenet_file.write(tmp_path)
+    network = keras.Model(network.input, keras.layers.GlobalAveragePooling2D()(network.output))
     compared = compare_by_name("imagenet", Network(image_size=32))
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)[0], (5, 5), 0)[
         None

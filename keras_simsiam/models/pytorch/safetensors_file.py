@@ -7,7 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from export.torch_pickle import Tensor, refusing
+from keras_simsiam.models.pytorch.torch_pickle import Tensor, refusing
 
 _DTYPES = {
     "F64": np.dtype("<f8"),

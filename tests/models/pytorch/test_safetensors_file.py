@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.safetensors_file import read
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models.pytorch.safetensors_file import read
 
 
 def written(path, entries, numbers, metadata=None):
@@ -44,7 +44,7 @@ def test_reads_every_type_at_its_place(tmp_path):
 
 def test_reads_a_file_of_the_library():
     """The scales of its BatchNorms were drawn from 0.5 to 1.5: tests/golden/torch_resnets.py."""
-    found = read(str(Path(__file__).parents[1] / "golden" / "torch_cifar.safetensors"))
+    found = read(str(Path(__file__).parents[2] / "golden" / "torch_cifar.safetensors"))
     scale = found["layer4.1.bn2.weight"].load()
     assert scale.shape == (16,) and 0.5 <= scale.min() < scale.max() <= 1.5
     assert found["conv1.weight"].shape == (2, 3, 3, 3) and found["bn1.num_batches_tracked"].load() == 1

@@ -8,7 +8,9 @@ from keras_simsiam.models.resnet import BACKBONES
 
 NORM = ("weight", "bias", "running_mean", "running_var")  # in the order of Keras's BatchNormalization
 _STEMS = {7: "imagenet", 3: "cifar"}  # by the side of the first convolution
-_MOVING_COPIES = ("encoder_k",)  # MoCo's keys, an average of the encoder that is meant
+# a name that a network has once, and another that tells that it is one: of a ResNet, and of a ViT (torch_vit_names.py)
+_MARKS = {"conv1.weight": "layer1.0.conv1.weight", "cls_token": "blocks.0.attn.qkv.weight"}
+_MOVING_COPIES = ("encoder_k", "momentum_encoder")  # of MoCo and MoCo v3, averages of the encoder that is meant
 
 
 class Architecture(typing.NamedTuple):
@@ -20,7 +22,7 @@ class Architecture(typing.NamedTuple):
 
 
 def find_prefix(names, wanted=None):
-    """What stands before the names of the network: `state_dict.module.encoder.` in SimSiam's checkpoints.
+    """What stands before the names of the network, ResNet or ViT: `state_dict.module.encoder.` in SimSiam's checkpoints.
 
     Args:
         names: the checkpoint's.
@@ -30,20 +32,22 @@ def find_prefix(names, wanted=None):
         A prefix, empty or with a dot at its end.
 
     Raises:
-        UserError: no ResNet, none of that prefix, or several to choose from.
+        UserError: no network, none of that prefix, or several to choose from.
     """
-    firsts = [name for name in names if name == "conv1.weight" or name.endswith(".conv1.weight")]
-    prefixes = sorted(first.removesuffix("conv1.weight") for first in firsts)
-    prefixes = [prefix for prefix in prefixes if f"{prefix}layer1.0.conv1.weight" in names]
+    prefixes = []
+    for first, second in _MARKS.items():
+        found = [name.removesuffix(first) for name in names if name == first or name.endswith(f".{first}")]
+        prefixes += sorted(prefix for prefix in found if prefix + second in names)
     if not prefixes:
         raise UserError(
-            "no ResNet with the names of torchvision (conv1.weight, layer1.0.conv1.weight, …): give another"
+            "no ResNet with the names of torchvision (conv1.weight, layer1.0.conv1.weight, …) and no ViT with those of "
+            "timm (cls_token, blocks.0.attn.qkv.weight, …): give another"
         )
     listed = ", ".join(f"`prefix={prefix}`" for prefix in prefixes)
     if wanted is not None:
         wanted = wanted if wanted.endswith(".") or not wanted else f"{wanted}."
         if wanted not in prefixes:
-            raise UserError(f"no ResNet of that prefix: there is {listed}")
+            raise UserError(f"no network of that prefix: there is {listed}")
         return wanted
     originals = [prefix for prefix in prefixes if not set(prefix.split(".")) & set(_MOVING_COPIES)]
     if len(originals) != 1:
@@ -76,7 +80,7 @@ def recognise(shapes):
         if built == (blocks, bottleneck):
             return Architecture(name, _STEMS[first[2]], first[0])
     kind = "bottlenecks" if bottleneck else "blocks of two convolutions"
-    raise UserError(f"a ResNet of {'+'.join(map(str, blocks))} {kind}: only {' and '.join(BACKBONES)} can be taken")
+    raise UserError(f"a ResNet of {'+'.join(map(str, blocks))} {kind}: only {', '.join(BACKBONES)} can be taken")
 
 
 def layers(architecture):
@@ -107,6 +111,16 @@ def layers(architecture):
     return layers
 
 
+def names(architecture):
+    """The names of all weights.
+
+    Args:
+        architecture: an `Architecture`.
+    """
+    kernels = [f"{name}.weight" for name, _, _ in layers(architecture)]
+    return kernels + [f"{norm}.{weight}" for _, norm, _ in layers(architecture) for weight in NORM]
+
+
 def check(shapes, architecture):
     """Refuse a checkpoint whose network is not the recognised one, weight for weight.
 
@@ -126,8 +140,35 @@ def check(shapes, architecture):
         expected[f"{convolution}.weight"] = kernel
         expected |= {f"{norm}.{weight}": kernel[:1] for weight in NORM}
     kind = f"a {architecture.backbone} of width {architecture.width}"
-    _refuse(f"of {kind} there is no", [name for name in expected if name not in shapes])
-    _refuse(
+    return others(shapes, expected, kind, re.compile(r"(conv|bn|layer|downsample)\d*\."), "ResNet")
+
+
+def others(shapes, expected, kind, inner, plain):
+    """Refuse a checkpoint that has not the expected weights, or more in the network.
+
+    Args:
+        shapes: dict from name, without its prefix, to shape.
+        expected: the same, of the network's weights.
+        kind: what the network is, for the message.
+        inner: pattern of the names that belong to the network, from their beginning.
+        plain: what to give instead, `ResNet` or `ViT`.
+
+    Returns:
+        The names that are not expected and not `inner`, sorted.
+
+    Raises:
+        UserError: as of `check`.
+    """
+
+    def refuse(what, names):
+        if names:
+            rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise UserError(
+                f"{what} {', '.join(names[:3])}{rest}: give the checkpoint of a plain {plain}, as it was saved"
+            )
+
+    refuse(f"of {kind} there is no", [name for name in expected if name not in shapes])
+    refuse(
         f"not {kind}: of another shape",
         [
             f"{name} {list(shapes[name])}, not {list(shape)}"
@@ -135,12 +176,6 @@ def check(shapes, architecture):
             if shapes[name] != shape
         ],
     )
-    others = sorted(name for name in shapes if name not in expected and not name.endswith(".num_batches_tracked"))
-    _refuse(f"{kind} has no", [name for name in others if re.match(r"(conv|bn|layer|downsample)\d*\.", name)])
-    return others
-
-
-def _refuse(what, names):
-    if names:
-        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise UserError(f"{what} {', '.join(names[:3])}{rest}: give the checkpoint of a plain ResNet, as it was saved")
+    left = sorted(name for name in shapes if name not in expected and not name.endswith(".num_batches_tracked"))
+    refuse(f"{kind} has no", [name for name in left if inner.match(name)])
+    return left

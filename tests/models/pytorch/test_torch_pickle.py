@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.torch_pickle import read
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models.pytorch.torch_pickle import read
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = ("torch_types.pth", "torch_legacy.pth")
 
 

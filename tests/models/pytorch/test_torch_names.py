@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from export import torch_names
-from export.torch_names import Architecture
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.models.pytorch import torch_names
+from keras_simsiam.models.pytorch.torch_names import Architecture
 
 
 def shapes_of(architecture):
@@ -16,18 +16,21 @@ def shapes_of(architecture):
     return shapes
 
 
-RESNET18, RESNET50 = (Architecture(name, "imagenet", 64) for name in ("resnet18", "resnet50"))
+RESNET18, RESNET34, RESNET50 = (Architecture(name, "imagenet", 64) for name in ("resnet18", "resnet34", "resnet50"))
 
 
-@pytest.mark.parametrize("architecture, count, parameters", [(RESNET18, 20, 11_176_512), (RESNET50, 53, 23_508_032)])
+@pytest.mark.parametrize(
+    "architecture, count, parameters",
+    [(RESNET18, 20, 11_176_512), (RESNET34, 36, 21_284_672), (RESNET50, 53, 23_508_032)],
+)
 def test_layers_are_torchvisions(architecture, count, parameters):
-    """torchvision's parameter counts without the classifier: 11,689,512 − 513,000 and 25,557,032 − 2,049,000."""
+    """torchvision's parameter counts without the classifier: 11,689,512 and 21,797,672 − 513,000, 25,557,032 − 2,049,000."""
     layers = torch_names.layers(architecture)
     assert len(layers) == count
     assert sum(np.prod(kernel) + 2 * kernel[0] for _, _, kernel in layers) == parameters
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50"])
 @pytest.mark.parametrize("stem, width", [("imagenet", 64), ("cifar", 8)])
 def test_recognises_what_it_names(backbone, stem, width):
     architecture = Architecture(backbone, stem, width)
@@ -45,6 +48,7 @@ def test_recognises_what_it_names(backbone, stem, width):
         (["convnet."], None, "convnet."),
         (["state_dict.module.encoder_q.", "state_dict.module.encoder_k."], None, "state_dict.module.encoder_q."),
         (["encoder_q.", "encoder_k."], "encoder_k", "encoder_k."),
+        (["module.base_encoder.", "module.momentum_encoder."], None, "module.base_encoder."),
         (["online.", "target."], "target.", "target."),
         (["", "ema."], "", ""),
     ],
@@ -54,13 +58,22 @@ def test_finds_the_network(prefixes, wanted, found):
     assert torch_names.find_prefix(names, wanted) == found
 
 
+def test_finds_a_vit():
+    names = {f"teacher.backbone.{name}" for name in ("cls_token", "blocks.0.attn.qkv.weight", "norm.weight")}
+    assert torch_names.find_prefix(names | {"teacher.head.mlp.0.weight"}) == "teacher.backbone."
+    both = names | {name.replace("teacher", "student") for name in names}
+    with pytest.raises(UserError, match=r"several networks: choose `prefix=student\.backbone\.`, `prefix=teacher\."):
+        torch_names.find_prefix(both)
+    assert torch_names.find_prefix(both, "teacher.backbone") == "teacher.backbone."
+
+
 def test_asks_where_it_cannot_know():
     names = {f"{prefix}{name}" for prefix in ("online.", "target.") for name in shapes_of(RESNET18)}
     with pytest.raises(UserError, match=r"several networks: choose `prefix=online\.`, `prefix=target\.`"):
         torch_names.find_prefix(names)
-    with pytest.raises(UserError, match=r"no ResNet of that prefix: there is `prefix=online\.`, `prefix=target\.`"):
+    with pytest.raises(UserError, match=r"no network of that prefix: there is `prefix=online\.`, `prefix=target\.`"):
         torch_names.find_prefix(names, "teacher")
-    for others in ({"conv1.weight", "layers.0.weight"}, {"patch_embed.proj.weight"}, set()):
+    for others in ({"conv1.weight", "layers.0.weight"}, {"cls_token", "patch_embed.proj.weight"}, set()):
         with pytest.raises(UserError, match="no ResNet with the names of torchvision"):
             torch_names.find_prefix(others)
 
@@ -73,7 +86,7 @@ def test_asks_where_it_cannot_know():
         ({"conv1.weight": (64,)}, r"conv1.weight has shape \[64\]"),
         (
             {"layer4.2.conv1.weight": (512, 512, 3, 3)},
-            r"a ResNet of 2\+2\+2\+3 blocks of two convolutions: only resnet18 and",
+            r"a ResNet of 2\+2\+2\+3 blocks of two convolutions: only resnet18, resnet34, resnet50",
         ),
         ({"layer1.0.conv3.weight": (256, 64, 1, 1)}, r"2\+2\+2\+2 bottlenecks"),
     ],
