@@ -111,7 +111,7 @@ def _block(x, heads, drop_path, name):
     y = keras.layers.Dense(width, name=f"{name}_attn_proj")(y)
     x = _added(x, y, drop_path)
     y = _norm(f"{name}_norm2")(x)
-    y = keras.layers.Dense(4 * width, activation="gelu", name=f"{name}_mlp_fc1")(y)
+    y = keras.layers.Dense(4 * width, activation=exact_gelu, name=f"{name}_mlp_fc1")(y)
     y = keras.layers.Dense(width, name=f"{name}_mlp_fc2")(y)
     return _added(x, y, drop_path)
 
@@ -130,6 +130,12 @@ def _uniform(fans):
     """Xavier's uniform initialiser, of the sum of a matrix's two sides."""
     limit = (6 / fans) ** 0.5
     return keras.initializers.RandomUniform(-limit, limit)
+
+
+@keras.utils.register_keras_serializable("keras_simsiam")
+def exact_gelu(x):
+    """GELU, x·Φ(x), as defined (Hendrycks & Gimpel 2016); by erf, for the erfc of TensorFlow 2.21 is unknown to tf2onnx."""
+    return 0.5 * x * (1 + tf.math.erf(x * 0.5**0.5))
 
 
 @keras.utils.register_keras_serializable("keras_simsiam")
