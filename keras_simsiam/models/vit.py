@@ -72,12 +72,13 @@ def vit(
     return keras.Model(images, {"embedding": normalised[:, 0], "map": maps["c5"], **maps}, name=name)
 
 
-def check_size(image_size, patch):
+def check_size(image_size, patch, name="image_size"):
     """Refuse an image that cannot be cut into patches.
 
     Args:
         image_size: S, the side of the image in pixels.
         patch: P, the side of a patch.
+        name: the flag of the size.
 
     Raises:
         UserError: P does not divide S.
@@ -85,7 +86,7 @@ def check_size(image_size, patch):
     if image_size < patch or image_size % patch:
         fitting = max(1, round(image_size / patch)) * patch
         raise UserError(
-            f"`image_size={image_size}`: `patch={patch}` does not divide it; use a multiple such as {fitting}, or "
+            f"`{name}={image_size}`: `patch={patch}` does not divide it; use a multiple such as {fitting}, or "
             "another `patch`"
         )
 

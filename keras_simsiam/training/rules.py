@@ -83,6 +83,8 @@ def _check_backbone(config):
             raise UserError(f"`{name}` has no meaning for `backbone={config.backbone}`: leave it out")
     if is_vit:
         vit.check_size(config.image_size, config.patch)
+    if is_vit and config.small_crops:
+        vit.check_size(config.small_size, config.patch, "small_size")
 
 
 def _check_fusion(config):

@@ -34,7 +34,7 @@ class StopAfter(keras.callbacks.Callback):
 @pytest.fixture
 def small(monkeypatch):
     """Building graphs is most of these tests' time."""
-    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed: image)
+    monkeypatch.setattr(augmentation, "color_transforms", lambda image, seed, **_: image)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     monkeypatch.setattr(build, "PROJECTION", 32)
 
