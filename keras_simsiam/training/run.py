@@ -6,7 +6,7 @@ workdir/flags.txt        the flags that made it, usable as --flagfile
         checkpoints/     the last states of the run: the same command goes on from there
         figures/         view pairs as the encoder takes them
         encoder.keras    the trained encoder, float32 whatever the run's precision
-        encoder_best.keras    that of the epoch of highest kNN accuracy, where the data set has a validation split
+        encoder_best.keras    that of the epoch in which kNN was best, where the data set has a validation split
         encoder.whitening.npz, encoder_best.whitening.npz    what whitens their embeddings, by the training frames
 """
 

@@ -95,7 +95,7 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class BestEncoder(keras.callbacks.Callback):
-    """Callback that keeps the encoder of the epoch with the highest kNN accuracy; of two that are as good, the earlier one."""
+    """Callback that keeps the encoder of the epoch in which kNN of whitened features is best; of two that are, the earlier."""
 
     def __init__(self, position, save):
         """
@@ -108,6 +108,6 @@ class BestEncoder(keras.callbacks.Callback):
         self.save = save
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs.get("knn", 0.0) > self.position.best_knn:
+        if logs.get("knn_whitened", 0.0) > self.position.best_knn:
             self.save(self.model.encoder)
-            self.position.best_knn = logs["knn"]
+            self.position.best_knn = logs["knn_whitened"]

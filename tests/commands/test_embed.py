@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -88,6 +89,16 @@ def test_the_features_are_those_that_are_evaluated_bit_for_bit(kind, command, re
         np.testing.assert_array_equal(found["labels"][rows], expected.labels)
         np.testing.assert_array_equal(found["frames"][rows], expected.frames)
     assert found["embeddings"].dtype == np.float32 and found["labels"].dtype == np.int64
+    assert "whitened" not in found  # a run of an earlier version, or an exported model, which whitens by itself
+
+
+def test_a_run_that_keeps_its_whitening_has_the_features_whitened_too(colours, command, tmp_path):
+    data_dir, encoder = colours
+    workdir = shutil.copytree(encoder, tmp_path / "run")
+    mean, matrix = np.float32(np.arange(32)), np.float32(np.diag(np.arange(32)))
+    np.savez(workdir / "encoder.whitening.npz", mean=mean, matrix=matrix)
+    found = command(encoder=str(workdir), input=data_dir)
+    np.testing.assert_allclose(found["whitened"], (found["embeddings"] - mean) * np.arange(32), rtol=1e-4, atol=1e-4)
 
 
 def test_what_one_needs_to_know_comes_with_them(colours, command, capsys, tmp_path):

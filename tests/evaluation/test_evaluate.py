@@ -15,9 +15,13 @@ import tensorflow as tf
 
 from keras_simsiam.commands import evaluate as command
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.evaluation.data import Data
+from keras_simsiam.evaluation.encoders.compared import compare
 from keras_simsiam.evaluation.encoders.source import resolve
 from keras_simsiam.evaluation.evaluate import TASKS, evaluate
+from keras_simsiam.evaluation.feature_store import Store
 from keras_simsiam.evaluation.tasks import Seed
+from keras_simsiam.probes import knn, whitening
 from tests.evaluation.small import make_run, write_dataset
 from tfrecords import Dataset
 
@@ -57,8 +61,10 @@ def test_tables_results_and_figures(settings, capsys, monkeypatch):
     results = json.loads((output / "results.json").read_text())
     assert sorted(path.name for path in output.iterdir()) == [
         "confusion_knn.png",
+        "confusion_knn_scaled.png",
         "confusion_linear.png",
         "predictions_knn.npz",
+        "predictions_knn_scaled.npz",
         "predictions_linear.npz",
         "results.json",
     ]
@@ -69,8 +75,34 @@ def test_tables_results_and_figures(settings, capsys, monkeypatch):
     assert results["samples"] == {"train": 36, "test": 12}
     assert results["linear"]["accuracy"]["trained encoder"]["top1"] == 1  # the colours are told apart by any encoder
     assert results["knn"]["accuracy"]["chance: always the most frequent class"]["top1"] == pytest.approx(1 / 3)
-    for text in ("kNN (k=5, T=0.1)", "untrained encoder", "100.0 [ 75.8, 100.0]", "leaf", "results.json"):
+    for text in (
+        "kNN (k=5, T=0.1)",
+        "kNN (k=5, T=0.1), whitened",
+        "without its labels, shrinkage",
+        "untrained encoder",
+        "100.0 [ 75.8, 100.0]",
+        "leaf",
+        "results.json",
+    ):
         assert text in printed
+
+
+def test_features_are_whitened_by_the_training_split_alone(settings, tmp_path):
+    given = settings | {"task": ("knn", "neighbours"), "output": str(tmp_path), "shrinkage": 0.1}
+    results = evaluate(**given)
+    dataset, compared = settings["dataset"], compare(resolve(settings["encoder"]))
+    data = Data(dataset, "train", "test", Store(tmp_path / "store", 1.0))
+    train, test = (data.features(compared, split)["trained encoder"] for split in ("train", "test"))
+    scaling = whitening.fit(train.embeddings, shrinkage=0.1)
+    predicted = knn.classify(scaling(train.embeddings), train.labels, scaling(test.embeddings), k=5)
+    with np.load(tmp_path / "predictions_knn_scaled.npz") as kept:
+        np.testing.assert_array_equal(kept["trained encoder"], predicted)
+    assert "shrinkage 0.1" in results["neighbours"]["protocol"]
+
+    plain = evaluate(**given | {"scaling": "none"})
+    assert "scaled" not in plain["knn"] and plain["knn"]["accuracy"] == results["knn"]["accuracy"]
+    standardized = evaluate(**given | {"scaling": "standardized"})["knn"]["scaled"]
+    assert standardized["title"] == "kNN (k=5, T=0.1), standardized" and "shrinkage" not in standardized["protocol"]
 
 
 def test_k_is_shown_as_it_was_used(settings, tmp_path):

@@ -10,6 +10,7 @@ from export.signatures import inputs
 from keras_simsiam.dense.monodepth import frames
 from keras_simsiam.models import resnet
 from keras_simsiam.models.encoder import MODALITIES, build_encoder
+from keras_simsiam.probes import whitening
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view
 
 SIZE = 16
@@ -61,6 +62,18 @@ def test_both_signatures_give_the_embeddings_of_the_library(modality):
     # files of different sizes in one batch
     found = call(signatures["serving_default"], modality, "serving_default", first[0] | first[1], third[0] | third[1])
     np.testing.assert_allclose(found["embedding"], expected(encoder, preprocessing, first[0], third[0]), atol=1e-4)
+
+
+def test_the_embedding_comes_whitened_too():
+    encoder, preprocessing = tiny_encoder("rgb"), Preprocessing("rgb", SIZE)
+    sample = frame(40, 48, 0)[0]
+    embedding = expected(encoder, preprocessing, sample).numpy()
+    size = embedding.shape[1]
+    scaling = whitening.Scaling(embedding[0] + 1, np.float32(2 * np.eye(size)))
+    _, signatures = servable(encoder, preprocessing, scaling=scaling)
+    found = call(signatures["tensors"], "rgb", "tensors", sample)
+    np.testing.assert_allclose(found["embedding"], embedding, atol=1e-4)
+    np.testing.assert_allclose(found["whitened"], np.full((1, size), -2), atol=1e-3)
 
 
 def test_a_modality_asks_for_its_own_inputs_only():

@@ -12,7 +12,9 @@ import tensorflow as tf
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.methods import build
 from keras_simsiam.models import resnet
-from keras_simsiam.training import monitors, run
+from keras_simsiam.probes import features
+from keras_simsiam.probes import whitening as scaling
+from keras_simsiam.training import monitors, run, whitening
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.data import Data
 from keras_simsiam.views import augmentation, cache
@@ -153,12 +155,12 @@ def test_the_folder_says_what_happened(config, data):
     settings = config("run", epochs=2)
     last = run.fit(settings, data)
     assert set(last) == {
-        "loss", "first_loss", "gradient_norm", "std_projection", "std_prediction", "knn", "effective_rank",
-        "effective_rank_projection", "first_knn", "first_effective_rank", "first_effective_rank_projection",
-        "learning_rate", "images_per_second", "memory_mb",
+        "loss", "first_loss", "gradient_norm", "std_projection", "std_prediction", "knn", "knn_whitened", "effective_rank",
+        "effective_rank_projection", "first_knn", "first_knn_whitened", "first_effective_rank",
+        "first_effective_rank_projection", "learning_rate", "images_per_second", "memory_mb",
     }  # fmt: skip
     assert sorted(os.listdir(settings.workdir)) == [
-        "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
+        "checkpoints", "encoder.keras", "encoder.whitening.npz", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
     ]  # fmt: skip
     assert os.listdir(os.path.join(settings.workdir, "figures")) == ["views.png"]
     assert len(runs.logged(settings.workdir)) == 2
@@ -169,6 +171,23 @@ def test_the_folder_says_what_happened(config, data):
     os.truncate(path, 1000)
     with pytest.raises(UserError, match=r"encoder\.keras is damaged"):
         run.load_encoder(settings.workdir)
+
+
+def test_the_kept_whitening_is_that_of_the_training_frames(config, data):
+    settings = config("run", epochs=1)
+    run.fit(settings, data)
+    path = os.path.join(settings.workdir, "encoder.keras")
+    batches = clean_batches(data.records.map(data.decode), settings.preprocessing, batch_size=3)
+    embeddings = features.extract(run.load_encoder(settings.workdir), batches).embeddings
+    kept, fitted = whitening.load(path), scaling.fit(embeddings)
+    np.testing.assert_allclose(kept.mean, fitted.mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(kept(embeddings), fitted(embeddings), rtol=1e-3, atol=1e-3)
+
+    os.truncate(whitening.file_of(path), 100)
+    with pytest.raises(UserError, match=r"encoder\.whitening\.npz is damaged: delete it"):
+        whitening.load(path)
+    os.remove(whitening.file_of(path))
+    assert whitening.load(path) is None
 
 
 def test_the_untrained_encoder_is_where_the_run_started(config, data):

@@ -195,7 +195,7 @@ def test_the_best_is_the_first_of_those_as_good():
     best = BestEncoder(position, saved.append)
     for epoch, knn in enumerate([0.0, 0.5, None, 0.7, 0.7, 0.6]):
         best.set_model(type("Model", (), {"encoder": epoch}))
-        best.on_epoch_end(epoch, {} if knn is None else {"knn": knn})
+        best.on_epoch_end(epoch, {} if knn is None else {"knn_whitened": knn})
     assert saved == [1, 3] and position.best_knn == 0.7
     resumed = Position()
     resumed.deserialize(position.serialize())

@@ -86,7 +86,7 @@ def test_the_share_of_right_neighbours_is_a_count_of_labels(run, make_compared, 
             for name in (TRAINED, UNTRAINED)
         }
     monkeypatch.setattr(Data, "features", lambda data, compared, split: known[split])
-    found = run(neighbours, make_compared(), data)["precision"]
+    found = run(neighbours, make_compared(), data, scaling="none")["precision"]
     for name in (TRAINED, UNTRAINED):
         bank, queries = known["train"][name], known["test"][name]
         right = 0
