@@ -17,8 +17,7 @@ class DINO(Method):
 
     Example:
         >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
-        >>> head = ks.projector(32, outputs=256, batch_norms=False, activation="gelu")
-        >>> method = ks.DINO(encoder, head, prototypes=1024, steps=10000, warmup_steps=3000, frozen_steps=100)
+        >>> method = ks.DINO(encoder, ks.dino_projector(32, batch_norms=True), prototypes=1024, steps=10000, warmup_steps=3000, frozen_steps=100)
     """
 
     multi_crop = True
