@@ -17,7 +17,8 @@ class DINO(Method):
 
     Example:
         >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
-        >>> method = ks.DINO(encoder, ks.dino_projector(32, batch_norms=True), prototypes=1024, steps=10000, warmup_steps=3000, frozen_steps=100)
+        >>> head = ks.dino_projector(32, batch_norms=True)
+        >>> method = ks.DINO(encoder, head, prototypes=1024, steps=10000, warmup_steps=3000, frozen_steps=100)
     """
 
     multi_crop = True

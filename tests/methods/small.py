@@ -55,7 +55,14 @@ def _classifier():
 
 
 def _dino():
-    return DINO(_encoder(), dino_projector(6, 12, 10, batch_norms=True, synchronized=True), prototypes=5, steps=10, warmup_steps=4, momentum=0.9)
+    return DINO(
+        _encoder(),
+        dino_projector(6, 12, 10, batch_norms=True, synchronized=True),
+        prototypes=5,
+        steps=10,
+        warmup_steps=4,
+        momentum=0.9,
+    )
 
 
 METHODS = {

@@ -57,7 +57,8 @@ def test_small_views_are_predicted_from_and_not_assigned(toy):
     method = _method(toy)
     views = (*toy.views(batch=3), *toy.views(1, batch=3), *toy.views(2, batch=3))[:5]
     scores = [
-        toy.normalized(toy.apply([method.encoder, method.projector], view)) @ method.prototypes.numpy() for view in views
+        toy.normalized(toy.apply([method.encoder, method.projector], view)) @ method.prototypes.numpy()
+        for view in views
     ]
     codes = [_numpy_sinkhorn(one) for one in scores[:2]]
     expected = np.mean([_numpy_cross_entropy(codes[i], scores[v]) for i in (0, 1) for v in range(5) if v != i])
