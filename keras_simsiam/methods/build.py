@@ -20,7 +20,7 @@ from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
 from keras_simsiam.methods.swav import SwAV
 from keras_simsiam.methods.vicreg import VICReg
-from keras_simsiam.models.heads import predictor, projector, side_by_side
+from keras_simsiam.models.heads import dino_projector, predictor, projector, side_by_side
 
 PROJECTION = 2048  # size of SimSiam's z and p, and of all hidden layers (Chen & He, section 3; Zhu, section 3.3)
 CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
@@ -97,6 +97,10 @@ def _hidden_and_outputs(config, hidden, outputs):
     return {"hidden": width, "outputs": min(outputs, width)}
 
 
+def _is_vit(config):
+    return config.backbone.startswith("vit")
+
+
 def _given(**options):
     """The options that flags give; of 0 a method has its paper's."""
     return {name: value for name, value in options.items() if value}
@@ -126,7 +130,7 @@ def _mocov2(config, encoder, features, _batch_norm, _sizes):
 
 def _mocov3(config, encoder, features, batch_norm, sizes):
     """The paper's heads and temperature: a ViT's projector has a third layer, and its predictor ends in BatchNorm."""
-    vit = config.backbone.startswith("vit")
+    vit = _is_vit(config)
     size = _hidden_and_outputs(config, 4096, 256)
     heads = (
         projector(features, **size, layers=3 if vit else 2, **batch_norm),
@@ -154,14 +158,14 @@ def _swav(config, encoder, features, batch_norm, sizes):
     return SwAV(encoder, head, frozen_steps=sizes.steps // config.epochs, **given)
 
 
-def _dino(config, encoder, features, _batch_norm, sizes):
-    """The last layer stands still for the first epoch; the teacher's temperature rises by DINO_WARMUP."""
-    head = projector(features, **_hidden_and_outputs(config, 2048, 256), batch_norms=False, activation="gelu")
+def _dino(config, encoder, features, batch_norm, sizes):
+    """The last layer stands still for the first epoch; the head has BatchNorm where the encoder has it."""
+    size, normalised = _hidden_and_outputs(config, 2048, 256), not _is_vit(config)
     epochs, share = DINO_WARMUP
     given = _given(temperature=config.temperature, prototypes=config.prototypes, momentum=config.teacher_momentum)
     return DINO(
         encoder,
-        head,
+        dino_projector(features, **size, batch_norms=normalised, **batch_norm),
         steps=sizes.steps,
         warmup_steps=round(sizes.steps * min(epochs / config.epochs, share)),
         frozen_steps=sizes.steps // config.epochs,

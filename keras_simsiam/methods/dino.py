@@ -17,7 +17,7 @@ class DINO(Method):
 
     Example:
         >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
-        >>> head = ks.projector(32, outputs=256, batch_norms=False, activation="gelu")
+        >>> head = ks.dino_projector(32, batch_norms=True)
         >>> method = ks.DINO(encoder, head, prototypes=1024, steps=10000, warmup_steps=3000, frozen_steps=100)
     """
 

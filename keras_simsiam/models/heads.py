@@ -16,7 +16,6 @@ def projector(
     batch_norms=True,
     last_batch_norm=True,
     last_bias=True,
-    activation="relu",
     dropout=0.0,
     synchronized=False,
 ):
@@ -37,8 +36,7 @@ def projector(
         batch_norms: BatchNorm after each layer.
         last_batch_norm: False leaves out that after the last layer, as the heads of BYOL and SwAV do.
         last_bias: False leaves out the bias of a last layer without BatchNorm, as the heads of Barlow Twins and VICReg do.
-        activation: after each hidden layer: `relu`, or `gelu` as in DINO.
-        dropout: dropout rate after each activation.
+        dropout: dropout rate after each ReLU.
         synchronized: BatchNorm statistics over all replicas.
 
     Returns:
@@ -46,7 +44,7 @@ def projector(
     """
     x = inputs = keras.Input((features,))
     for _ in range(layers - 1):
-        x = _hidden(x, hidden, batch_norms, dropout, synchronized, activation)
+        x = _hidden(x, hidden, batch_norms, dropout, synchronized)
     x = _last(x, outputs, last_batch_norm and batch_norms, last_bias, synchronized)
     return keras.Model(inputs, x, name="projector")
 
@@ -85,6 +83,36 @@ def predictor(
     return keras.Model(inputs, x, name="predictor")
 
 
+def dino_projector(features, hidden=2048, outputs=256, *, layers=3, batch_norms=False, synchronized=False):
+    """DINO's projection MLP up to its bottleneck (Caron et al., Emerging Properties, ICCV 2021, section 3.1), with GELU.
+
+    Biases start at zero and weights normal with a deviation of 1/√fan_in, 0.022 at 2048, where the published code has 0.02
+    at every size: without BatchNorm, biases as PyTorch draws them would outweigh what tells samples apart.
+
+    Example:
+        >>> ks.dino_projector(512)(tf.zeros([4, 512])).shape
+        TensorShape([4, 256])
+
+    Args:
+        features: D, the size of the encoder's embedding.
+        hidden: size of the hidden layers.
+        outputs: size of the bottleneck.
+        layers: number of layers.
+        batch_norms: BatchNorm after each hidden layer, the published code's `use_bn_in_head`.
+        synchronized: BatchNorm statistics over all replicas.
+
+    Returns:
+        A model from float32 [B,D] to float32 [B,outputs].
+    """
+    x = inputs = keras.Input((features,))
+    for _ in range(layers - 1):
+        x = _normal_dense(x, hidden, use_bias=not batch_norms)
+        if batch_norms:
+            x = batch_norm(synchronized)(x)
+        x = keras.layers.Activation("gelu")(x)
+    return keras.Model(inputs, _float32(_normal_dense(x, outputs)), name="projector")
+
+
 def side_by_side(first, second):
     """One head of two, each on its half: what the methods and monitors that know one head take for both.
 
@@ -101,11 +129,11 @@ def side_by_side(first, second):
     return keras.Model(inputs, keras.layers.Concatenate(dtype="float32")(halves), name=first.name)
 
 
-def _hidden(x, units, batch_norms, dropout, synchronized, activation="relu"):
+def _hidden(x, units, batch_norms, dropout, synchronized):
     x = _dense(x, units, use_bias=not batch_norms)
     if batch_norms:
         x = batch_norm(synchronized)(x)
-    x = keras.layers.ReLU()(x) if activation == "relu" else keras.layers.Activation(activation)(x)
+    x = keras.layers.ReLU()(x)
     return ResumableDropout(dropout)(x) if dropout else x
 
 
@@ -123,6 +151,11 @@ def _dense(x, units, use_bias=True):
     return keras.layers.Dense(
         units, use_bias=use_bias, kernel_initializer=uniform(-limit, limit), bias_initializer=uniform(-limit, limit)
     )(x)
+
+
+def _normal_dense(x, units, use_bias=True):
+    normal = keras.initializers.RandomNormal(stddev=x.shape[-1] ** -0.5)
+    return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=normal)(x)
 
 
 def _float32(x):

@@ -182,12 +182,14 @@ def test_no_room_is_one_line_and_leaves_the_last_good_one(workdir, no_room):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "lamb"])
-@pytest.mark.parametrize("method", ["simsiam", "mocov2", "swav", "byol", "simsiam_average"])
+@pytest.mark.parametrize("method", ["simsiam", "mocov2", "swav", "byol", "dino", "simsiam_average"])
 def test_all_that_a_run_holds_comes_back(method, optimizer, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     sizes = {"modality": "rgb", "stem": "cifar", "image_size": 8, "width": 2, "batch_size": 4}
-    own = {"mocov2": {"queue_size": 64}, "simsiam": {"head_dropout": 0.1}}.get(method, {})
+    own = {"mocov2": {"queue_size": 64}, "simsiam": {"head_dropout": 0.1}, "dino": {"projector_width": 8}}.get(
+        method, {}
+    )
     config = RunConfig("data", "run", method=method, optimizer=optimizer, **sizes, **own)
 
     def built():

@@ -106,8 +106,11 @@ def _on_one_device(config):
 
 @pytest.mark.parametrize("method", [name for name in build.METHODS if name != "simsiam_average"])
 def test_an_epoch_is_that_of_one_device_on_the_same_global_batches(data_dir, tmp_path, monkeypatch, method):
-    queue = ["--queue_size=16"] if method == "mocov2" else []
-    codes, outputs, errors = _train(data_dir, tmp_path / "run", "--epochs=1", f"--method={method}", *queue)
+    own = {"mocov2": ["--queue_size=16"], "dino": ["--projector_width=8", "--prototypes=16"]}
+    own |= {name: ["--projector_width=8"] for name in ("mocov3", "barlow", "vicreg")}
+    codes, outputs, errors = _train(
+        data_dir, tmp_path / "run", "--epochs=1", f"--method={method}", *own.get(method, [])
+    )
     assert codes == [0, 0], errors
     assert ["encoder.keras" in output for output in outputs] == [True, False]
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
