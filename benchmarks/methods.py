@@ -3,9 +3,9 @@
     python -m benchmarks.methods
     python -m benchmarks.methods --methods=simsiam,byol --width=32
 
-A pass alone is what no step of the method can do without: its networks on its views, forward, and backward from a loss that costs
-nothing, the mean square of the outputs. A step adds the method's loss, what is watched, the optimizer and the copies that move. The
-last column is the target, at most 1.1.
+The passes alone are what no step of the method can do without: its networks on its views, forward, and backward from a loss that
+costs nothing, the mean square of the outputs. A step adds the method's loss, what is watched, the optimizer and the copies that
+move. The last column is the target, at most 1.1.
 """
 
 from keras_simsiam.core.command import run_command
@@ -84,7 +84,7 @@ def _batch(size, side):
 
 
 def _passes(method, batch):
-    """A loss that costs nothing and all gradients of it, of a method's networks on its views; the gradients are returned to be computed."""
+    """A loss that costs nothing, of a method's networks on its views, and the sum of its gradients, so that all are computed."""
     head = getattr(method, "projector", None) or method.classifier
     with tf.GradientTape() as tape:
         outputs = []

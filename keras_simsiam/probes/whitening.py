@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 KINDS = ("whitened", "standardized", "none")
-SHRINKAGE = 0.01
 _CHUNK = 4096  # rows that are read at a time: features may be a memory map larger than memory
 _CUT = 1e-6  # of the largest variance: axes below it hold rounding, which whitening would blow up
+_ESTIMATED = 20_000  # rows that the shrinkage is estimated from, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +18,12 @@ class Scaling:
     Attributes:
         mean: float32 [D].
         matrix: float32 [D,D], symmetric, so that a feature keeps its place.
+        shrinkage: s, of whitening; else 0.
     """
 
     mean: np.ndarray
     matrix: np.ndarray
+    shrinkage: float = 0.0
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Features [...,D] as float32 [...,D]."""
@@ -46,13 +48,13 @@ class Scaled:
         return self.scaling(self.features[rows])
 
 
-def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float = SHRINKAGE) -> Scaling:
+def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float | None = None) -> Scaling:
     """Fits the scaling of features that no label is needed for.
 
     `standardized`: each feature has mean 0 and variance 1. `whitened`: so has every direction. With the covariance's
     eigenvalues λ, their mean μ and its eigenvectors V, matrix = V · diag(1/√((1 − s)·λ + s·μ)) · Vᵀ, s the shrinkage
-    (Ledoit & Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, Eq. 2, with s chosen).
-    Axes without variance get 0. `none` changes nothing.
+    (Ledoit & Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004): the fewer the rows for a
+    dimension, the more of what tells the axes apart is noise. Axes without variance get 0. `none` changes nothing.
 
     A few directions of large variance decide a cosine and hide what the others hold: an effective rank
     (`effective_rank`) far below D says so.
@@ -65,7 +67,7 @@ def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float = SHRINK
     Args:
         features: float [N,D], N > 0, read once in chunks.
         kind: one of KINDS.
-        shrinkage: s in 0..1.
+        shrinkage: s in 0..1; None: as Ledoit & Wolf estimate it, of the first 20,000 rows at most.
 
     Returns:
         A `Scaling`.
@@ -76,9 +78,13 @@ def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float = SHRINK
     mean, covariance = _moments(features)
     if kind == "standardized":
         return Scaling(np.float32(mean), np.float32(np.diag(_inverse_root(np.diag(covariance)))))
+    if shrinkage is None:
+        from sklearn.covariance import ledoit_wolf_shrinkage  # slow to load, and training imports this module
+
+        shrinkage = float(ledoit_wolf_shrinkage(np.asarray(features[:_ESTIMATED])))
     variances, axes = np.linalg.eigh(covariance)
     scales = _inverse_root((1 - shrinkage) * variances + shrinkage * variances.mean())
-    return Scaling(np.float32(mean), np.float32((axes * scales) @ axes.T))
+    return Scaling(np.float32(mean), np.float32((axes * scales) @ axes.T), shrinkage)
 
 
 def _moments(features):

@@ -36,9 +36,7 @@ def fit_and_save(encoder: keras.Model, path: str, data, config):
     scaling = whitening.fit(found.embeddings)
     target = file_of(path)
     with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:
-        np.savez(
-            file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=whitening.SHRINKAGE, frames=len(found.labels)
-        )
+        np.savez(file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=scaling.shrinkage, frames=len(found.labels))
 
 
 def load(path: str) -> whitening.Scaling | None:
@@ -50,7 +48,7 @@ def load(path: str) -> whitening.Scaling | None:
     target = file_of(path)
     try:
         with np.load(target) as kept:
-            return whitening.Scaling(kept["mean"], kept["matrix"])
+            return whitening.Scaling(kept["mean"], kept["matrix"], float(kept["shrinkage"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -96,7 +96,7 @@ def test_a_run_that_keeps_its_whitening_has_the_features_whitened_too(colours, c
     data_dir, encoder = colours
     workdir = shutil.copytree(encoder, tmp_path / "run")
     mean, matrix = np.float32(np.arange(32)), np.float32(np.diag(np.arange(32)))
-    np.savez(workdir / "encoder.whitening.npz", mean=mean, matrix=matrix)
+    np.savez(workdir / "encoder.whitening.npz", mean=mean, matrix=matrix, shrinkage=0.0)
     found = command(encoder=str(workdir), input=data_dir)
     np.testing.assert_allclose(found["whitened"], (found["embeddings"] - mean) * np.arange(32), rtol=1e-4, atol=1e-4)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf_shrinkage
 
 from keras_simsiam.probes import knn, whitening
 
@@ -41,6 +42,16 @@ def test_shrinkage_1_leaves_centred_features_up_to_a_factor():
     centred = _FEATURES - _FEATURES.mean(axis=0)
     factor = scaled[0, 0] / centred[0, 0]
     np.testing.assert_allclose(scaled, factor * centred, rtol=1e-3, atol=1e-4)
+
+
+def test_the_shrinkage_is_estimated_unless_it_is_given():
+    few, many = _FEATURES[:20], _FEATURES
+    for features in (few, many):
+        expected = ledoit_wolf_shrinkage(features)
+        fitted = whitening.fit(features)
+        assert fitted.shrinkage == pytest.approx(expected)
+        np.testing.assert_allclose(fitted.matrix, whitening.fit(features, shrinkage=expected).matrix, rtol=1e-6)
+    assert whitening.fit(few).shrinkage > whitening.fit(many).shrinkage > 0
 
 
 def test_axes_without_variance_become_0():

@@ -47,9 +47,10 @@ class Scaling(Checked):
         "What is done to features before kNN and neighbours compare them; fitted to the training split without its labels.",
         choices=whitening.KINDS,
     )
-    shrinkage: float = setting(
-        whitening.SHRINKAGE,
-        "Whitening: share of the mean variance in that of each axis, from 0 (all axes alike) to 1 (as they are).",
+    shrinkage: float | None = setting(
+        None,
+        "Whitening: share of the mean variance in that of each axis, from 0 (all axes alike) to 1 (as they are); by default "
+        "as Ledoit and Wolf estimate it.",
         low=0,
         high=1,
     )
@@ -59,5 +60,6 @@ class Scaling(Checked):
         """What is done, for a protocol."""
         if self.scaling == "none":
             return "features as they are"
-        shrinkage = f", shrinkage {self.shrinkage:g}" if self.scaling == "whitened" else ""
+        given = "of Ledoit & Wolf" if self.shrinkage is None else f"{self.shrinkage:g}"
+        shrinkage = f", shrinkage {given}" if self.scaling == "whitened" else ""
         return f"features {self.scaling} by the training split without its labels{shrinkage}"
