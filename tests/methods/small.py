@@ -135,4 +135,4 @@ def assert_same(one, two, tolerance=1e-5):
             [other[name] for name in numbers], list(numbers.values()), rtol=tolerance, atol=tolerance
         )
     for weight, other in zip(weights, other_weights, strict=True):
-        np.testing.assert_allclose(other, weight, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(other, weight, atol=tolerance)

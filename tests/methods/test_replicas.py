@@ -29,4 +29,5 @@ def alone():
 def test_two_devices_step_as_one(name, alone, two_replicas):
     with two_replicas.scope():
         method = small.build(name)
-    small.assert_same(alone(name), small.trained(method, small.batches(name)))
+    # sums in another order, which the low temperatures of SwAV's codes and DINO's teacher enlarge
+    small.assert_same(alone(name), small.trained(method, small.batches(name)), 5e-5)

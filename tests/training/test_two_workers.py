@@ -121,7 +121,7 @@ def test_an_epoch_is_that_of_one_device_on_the_same_global_batches(data_dir, tmp
     numbers, encoder = _on_one_device(load_config(str(tmp_path / "run")))
     (line,) = _metrics(tmp_path / "run")
     for name in ("loss", "gradient_norm"):
-        assert line[name] == pytest.approx(numbers[name], abs=1e-5 * max(1, numbers[name]))
+        assert line[name] == pytest.approx(numbers[name], abs=2e-5 * max(1, numbers[name]))
     _assert_same_encoder(run.load_encoder(str(tmp_path / "run")), encoder, 1e-5)
 
 
