@@ -117,7 +117,7 @@ def _measure(source, dataset, conditions, validate):
     compared = compare(source)
     store = feature_store.Store(feature_store.default_folder(), FEATURES_GB)
     data = Data(dataset, "train", "test", store, BATCH)
-    probed = robustness.probe(compared, data, settings=Settings(K, TEMPERATURE), names=conditions)
+    probed = robustness.probe(compared, data, settings=Settings(knn_k=K, knn_temperature=TEMPERATURE), names=conditions)
     bank = data.features(compared, "train")[TRAINED]
     return {
         **{task: _of_task(task, probed) for task in TASKS},

@@ -114,7 +114,7 @@ def test_an_epoch_is_that_of_one_device_on_the_same_global_batches(data_dir, tmp
     assert codes == [0, 0], errors
     assert ["encoder.keras" in output for output in outputs] == [True, False]
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "checkpoints", "encoder.keras", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
+        "checkpoints", "encoder.keras", "encoder.whitening.npz", "figures", "flags.txt", "metrics.jsonl", "tensorboard",
     }  # fmt: skip
     monkeypatch.setattr(build, "PROJECTION", 8)
     monkeypatch.setattr(build, "CONTRASTED", 8)
