@@ -133,7 +133,7 @@ def main():
     version = export(encoder, source.config.preprocessing, output, batching, origin, depth_network, scaling)
     print(summary(version, signatures.inputs(source.config.modality, depth_network is not None)))
     if scaling is None:
-        print(f"without `whitened`: {whitening.file_of(source.file)} does not exist, the run is of an earlier version")
+        print(f"without `whitened`: {whitening.file_of(source.file)} does not exist; training writes it")
 
 
 if __name__ == "__main__":

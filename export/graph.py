@@ -83,11 +83,13 @@ def _embedding(features):
 
 
 def _whitening(network, scaling):
-    """A network's features with the whitened embedding."""
+    """A network's features with the whitened embedding; in float64, for a GPU may round float32 to 10 bits."""
+    mean, matrix = (tf.constant(part, tf.float64) for part in (scaling.mean, scaling.matrix))
 
     def whitened(views):
         features = network(views)
-        return features | {"whitened": tf.matmul(features["embedding"] - scaling.mean, scaling.matrix)}
+        centred = tf.cast(features["embedding"], tf.float64) - mean
+        return features | {"whitened": tf.cast(tf.matmul(centred, matrix), tf.float32)}
 
     return whitened
 

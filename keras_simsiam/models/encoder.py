@@ -148,7 +148,7 @@ class EncoderSettings(Checked):
     drop_path: float = setting(
         0.0, "Of a ViT: rate of stochastic depth in the last block; the first has none.", low=0, below=1
     )
-    frozen_patch: bool = setting(False, "Of a ViT: leave the projection of the patches at its random start.")
+    frozen_patch: bool = setting(False, "Of a ViT: leave the projection of the patches as it starts.")
 
 
 def _tower(name, images, build):

@@ -7,7 +7,7 @@ import numpy as np
 
 KINDS = ("whitened", "standardized", "none")
 _CHUNK = 4096  # rows that are read at a time: features may be a memory map larger than memory
-_CUT = 1e-6  # of the largest variance: axes below it hold rounding, which whitening would blow up
+_CUT = 1e-6  # of the largest variance: axes below it hold nothing that is known well, and get 0
 _ESTIMATED = 20_000  # rows that the shrinkage is estimated from, at most
 
 
@@ -54,7 +54,8 @@ def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float | None =
     `standardized`: each feature has mean 0 and variance 1. `whitened`: so has every direction. With the covariance's
     eigenvalues λ, their mean μ and its eigenvectors V, matrix = V · diag(1/√((1 − s)·λ + s·μ)) · Vᵀ, s the shrinkage
     (Ledoit & Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004): the fewer the rows for a
-    dimension, the more of what tells the axes apart is noise. Axes without variance get 0. `none` changes nothing.
+    dimension, the more of what tells the axes apart is noise. An axis without a millionth of the largest
+    variance, shrinkage included, gets 0. `none` changes nothing.
 
     A few directions of large variance decide a cosine and hide what the others hold: an effective rank
     (`effective_rank`) far below D says so.

@@ -25,15 +25,17 @@ class Position(tf.train.experimental.PythonState):
     Attributes:
         epoch: number of finished epochs.
         step: number of finished steps of the epoch begun after those, 0 where none is.
-        best_knn: the kNN accuracy for which the best encoder was kept, 0 before the first.
+        best_knn: as `best_knn_whitened`, of features as they are: what earlier versions chose by.
         first_loss: the loss of the run's first step, of the untrained network; None before it.
         untrained: dict of what the kNN monitor measured before the first step, None before that.
+        best_knn_whitened: the accuracy of kNN on whitened features for which the best encoder was kept, 0 before the first.
     """
 
-    _NAMES = ("epoch", "step", "best_knn", "first_loss", "untrained")
+    _NAMES = ("epoch", "step", "best_knn", "first_loss", "untrained", "best_knn_whitened")
 
     def __init__(self):
-        self.epoch, self.step, self.best_knn, self.first_loss, self.untrained = 0, 0, 0.0, None, None
+        self.epoch, self.step, self.first_loss, self.untrained = 0, 0, None, None
+        self.best_knn = self.best_knn_whitened = 0.0
 
     def serialize(self):
         """The attributes as JSON, for tf.train.Checkpoint."""

@@ -129,10 +129,10 @@ class Devices:
                 f"`batch_size={size}`: {replicas} devices of `distribution={self._distribution}` cannot share it equally; "
                 f"give {' or '.join(map(str, near))}"
             )
-        if size // replicas % accumulate:
+        if size // replicas % accumulate or (accumulate > 1 and size // replicas // accumulate < 2):
             raise UserError(
                 f"`accumulate={accumulate}`: each of {replicas} devices has {size // replicas} of `batch_size={size}`, which "
-                "so many parts cannot share equally; give a divisor"
+                "so many parts cannot share equally, two samples at least in each; give a smaller divisor"
             )
 
     def distribute(self, batches: tf.data.Dataset):

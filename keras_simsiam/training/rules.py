@@ -44,6 +44,8 @@ _TRIED_WITH_WORKERS = {
     "head_dropout": 0.0,
     "alternation": 1,
     "small_crops": 0,
+    "accumulate": 1,
+    "init": "",
     "cache": "none",
     "on_corrupt": "fail",
 }
@@ -155,8 +157,14 @@ def _check_optimization(config):
     if config.optimizer in ("adamw", "lamb") and config.predictor_lr != "cosine":
         given = f"`predictor_lr={config.predictor_lr}`"
         raise UserError(f"{given} has no meaning with `optimizer={config.optimizer}`: leave it out")
-    if config.batch_size % config.accumulate:
-        raise UserError(f"`accumulate={config.accumulate}`: must divide `batch_size={config.batch_size}`")
+    if config.batch_size % config.accumulate or config.accumulate > max(1, config.batch_size // 2):
+        raise UserError(
+            f"`accumulate={config.accumulate}`: must divide `batch_size={config.batch_size}` into parts of two or more"
+        )
+    if config.accumulate > 1 and config.jit_compile:
+        raise UserError(
+            "`accumulate` with `jit_compile`: XLA need not compute the parts one after the other; leave one out"
+        )
     if config.optimizer in ("sgd", "adamw") and config.decay == "weights" and not config.weight_decay:
         raise UserError("`decay=weights` has no meaning with `weight_decay=0`: nothing decays; leave it out")
     if config.warmup_epochs >= config.epochs:

@@ -11,7 +11,6 @@ workdir/flags.txt        the flags that made it, usable as --flagfile
 """
 
 import dataclasses
-import functools
 import json
 import os
 import sys
@@ -193,8 +192,9 @@ def _fit_in(config, data, devices, callbacks, workdir, starting):
                 ],
             )
     if position.epoch == config.epochs:
-        _save_whitenings(config, data, method.encoder)
-        _save_encoder(config, encoder_path(config.workdir), method.encoder)
+        encoder = _float32(config, method.encoder)
+        _save_whitenings(config, data, encoder)
+        _save_encoder(config, encoder_path(config.workdir), encoder)
     return last
 
 
@@ -264,10 +264,10 @@ def build_method(config, steps_per_epoch, *, num_classes=0, samples=1, starting=
 
 def _save_whitenings(config, data, encoder):
     """Save what whitens the last encoder's embeddings and the best one's; before the last encoder, which ends the run."""
-    last, best = encoder_path(config.workdir), os.path.join(config.workdir, BEST)
-    whitening.fit_and_save(_float32(config, encoder), last, data, config)
+    encoders, best = {encoder_path(config.workdir): encoder}, os.path.join(config.workdir, BEST)
     if os.path.exists(best):
-        whitening.fit_and_save(keras_compat.load_model(best), best, data, config)
+        encoders[best] = load_encoder(best)
+    whitening.fit_and_save(encoders, data, config)
 
 
 def _float32(config, encoder):
@@ -278,9 +278,8 @@ def _float32(config, encoder):
 
 
 def _save_encoder(config, path, encoder):
-    saved = _float32(config, encoder)
     with files.writing(path), files.replacing(path, os.path.join(config.workdir, "encoder.partial.keras")) as partial:
-        keras_compat.portable(saved).save(partial)
+        keras_compat.portable(encoder).save(partial)
 
 
 def _best_encoder(config, data, position):
@@ -290,7 +289,8 @@ def _best_encoder(config, data, position):
     """
     if not data.choose_best or config.distribution == "multiworker":
         return []
-    return [saving.BestEncoder(position, functools.partial(_save_encoder, config, os.path.join(config.workdir, BEST)))]
+    path = os.path.join(config.workdir, BEST)
+    return [saving.BestEncoder(position, lambda encoder: _save_encoder(config, path, _float32(config, encoder)))]
 
 
 def _optimizer(config, method, steps_per_epoch):

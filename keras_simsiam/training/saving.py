@@ -108,6 +108,6 @@ class BestEncoder(keras.callbacks.Callback):
         self.save = save
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs.get("knn_whitened", 0.0) > self.position.best_knn:
+        if logs.get("knn_whitened", 0.0) > self.position.best_knn_whitened:
             self.save(self.model.encoder)
-            self.position.best_knn = logs["knn_whitened"]
+            self.position.best_knn_whitened = logs["knn_whitened"]

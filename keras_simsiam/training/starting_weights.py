@@ -57,7 +57,7 @@ def check_source(config):
     if config.init_sha256 not in ("", found):
         raise UserError(
             f"`init={config.init}` has changed: `init_sha256={config.init_sha256[:12]}…`, and {path} has {found[:12]}…; "
-            "give that file, or leave out `init_sha256` for a run that starts from this one"
+            "give that file, or leave `init_sha256` out and use another `workdir` for a run that starts from this one"
         )
     return path, found
 

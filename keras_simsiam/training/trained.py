@@ -76,7 +76,7 @@ def load_encoder(encoder: str) -> keras.Model:
         if keras_compat.other_keras(path):
             return _rebuilt(path)
         return keras_compat.load_model(path)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is damaged ({reason}): delete it, and the train command writes it again") from error
 

@@ -2,8 +2,10 @@
 
 import os
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
+import tensorflow as tf
 from tensorflow import keras
 
 from keras_simsiam.core import files
@@ -11,6 +13,7 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.probes import features, whitening
 from keras_simsiam.views.batches import clean_batches
 
+BATCH = 64  # images embedded at a time, however large a step's batch, which --accumulate may compute in parts
 FRAMES = 20_000  # of the training split at most: enough for a covariance of 2048 features, and read in minutes
 
 
@@ -19,28 +22,28 @@ def file_of(encoder):
     return os.path.splitext(encoder)[0] + ".whitening.npz"
 
 
-def fit_and_save(encoder: keras.Model, path: str, data, config):
-    """Fits the whitening of an encoder to the first FRAMES training frames, and keeps it.
+def fit_and_save(encoders: Mapping[str, keras.Model], data, config):
+    """Fits the whitening of each encoder to the first FRAMES training frames, of this worker's share, and keeps it.
 
     Args:
-        encoder: a functional model from a view to a dict with `embedding` [B,D].
-        path: the `.keras` file of the encoder.
+        encoders: by the path of its `.keras` file, functional models from a view to a dict with `embedding` [B,D].
         data: the run's `data.Data`.
         config: the run's `RunConfig`.
 
     Raises:
-        UserError: the file cannot be written; an embedding is not finite.
+        UserError: a file cannot be written; an embedding is not finite.
     """
-    samples = data.records.take(FRAMES).map(data.decode)
-    found = features.extract(encoder, clean_batches(samples, config.preprocessing, batch_size=config.batch_size))
-    scaling = whitening.fit(found.embeddings)
-    target = file_of(path)
-    with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:
-        np.savez(file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=scaling.shrinkage, frames=len(found.labels))
+    samples = data.records.take(FRAMES).map(data.decode, tf.data.AUTOTUNE)
+    batches = clean_batches(samples, config.preprocessing, batch_size=min(config.batch_size, BATCH))
+    for path, found in zip(encoders, features.extract_each(list(encoders.values()), batches), strict=True):
+        scaling, target = whitening.fit(found.embeddings), file_of(path)
+        with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:
+            np.savez(file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=scaling.shrinkage)
 
 
 def load(path: str) -> whitening.Scaling | None:
-    """The whitening that is kept next to a `.keras` file; None where an earlier version saved the encoder, without one.
+    """The whitening that is kept next to a `.keras` file; None where there is none: of an earlier
+    version, or of weights that were imported.
 
     Raises:
         UserError: it is damaged.
@@ -51,5 +54,5 @@ def load(path: str) -> whitening.Scaling | None:
             return whitening.Scaling(kept["mean"], kept["matrix"], float(kept["shrinkage"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{target} is damaged: delete it, and go on without whitening") from error

@@ -54,6 +54,9 @@ def test_every_method_trains_in_parts(name):
     assert np.isfinite(moved).all() and max(moved) > 1e-3
 
 
-def test_parts_must_divide_the_batch():
-    with pytest.raises(UserError, match=r"^`accumulate=3`: must divide `batch_size=64`$"):
-        RunConfig("data", "run", accumulate=3)
+@pytest.mark.parametrize("parts", [3, 64])
+def test_parts_must_divide_the_batch_and_hold_two_samples(parts):
+    with pytest.raises(
+        UserError, match=rf"^`accumulate={parts}`: must divide `batch_size=64` into parts of two or more$"
+    ):
+        RunConfig("data", "run", accumulate=parts)

@@ -196,7 +196,7 @@ def test_the_best_is_the_first_of_those_as_good():
     for epoch, knn in enumerate([0.0, 0.5, None, 0.7, 0.7, 0.6]):
         best.set_model(type("Model", (), {"encoder": epoch}))
         best.on_epoch_end(epoch, {} if knn is None else {"knn_whitened": knn})
-    assert saved == [1, 3] and position.best_knn == 0.7
+    assert saved == [1, 3] and position.best_knn_whitened == 0.7
     resumed = Position()
     resumed.deserialize(position.serialize())
-    assert resumed.best_knn == 0.7
+    assert resumed.best_knn_whitened == 0.7

@@ -27,6 +27,7 @@ It raises a UserError for what only the data shows. Nothing in it may depend on 
 
 import dataclasses
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.probes import whitening
 
@@ -54,6 +55,13 @@ class Scaling(Checked):
         low=0,
         high=1,
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.shrinkage is not None and self.scaling != "whitened":
+            raise UserError(
+                f"`shrinkage={self.shrinkage:g}` has no meaning with `scaling={self.scaling}`: leave it out"
+            )
 
     @property
     def protocol(self):

@@ -12,8 +12,8 @@ class KNN(keras.callbacks.Callback):
     """Every few epochs the kNN accuracy of held-out queries against a bank, and the effective rank of the queries.
 
     Adds `knn`, `knn_whitened` (features whitened by the bank's), `effective_rank` (of the encoder's embeddings) and, where
-    the method has a projector, `effective_rank_projection` to the logs; all in inference mode, of clean views. No choice in
-    training depends on them.
+    the method has a projector, `effective_rank_projection` to the logs; all in inference mode, of clean views. What is trained
+    does not depend on them; which encoder is kept as the best does, on `knn_whitened`.
     The first epoch's logs also get what they were before the first step, `first_knn` and so on: the random baseline.
     """
 
