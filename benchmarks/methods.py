@@ -58,7 +58,7 @@ def _row(name):
         modality="rgb",
         method=name,
         backbone=settings.backbone,
-        width=settings.width,
+        **({} if settings.backbone.startswith("vit") else {"width": settings.width}),
         image_size=settings.image_size,
         batch_size=settings.batch_size,
         projector_width=settings.projector_width,

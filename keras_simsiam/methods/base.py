@@ -38,6 +38,7 @@ class Method(keras.Model):
         self.built = True  # Keras 3 would call it on a batch, as if that were a view, to find out its variables
         self.encoder = encoder
         self.copies = ()  # of the network, which no gradient moves (keras_simsiam.methods.replicas)
+        self.accumulate = 1
         self.distribute_reduction_method = "first"  # all replicas log the same, of which Keras would take the sum
         # made here and not at their first use: a checkpoint would restore those made later after Keras has reset them
         names = ["loss", "gradient_norm", *(f"std_{output}" for output in watched)]

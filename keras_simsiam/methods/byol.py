@@ -31,7 +31,7 @@ class BYOL(Method):
         super().__init__(encoder, ("projection", "prediction"), name=name)
         self.projector = projector
         self.predictor = predictor
-        self.target_encoder = replicas.copy_of(encoder)
+        self.target_encoder = replicas.copy_of(encoder, dropout=False)
         self.target_projector = replicas.copy_of(projector)
         self.copies = (self.target_encoder, self.target_projector)
         self.steps = steps

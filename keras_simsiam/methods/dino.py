@@ -119,7 +119,8 @@ class DINO(Method):
     def _move_centre(self, teacher):
         """c ← m · c + (1 − m) · mean of the teacher's scores over the global batch (the paper's Eq. 4)."""
         mean = replicas.mean(tf.reduce_mean(teacher, axis=[0, 1]))
-        self.centre.assign(self.centre_momentum * self.centre + (1 - self.centre_momentum) * mean)
+        momentum = self.centre_momentum ** (1 / self.accumulate)  # a step's, whose parts each move the centre
+        self.centre.assign(momentum * self.centre + (1 - momentum) * mean)
 
 
 def distillation(targets, logits):

@@ -30,7 +30,7 @@ class MoCoV2(Method):
         """
         super().__init__(encoder, ("projection",), name=name)
         self.projector = projector
-        self.key_encoder = replicas.copy_of(encoder)
+        self.key_encoder = replicas.copy_of(encoder, dropout=False)
         self.key_projector = replicas.copy_of(projector)
         self.copies = (self.key_encoder, self.key_projector)
         self.temperature = temperature

@@ -30,7 +30,7 @@ class MoCoV3(Method):
         super().__init__(encoder, ("projection", "prediction"), name=name)
         self.projector = projector
         self.predictor = predictor
-        self.key_encoder = replicas.copy_of(encoder)
+        self.key_encoder = replicas.copy_of(encoder, dropout=False)
         self.key_projector = replicas.copy_of(projector)
         self.copies = (self.key_encoder, self.key_projector)
         self.steps = steps

@@ -143,7 +143,9 @@ class EncoderSettings(Checked):
     stem: str = setting("imagenet", "imagenet: 7x7 stride 2 and max-pool; cifar: 3x3 stride 1.", choices=STEMS)
     width: int = setting(64, "Channels of the backbone's first stage (64 in the paper).", low=1)
     zero_init_last: bool = setting(False, "Start the scale of each residual block's last BatchNorm at zero.")
-    patch: int = setting(16, "Of a ViT: side of a patch in pixels, which divides `image_size`; 4, 8 or 16.", low=1)
+    patch: int = setting(
+        16, "Of a ViT: side of a patch in pixels, which divides `image_size`; published are 16 and 8.", low=1
+    )
     positions: str = setting("sincos", "Of a ViT: fixed sine-cosine or learned positions.", choices=POSITIONS)
     drop_path: float = setting(
         0.0, "Of a ViT: rate of stochastic depth in the last block; the first has none.", low=0, below=1

@@ -221,10 +221,10 @@ def _check_views(config):
                 raise UserError(
                     f"{_given(config, name)} has no meaning with `modality=hha` without `hha_color`: leave it out"
                 )
-    if any(own.get("blur", ())) and not blur.radius(config.image_size):
+    size = "small_size" if config.small_crops and len(own.get("blur", ())) > 2 else "image_size"
+    if any(own.get("blur", ())) and not blur.radius(getattr(config, size)):
         raise UserError(
-            f"{_given(config, 'blur')}: the kernel, a tenth of `image_size={config.image_size}`, would be one pixel; "
-            "leave it out"
+            f"{_given(config, 'blur')}: the kernel, a tenth of {_given(config, size)}, would be one pixel; leave it out"
         )
     if "jitter_strength" in own and not any(config.jitter):
         raise UserError(f"{_given(config, 'jitter_strength')} has no meaning with `jitter=0`: leave it out")

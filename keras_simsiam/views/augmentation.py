@@ -77,7 +77,7 @@ class Augmentation(Checked):
     solarize: tuple[float, ...] | None = _probability("a view's bright colours are inverted")
     augmentations: str = setting(
         "simsiam",
-        "The published set that decides each of the above, and `small_crop`, that is not given.",
+        "The published set that decides crops, flips, colour jitter, grayscale, blur and solarisation where no flag does.",
         choices=published.SETS,
     )
     # Zhu, section 4.2: all transforms, against spatial only

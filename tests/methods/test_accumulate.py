@@ -48,7 +48,7 @@ def test_parts_move_the_weights_as_the_whole_does(toy):
 def test_every_method_trains_in_parts(name):
     method = small.build(name, accumulate=2)
     before = [variable.numpy() for variable in method.trained_variables]
-    small.trained(method, small.batches())
+    small.trained(method, small.batches(name))
     assert int(method.optimizer.iterations) == small.STEPS
     moved = [np.abs(now - then).max() for now, then in zip(method.trained_variables, before, strict=True)]
     assert np.isfinite(moved).all() and max(moved) > 1e-3

@@ -44,8 +44,8 @@ def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
         Progress(config.batch_size, steps_per_epoch, config.epochs, position.epoch),
         Memory(),
         Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer),
-        # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills
-        DivergenceWarning(position, earlier, judges_loss=config.method != "mocov2"),
+        # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills; DINO's before its targets are centred
+        DivergenceWarning(position, earlier, judges_loss=config.method not in ("mocov2", "dino")),
         *_label_monitors(config, data, position),
         CollapseWarning(earlier),
         HParams(writer, flags, config.workdir),
