@@ -131,9 +131,9 @@ def main():
         origin["depth_network"] = card.describe_depth_network(depth_file)
     encoder, scaling = run.load_encoder(source.file), whitening.load(source.file)
     version = export(encoder, source.config.preprocessing, output, batching, origin, depth_network, scaling)
-    print(summary(version, signatures.inputs(source.config.modality, depth_network is not None)))
     if scaling is None:
         print(f"without `whitened`: {whitening.file_of(source.file)} does not exist; training writes it")
+    print(summary(version, signatures.inputs(source.config.modality, depth_network is not None)))
 
 
 if __name__ == "__main__":
