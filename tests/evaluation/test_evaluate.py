@@ -20,7 +20,7 @@ from keras_simsiam.evaluation.encoders.compared import compare
 from keras_simsiam.evaluation.encoders.source import resolve
 from keras_simsiam.evaluation.evaluate import TASKS, evaluate
 from keras_simsiam.evaluation.feature_store import Store
-from keras_simsiam.evaluation.tasks import Seed
+from keras_simsiam.evaluation.tasks import Scaling, Seed
 from keras_simsiam.probes import knn, whitening
 from tests.evaluation.small import make_run, write_dataset
 from tfrecords import Dataset
@@ -99,9 +99,9 @@ def test_features_are_whitened_by_the_training_split_alone(settings, tmp_path):
         np.testing.assert_array_equal(kept["trained encoder"], predicted)
     assert "shrinkage 0.1" in results["neighbours"]["protocol"]
 
-    plain = evaluate(**given | {"scaling": "none"})
+    plain = evaluate(**given | {"scaling": "none", "shrinkage": None})
     assert "scaled" not in plain["knn"] and plain["knn"]["accuracy"] == results["knn"]["accuracy"]
-    standardized = evaluate(**given | {"scaling": "standardized"})["knn"]["scaled"]
+    standardized = evaluate(**given | {"scaling": "standardized", "shrinkage": None})["knn"]["scaled"]
     assert standardized["title"] == "kNN (k=5, T=0.1), standardized" and "shrinkage" not in standardized["protocol"]
 
 
@@ -308,3 +308,8 @@ def test_the_command(settings):
     assert "kNN (k=3, T=0.1)" in done.stdout
     refused = call("--encoder=nowhere")
     assert refused.returncode == 1 and refused.stderr.count("\n") == 1 and "nowhere" in refused.stderr
+
+
+def test_a_shrinkage_that_would_do_nothing_is_refused():
+    with pytest.raises(UserError, match=r"^`shrinkage=0\.1` has no meaning with `scaling=none`: leave it out$"):
+        Scaling(scaling="none", shrinkage=0.1)
