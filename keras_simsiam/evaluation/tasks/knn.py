@@ -37,7 +37,7 @@ def run(compared, data, output, settings):
         What `classification.run` returns, of features as they are, as published; under `scaled` the same of scaled features,
         unless `scaling` is none.
     """
-    raw = dataclasses.replace(settings, scaling="none")
+    raw = dataclasses.replace(settings, scaling="none", shrinkage=None)
     found = classification.run("knn", probe(raw, data), compared, data, output)
     if settings.scaling == "none":
         return found
