@@ -193,7 +193,9 @@ def _fit_in(config, data, devices, callbacks, workdir, starting):
             )
     if position.epoch == config.epochs:
         encoder = _float32(config, method.encoder)
-        _save_whitenings(config, data, encoder)
+        # of equal weights the one whose graph the kNN monitor has made
+        is_equal = config.precision == "float32" and config.distribution == "one"
+        _save_whitenings(config, data, method.encoder if is_equal else encoder)
         _save_encoder(config, encoder_path(config.workdir), encoder)
     return last
 

@@ -32,6 +32,7 @@ def test_runs_differ_in_one_augmentation(scale):
     assert everything.jitter_strength == crop.jitter_strength and everything.min_crop == crop.min_crop
 
 
+@pytest.mark.slow
 def test_a_run_is_probed_once(data_dir, tmp_path, finish, monkeypatch):
     runs = common.Runs(common.Settings(data_dir, str(tmp_path), "smoke"))
     config = runs._configure(

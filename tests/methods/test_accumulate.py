@@ -44,7 +44,9 @@ def test_parts_move_the_weights_as_the_whole_does(toy):
         assert logs_of_parts[name] == pytest.approx(logs[name], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", small.METHODS)
+@pytest.mark.parametrize(
+    "name", ["simsiam", *(pytest.param(name, marks=pytest.mark.slow) for name in small.METHODS if name != "simsiam")]
+)
 def test_every_method_trains_in_parts(name):
     method = small.build(name, accumulate=2)
     before = [variable.numpy() for variable in method.trained_variables]

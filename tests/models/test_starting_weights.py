@@ -172,7 +172,8 @@ def test_another_network_is_refused_with_both_numbers(source, target, line):
     assert line in refused.value.args[0] and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("positions", [pytest.param("sincos", marks=pytest.mark.slow), "learned"])
+@pytest.mark.slow
+@pytest.mark.parametrize("positions", ["sincos", "learned"])
 def test_vits(positions, monkeypatch):
     """Of another image size, and with stochastic depth, which has a generator and no weights to take."""
     monkeypatch.setattr(vit, "DEPTH", 4)

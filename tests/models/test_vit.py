@@ -96,7 +96,9 @@ def test_attention_is_its_definition():
     np.testing.assert_allclose(vit.SelfAttention(2)(inputs)[0], expected.reshape(5, 8), atol=1e-5)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize(
+    "fusion", ["early", *(pytest.param(name, marks=pytest.mark.slow) for name in FUSIONS if name != "early")]
+)
 def test_a_fusion_saved_and_reloaded(tmp_path, fusion):
     """With all that a ViT may have."""
     options = {"patch": 8, "positions": "learned", "drop_path": 0.2, "frozen_patch": True}

@@ -57,6 +57,7 @@ def assert_same(weights, others):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_run_starts_there_says_so_and_goes_on_without_it(small, tmp_path, make_sample, capfd):
     init = source(tmp_path / "source")
     started = config(tmp_path / "run", init=init, base_lr=0.0, weight_decay=0.0)
