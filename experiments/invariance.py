@@ -176,7 +176,7 @@ def _digits(key):
 
 
 def _pairs(name):
-    """The runs with and without an augmentation: beside all others, and beside the crop alone."""
+    """The runs with and without an augmentation: with all others, and with the crop alone."""
     return (ALL, without(name)), (added(name), CROP)
 
 
@@ -216,8 +216,8 @@ def _figure(runs, probed):
     figure, axes = figures.panels(len(MEASURES), 3.0, 3.4)
     for one, (key, title) in zip(axes, MEASURES.items(), strict=True):
         for shift, colour, label in (
-            (-0.15, report_parts.TRAINED_COLOUR, "beside all"),
-            (0.15, "black", "beside the crop"),
+            (-0.15, report_parts.TRAINED_COLOUR, "with all others"),
+            (0.15, "black", "with the crop alone"),
         ):
             for place, name in enumerate(AUGMENTATIONS):
                 pair = _pairs(name)[0 if shift < 0 else 1]

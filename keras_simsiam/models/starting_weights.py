@@ -44,7 +44,7 @@ def begin(encoder, source, *, given, towers="both"):
         A list of lines, what each network starts from.
 
     Raises:
-        UserError: the source is no encoder of this package, or another network.
+        UserError: the source is not an encoder of this package, or another network.
     """
     theirs = _networks(source)
     if theirs is None:

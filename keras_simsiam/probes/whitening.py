@@ -101,6 +101,6 @@ def _moments(features):
 
 
 def _inverse_root(variances):
-    """1/√v, and 0 where there is no variance."""
+    """1/√v, and 0 where the variance is zero."""
     held = variances > _CUT * variances.max(initial=0)
     return np.where(held, 1 / np.sqrt(np.where(held, variances, 1)), 0)

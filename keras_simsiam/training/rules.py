@@ -35,7 +35,7 @@ OF_SOME_METHODS = {
     "temperature": ("simclr", "mocov2", "mocov3", "swav", "dino"),
     "teacher_momentum": ("byol", "mocov2", "mocov3", "dino"),
 }
-# The methods that take small crops besides the two views.
+# The methods that take small crops in addition to the two views.
 MULTI_CROP = ("swav", "dino")
 # With several workers nothing else was ever tried of these.
 _TRIED_WITH_WORKERS = {

@@ -33,9 +33,9 @@ def source_file(init):
     path = trained.encoder_path(init)
     if not os.path.exists(path):
         if not os.path.exists(os.path.join(init, "flags.txt")):
-            raise UserError(f"{given}: not a run directory, there is no flags.txt; {_CHOICES}")
+            raise UserError(f"{given}: not a run directory, flags.txt is missing; {_CHOICES}")
         raise UserError(
-            f"{given}: its training has not reached the last epoch, there is no encoder.keras; finish it first"
+            f"{given}: its training has not reached the last epoch, encoder.keras is missing; finish it first"
         )
     return path
 

@@ -40,7 +40,7 @@ def require_encoder(encoder):
         encoder: as for `encoder_file`.
 
     Raises:
-        UserError: it is no run directory, or its training has not reached the last epoch.
+        UserError: it is not a run directory, or its training has not reached the last epoch.
     """
     workdir, path = encoder_file(encoder)
     if not os.path.exists(path):

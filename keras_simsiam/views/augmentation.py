@@ -95,7 +95,9 @@ class Augmentation(Checked):
     gravity_jitter: float = setting(
         0.0, "Degrees by which gravity is turned at most before HHA, per view.", low=0, high=90
     )
-    small_crops: int = setting(0, "Small crops of each sample besides its two views (`method` dino, swav).", low=0)
+    small_crops: int = setting(
+        0, "Small crops of each sample in addition to its two views (`method` dino, swav).", low=0
+    )
     small_size: int = setting(0, "Side of a small crop in pixels; 0: about 96 / 224 of `image_size`.", low=0)
     small_crop: tuple[float, ...] | None = setting(
         None,

@@ -38,7 +38,7 @@ SETS = {
     "none": _SIMSIAM | dict.fromkeys(("crop", "flip", "jitter", "grayscale"), (0.0,)),
 }
 # Smallest area of the two large crops where small ones come with them.
-_MIN_CROP_BESIDE_SMALL = {"swav": 0.14, "dino": 0.4}
+_MIN_CROP_WITH_SMALL = {"swav": 0.14, "dino": 0.4}
 
 
 def drawn(name, small_crops=0):
@@ -51,5 +51,5 @@ def drawn(name, small_crops=0):
     Returns:
         A dict from a setting's name to its value.
     """
-    beside = _MIN_CROP_BESIDE_SMALL if small_crops else {}
-    return SETS[name] | {"min_crop": beside.get(name, SETS[name]["min_crop"])}
+    larger = _MIN_CROP_WITH_SMALL if small_crops else {}
+    return SETS[name] | {"min_crop": larger.get(name, SETS[name]["min_crop"])}

@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_refused_before_a_folder_is_made(small, tmp_path,
     data = runs.of_nine_frames(make_sample)
     for init, line in (
         ("missing.pth", r"missing\.pth`: not there; give a run directory, a \.keras file"),
-        ("empty", r"empty`: not a run directory, there is no flags\.txt; give a run directory"),
+        ("empty", r"empty`: not a run directory, flags\.txt is missing; give a run directory"),
         ("unfinished", r"unfinished`: its training has not reached the last epoch"),
         ("broken.pth", r"broken\.pth`: damaged, or no checkpoint of PyTorch"),
         ("broken.keras", r"broken\.keras`: .* is damaged"),

@@ -41,7 +41,7 @@ def recognise(shapes, positions, heads=None):
         weight exists and fits.
 
     Raises:
-        UserError: it is no ViT that keras_simsiam.models.vit can build.
+        UserError: it is not a ViT that keras_simsiam.models.vit can build.
     """
     kernel = tuple(shapes.get("patch_embed.proj.weight", ()))
     if len(kernel) != 4 or kernel[1] != 3 or kernel[2] != kernel[3]:
