@@ -36,8 +36,9 @@ def _collected():
 
 
 @pytest.fixture(autouse=True)
-def _float32():
-    """A test that sets a precision or a session leaves nothing behind for the next one."""
+def _alone():
+    """A test draws the same numbers wherever it stands in the suite, and leaves no precision behind for the next one."""
+    tf.keras.utils.set_random_seed(0)
     yield
     tf.keras.mixed_precision.set_global_policy("float32")
 

@@ -112,7 +112,7 @@ def test_depth_is_that_of_the_network_that_was_judged(tmp_path):
     size = 24
     images = keras.Input((size, size, 3))
     depth = keras.layers.Reshape((size, size))(keras.layers.Conv2D(1, 3, padding="same")(images))
-    network = keras.Model(images, keras.layers.Rescaling(5.0, 1.0)(depth))
+    network = keras.Model(images, keras.layers.Rescaling(2.0, 1.0)(depth))
     module, signatures = servable(tiny_encoder("hha"), Preprocessing("hha", SIZE), depth_network=network)
     tf.saved_model.save(module, str(tmp_path), signatures)
     frames_of_both = [frame(40, 48, 0), frame(30, 26, 1)]
