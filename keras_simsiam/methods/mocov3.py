@@ -3,12 +3,13 @@
 import tensorflow as tf
 
 from keras_simsiam.methods import replicas
-from keras_simsiam.methods.base import Method, project
-from keras_simsiam.methods.byol import ramp
+from keras_simsiam.methods.byol import BYOL
 
 
-class MoCoV3(Method):
-    """A prediction from one view is to be found among what a slowly moving copy makes of the global batch's other views.
+class MoCoV3(BYOL):
+    """BYOL's networks with a contrastive loss over the other views of the global batch.
+
+    A prediction from one view finds its own sample among what a slowly moving copy makes of the others.
 
     Example:
         >>> encoder = ks.build_encoder("rgb", "resnet18", 32, width=4)
@@ -27,15 +28,8 @@ class MoCoV3(Method):
             momentum: m of the key network at the first step.
             name: the method's name.
         """
-        super().__init__(encoder, ("projection", "prediction"), name=name)
-        self.projector = projector
-        self.predictor = predictor
-        self.key_encoder = replicas.copy_of(encoder, dropout=False)
-        self.key_projector = replicas.copy_of(projector)
-        self.copies = (self.key_encoder, self.key_projector)
-        self.steps = steps
+        super().__init__(encoder, projector, predictor, steps=steps, momentum=momentum, name=name)
         self.temperature = temperature
-        self.base_momentum = momentum
 
     def objective(self, batch):
         """ctr(q1, k2) + ctr(q2, k1): both views' queries among the other views' keys.
@@ -46,21 +40,10 @@ class MoCoV3(Method):
         Returns:
             A float32 scalar, the mean over this replica's share of the batch.
         """
-        (z1, q1), (_, q2) = (self._query(view) for view in batch["views"])  # Bxd
-        k1, k2 = (self._key(view) for view in batch["views"])  # Bxd
+        (z1, q1), (_, q2) = (self._online(view) for view in batch["views"])  # Bxd
+        k1, k2 = (self._target(view) for view in batch["views"])  # Bxd
         self.watch(projection=z1, prediction=q1)
         return in_batch_nce(q1, k2, self.temperature) + in_batch_nce(q2, k1, self.temperature)
-
-    def after_step(self):
-        momentum = ramp(self.base_momentum, self.optimizer.iterations, self.steps)
-        replicas.move(self.copies, (self.encoder, self.projector), momentum)
-
-    def _query(self, view):
-        projection = project(self.encoder, self.projector, view)
-        return projection, self.predictor(projection, training=True)
-
-    def _key(self, view):
-        return tf.stop_gradient(project(self.key_encoder, self.key_projector, view))
 
 
 def in_batch_nce(query, key, temperature):

@@ -21,12 +21,12 @@ def _numpy_nce(query, key, temperature):
 @pytest.mark.parametrize("temperature", [0.2, 1.0])
 def test_loss_is_the_papers_formula(toy, temperature):
     method = _method(toy, temperature=temperature)
-    for weight in method.key_projector.trainable_variables:
+    for weight in method.target_projector.trainable_variables:
         weight.assign_add(tf.ones_like(weight) * 0.1)
     views, expected = toy.views(batch=4), 0
     for view, other in (views, views[::-1]):
         query = toy.normalized(toy.apply([method.encoder, method.projector, method.predictor], view))
-        key = toy.normalized(toy.apply([method.key_encoder, method.key_projector], other))
+        key = toy.normalized(toy.apply([method.target_encoder, method.target_projector], other))
         expected += _numpy_nce(query, key, temperature)
     assert float(method.objective(toy.batch(batch=4))) == pytest.approx(expected, abs=1e-5)
 
@@ -44,10 +44,10 @@ def test_no_gradient_reaches_the_keys(toy):
 def test_a_step_moves_the_key_network(toy):
     method = _method(toy, momentum=0.5)
     method.compile(keras.optimizers.SGD(0.5))
-    before = method.key_encoder.get_weights()
+    before = method.target_encoder.get_weights()
     method.train_step(toy.batch())
     momentum = float(ramp(0.5, 1, 10))
-    for old, online, moved in zip(before, method.encoder.get_weights(), method.key_encoder.get_weights(), strict=True):
+    for old, online, moved in zip(before, method.encoder.get_weights(), method.target_encoder.get_weights(), strict=True):
         np.testing.assert_allclose(moved, momentum * old + (1 - momentum) * online, atol=1e-6)
 
 
