@@ -150,7 +150,9 @@ def test_what_each_choice_makes_of_a_hole(encoding):
         np.testing.assert_array_equal(_encode(name, depth, encoding), filled)
 
 
-@pytest.mark.parametrize("choice", holes.CHOICES)
+@pytest.mark.parametrize(
+    "choice", [pytest.param(c, marks=pytest.mark.slow) if c == "inpaint" else c for c in holes.CHOICES]
+)
 def test_encode_in_a_graph_and_on_nothing(choice):
     encode = tf.function(
         lambda depth: holes.encode(depth, INTRINSICS, DOWN, encoding="paper", holes=choice),

@@ -80,7 +80,7 @@ def test_pixels_on_a_line_give_no_normal(direction, radius):
     assert not valid.numpy().any()
 
 
-@pytest.mark.parametrize("radius", [3, 10])
+@pytest.mark.parametrize("radius", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_the_thinnest_triangles_give_a_normal(radius):
     """Any three pixels of a window that are not on one line define a plane, however thin their triangle."""
     size = 2 * radius + 1

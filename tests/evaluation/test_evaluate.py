@@ -99,9 +99,10 @@ def test_features_are_whitened_by_the_training_split_alone(settings, tmp_path):
         np.testing.assert_array_equal(kept["trained encoder"], predicted)
     assert "shrinkage 0.1" in results["neighbours"]["protocol"]
 
-    plain = evaluate(**given | {"scaling": "none", "shrinkage": None})
+    given |= {"task": "knn", "shrinkage": None}
+    plain = evaluate(**given | {"scaling": "none"})
     assert "scaled" not in plain["knn"] and plain["knn"]["accuracy"] == results["knn"]["accuracy"]
-    standardized = evaluate(**given | {"scaling": "standardized", "shrinkage": None})["knn"]["scaled"]
+    standardized = evaluate(**given | {"scaling": "standardized"})["knn"]["scaled"]
     assert standardized["title"] == "kNN (k=5, T=0.1), standardized" and "shrinkage" not in standardized["protocol"]
 
 

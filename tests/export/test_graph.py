@@ -52,7 +52,7 @@ def expected(encoder, preprocessing, *samples):
     return encoder({part: tf.stack([view[part] for view in views]) for part in views[0]}, training=False)["embedding"]
 
 
-@pytest.mark.parametrize("modality", ["rgb", "hha", "rgbd"])
+@pytest.mark.parametrize("modality", ["rgb", pytest.param("hha", marks=pytest.mark.slow), "rgbd"])
 def test_both_signatures_give_the_embeddings_of_the_library(modality):
     encoder, preprocessing = tiny_encoder(modality), Preprocessing(modality, SIZE)
     _, signatures = servable(encoder, preprocessing)

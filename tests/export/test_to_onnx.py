@@ -57,7 +57,9 @@ def test_onnx_runtime_gives_the_encoders_embeddings(modality, fusion, gate, chan
     assert facts["modality"] == modality and facts["holes"] == preprocessing.holes
 
 
-@pytest.mark.parametrize("positions, fusion", [("sincos", "two_tower"), ("learned", "shared")])
+@pytest.mark.parametrize(
+    "positions, fusion", [("sincos", "two_tower"), pytest.param("learned", "shared", marks=pytest.mark.slow)]
+)
 def test_a_vit_too(positions, fusion, tmp_path, monkeypatch):
     for library in ("onnx", "onnxruntime", "tf2onnx"):
         pytest.importorskip(library)

@@ -54,6 +54,7 @@ def test_learns_and_does_not_collapse(changes, monkeypatch):
 @pytest.mark.parametrize("method", build.METHODS)
 def test_same_seed_same_weights(method, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
     one, other = (
         run.build_method(_config(method=method, **_narrow(method, 8)), 2, num_classes=4, samples=32).get_weights()
         for _ in range(2)

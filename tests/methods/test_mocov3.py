@@ -47,7 +47,9 @@ def test_a_step_moves_the_key_network(toy):
     before = method.target_encoder.get_weights()
     method.train_step(toy.batch())
     momentum = float(ramp(0.5, 1, 10))
-    for old, online, moved in zip(before, method.encoder.get_weights(), method.target_encoder.get_weights(), strict=True):
+    for old, online, moved in zip(
+        before, method.encoder.get_weights(), method.target_encoder.get_weights(), strict=True
+    ):
         np.testing.assert_allclose(moved, momentum * old + (1 - momentum) * online, atol=1e-6)
 
 

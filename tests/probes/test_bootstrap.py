@@ -56,6 +56,7 @@ def _simulated(random, blocks, length, gap):
     return np.where(easy, frames < 0.95, frames < 0.05).reshape(2, 1, -1)
 
 
+@pytest.mark.slow
 def test_coverage_on_simulated_recordings(monkeypatch):
     monkeypatch.setattr(bootstrap, "RESAMPLES", 1000)
     random, gap, length = np.random.default_rng(1), 0.1, 10

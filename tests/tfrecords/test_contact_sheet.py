@@ -45,7 +45,9 @@ def _count(image, colour, tolerance=2):
     return np.count_nonzero(np.abs(image[..., :3].astype(int) - colour).max(axis=-1) <= tolerance)
 
 
-@pytest.mark.parametrize("gravity", [DOWN, (0.0, 0.0, 0.0)], ids=["declared", "estimated"])
+@pytest.mark.parametrize(
+    "gravity", [DOWN, pytest.param((0.0, 0.0, 0.0), marks=pytest.mark.slow)], ids=["declared", "estimated"]
+)
 def test_colour_and_hha_are_drawn_as_they_are(build, gravity):
     data = build(3, 0, gravity=gravity)
     image = tf.io.decode_png(contact_sheet.draw(contact_sheet.choose(data), data.classes)).numpy()

@@ -181,7 +181,7 @@ def test_no_room_is_one_line_and_leaves_the_last_good_one(workdir, no_room):
     assert _restored(workdir) == (1, 5, 0.5, 15)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "lamb"])
+@pytest.mark.parametrize("optimizer", ["sgd", pytest.param("lamb", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", ["simsiam", "mocov2", "swav", "byol", "dino", "simsiam_average"])
 def test_all_that_a_run_holds_comes_back(method, optimizer, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "PROJECTION", 8)

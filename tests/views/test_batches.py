@@ -25,8 +25,15 @@ def _samples(make_sample, count=6):
     return tf.data.Dataset.from_generator(lambda: samples, output_signature=signature)
 
 
-@pytest.mark.parametrize("modality, names", [("rgb", {"rgb"}), ("hha", {"hha"}), ("rgbd", {"rgb", "hha"})])
-@pytest.mark.parametrize("encoding", ["gupta", "paper"])
+@pytest.mark.parametrize(
+    "modality, names, encoding",
+    [
+        ("rgb", {"rgb"}, "gupta"),
+        pytest.param("hha", {"hha"}, "gupta", marks=pytest.mark.slow),
+        ("rgbd", {"rgb", "hha"}, "gupta"),
+        ("rgbd", {"rgb", "hha"}, "paper"),
+    ],
+)
 def test_clean_view_eager_and_in_tf_data(make_sample, modality, names, encoding):
     preprocessing = Preprocessing(modality, 24, encoding)
     sample = make_sample()
@@ -100,7 +107,9 @@ def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alo
     assert not np.allclose(np.array(whole)[..., 3:], without[..., 3:], atol=0.02)
 
 
-@pytest.mark.parametrize("drawn", [{"sensor_noise": 1.0}, {"gravity_jitter": 20.0}], ids=str)
+@pytest.mark.parametrize(
+    "drawn", [{"sensor_noise": 1.0}, pytest.param({"gravity_jitter": 20.0}, marks=pytest.mark.slow)], ids=str
+)
 def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn):
     """With the geometry left out, the views' HHA differ by what is drawn before it; RGB does not."""
     monkeypatch.setattr(augmentation_module, "random_view", lambda images, seed, **_: images)
@@ -174,7 +183,7 @@ def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-@pytest.mark.parametrize("encoding", ["gupta", "paper"])
+@pytest.mark.parametrize("encoding", ["gupta", pytest.param("paper", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
 def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding):
     sample = make_sample()
