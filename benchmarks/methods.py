@@ -61,7 +61,7 @@ def _row(name):
         **({} if settings.backbone.startswith("vit") else {"width": settings.width}),
         image_size=settings.image_size,
         batch_size=settings.batch_size,
-        projector_width=settings.projector_width,
+        projector_width=0 if name == "supervised" else settings.projector_width,  # it has no projector
     )
     method = run.build_method(config, 100, num_classes=CLASSES, samples=SAMPLES)
     batch = _batch(settings.batch_size, settings.image_size)
@@ -88,24 +88,36 @@ def _passes(method, batch):
     head = getattr(method, "projector", None) or method.classifier
     with tf.GradientTape() as tape:
         outputs = []
-        learning, copied = _views(method, batch["views"])
+        learning, constant, copied = _views(method, batch["views"])
         for view in learning:
-            output = project(method.encoder, head, view)
-            if hasattr(method, "predictor"):
-                output = method.predictor(output, training=True)
-            outputs.append(output)
+            outputs.append(_output(method, project(method.encoder, head, view)))
+        for view in constant:
+            outputs.append(tf.stop_gradient(project(method.encoder, head, view)))
         for view in copied:
-            outputs.append(tf.stop_gradient(project(*method.copies, view)))
+            output = project(*method.copies, view)
+            prototypes = getattr(method, "teacher_prototypes", None)
+            outputs.append(tf.stop_gradient(output if prototypes is None else tf.matmul(output, prototypes)))
         loss = tf.add_n([tf.reduce_mean(output * output) for output in outputs])
     variables = method.trained_variables
     return loss, tf.add_n([tf.reduce_sum(each) for each in tape.gradient(loss, variables) if each is not None])
 
 
+def _output(method, projection):
+    """What the last of a method's networks makes of a projection."""
+    if hasattr(method, "predictor"):
+        return method.predictor(projection, training=True)
+    if hasattr(method, "prototypes"):  # a last layer without a bias
+        return tf.matmul(projection, method.prototypes)
+    return projection
+
+
 def _views(method, views):
-    """The views that pass through the networks that learn, and those through the copies that move."""
+    """The views that pass through the networks that learn, those through the same as constants, and those through copies."""
     if method.name == "mocov2":  # a query of the first, a key of the second
-        return views[:1], views[1:]
-    return views, views if method.copies else ()
+        return views[:1], (), views[1:]
+    if method.name == "moving_average":  # the second is averaged
+        return views[:1], views[1:], ()
+    return views, (), views if method.copies else ()
 
 
 if __name__ == "__main__":
