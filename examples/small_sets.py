@@ -51,23 +51,24 @@ def scenes(pack, output):
     """NYU Depth v2's scene types, the official split; the last fifth of each type's training frames is val.
 
     Args:
-        pack: a folder with camera.json and `<type>/<train|test>/NNNN_rgb.jpg` and `NNNN_depth.png`.
-        output: a folder; receives camera.json and `<split>/<type>/NNNN_rgb.jpg` and `NNNN_depth.png`.
+        pack: a folder with camera.json and `<type>/<train|test>/NNNN_rgb.jpg` and `NNNN_depth.png`; of frames without a
+            type too, by any name.
+        output: a folder; receives camera.json and `<split>/<type>/NNNN_rgb.jpg` and `NNNN_depth.png` of the types with
+            enough frames, and `pretraining/train/`, the same of all training frames but those in val.
     """
     for kind in sorted(path for path in pack.iterdir() if path.is_dir()):
         train, test = (_names(kind / split) for split in ("train", "test"))
-        if min(len(train), len(test)) < AT_LEAST:
-            continue
-        cut = round(0.8 * len(train))
-        for split, source, names in (
-            ("train", "train", train[:cut]),
-            ("val", "train", train[cut:]),
-            ("test", "test", test),
-        ):
+        enough = min(len(train), len(test)) >= AT_LEAST
+        cut = round(0.8 * len(train)) if enough else len(train)
+        splits = {"pretraining/train": ("train", train[:cut])}
+        if enough:
+            splits |= {"train": ("train", train[:cut]), "val": ("train", train[cut:]), "test": ("test", test)}
+        for split, (source, names) in splits.items():
             for name in names:
                 for image in (f"{name}_rgb.jpg", f"{name}_depth.png"):
                     _link(output / split / kind.name / image, kind / source / image)
-    shutil.copy(pack / "camera.json", output / "camera.json")
+    for folder in (output, output / "pretraining"):
+        shutil.copy(pack / "camera.json", folder / "camera.json")
 
 
 def main():

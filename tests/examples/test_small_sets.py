@@ -33,7 +33,7 @@ def test_a_letter_is_cut_in_time(tmp_path):
 
 def test_scenes_keep_the_official_test_and_leave_out_rare_types(tmp_path):
     pack = tmp_path / "pack"
-    for kind, train, test in (("kitchen", 20, 15), ("office", 30, 14)):
+    for kind, train, test in (("kitchen", 20, 15), ("office", 30, 14), ("unlabelled", 3, 0)):
         _frames(pack / kind / "train", 0, train)
         _frames(pack / kind / "test", 100, test)
     (pack / "camera.json").write_text("{}")
@@ -45,4 +45,5 @@ def test_scenes_keep_the_official_test_and_leave_out_rare_types(tmp_path):
             15,
         ]
     assert _names(tmp_path / "scenes" / "val", "*/*_rgb.jpg")[0] == "kitchen/0016_rgb.jpg"
-    assert not list((tmp_path / "scenes").rglob("office"))
+    assert sorted(path.name for path in (tmp_path / "scenes" / "train").iterdir()) == ["kitchen"]
+    assert len(_names(tmp_path / "scenes" / "pretraining" / "train", "*/*_rgb.jpg")) == 16 + 30 + 3
