@@ -35,15 +35,9 @@ def letters(pack, output):
             for kind in ("rgb.jpg", "depth.png"):
                 _link(folder / kind, letter / f"{name}_{kind}")
             height, width = cv2.imread(str(folder / "depth.png"), cv2.IMREAD_UNCHANGED).shape
-            centre = {"cx": (width - 1) / 2, "cy": (height - 1) / 2}  # where the crop was in its frame is not known
-            camera = {
-                "fx": FOCAL,
-                "fy": FOCAL,
-                **centre,
-                "width": width,
-                "height": height,
-                "depth_units_per_metre": 1000,
-            }
+            camera = {"fx": FOCAL, "fy": FOCAL, "width": width, "height": height, "depth_units_per_metre": 1000}
+            # where the crop was in its frame is not known
+            camera |= {"cx": (width - 1) / 2, "cy": (height - 1) / 2}
             (folder / "camera.json").write_text(json.dumps(camera))
 
 

@@ -11,6 +11,7 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.views.batches import clean_batches
 from keras_simsiam.views.preprocessing import Preprocessing
 
+BATCH = 64  # images embedded at a time while a run trains, whose batch may be larger than memory (--accumulate)
 FACTS = ("label", "frame", "instance")  # what is known of a sample, in the order of Features
 
 

@@ -13,7 +13,6 @@ from keras_simsiam.core.errors import UserError
 from keras_simsiam.probes import features, whitening
 from keras_simsiam.views.batches import clean_batches
 
-BATCH = 64  # images embedded at a time, however large a step's batch, which --accumulate may compute in parts
 FRAMES = 20_000  # of the training split at most: enough for a covariance of 2048 features, and read in minutes
 
 
@@ -34,7 +33,7 @@ def fit_and_save(encoders: Mapping[str, keras.Model], data, config):
         UserError: a file cannot be written; an embedding is not finite.
     """
     samples = data.records.take(FRAMES).map(data.decode, tf.data.AUTOTUNE)
-    batches = clean_batches(samples, config.preprocessing, batch_size=min(config.batch_size, BATCH))
+    batches = clean_batches(samples, config.preprocessing, batch_size=min(config.batch_size, features.BATCH))
     for path, found in zip(encoders, features.extract_each(list(encoders.values()), batches), strict=True):
         scaling, target = whitening.fit(found.embeddings), file_of(path)
         with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:

@@ -39,11 +39,8 @@ def test_scenes_keep_the_official_test_and_leave_out_rare_types(tmp_path):
     (pack / "camera.json").write_text("{}")
     for _ in range(2):  # a second call changes nothing
         small_sets.scenes(pack, tmp_path / "scenes")
-        assert [len(_names(tmp_path / "scenes" / split, "*/*_depth.png")) for split in ("train", "val", "test")] == [
-            16,
-            4,
-            15,
-        ]
+        for split, count in (("train", 16), ("val", 4), ("test", 15)):
+            assert len(_names(tmp_path / "scenes" / split, "*/*_depth.png")) == count
     assert _names(tmp_path / "scenes" / "val", "*/*_rgb.jpg")[0] == "kitchen/0016_rgb.jpg"
     assert sorted(path.name for path in (tmp_path / "scenes" / "train").iterdir()) == ["kitchen"]
     assert len(_names(tmp_path / "scenes" / "pretraining" / "train", "*/*_rgb.jpg")) == 16 + 30 + 3

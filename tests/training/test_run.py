@@ -72,11 +72,7 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
 @pytest.mark.parametrize(
     "changes",
     [
-        {
-            "head_batch_norm": False,
-            "head_dropout": 0.2,
-            "predictor_lr": "fixed",
-        },  # test_saving.py has it stopped anywhere
+        {"head_batch_norm": False, "head_dropout": 0.2, "predictor_lr": "fixed"},
         {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
         {"modality": "rgbd", "compare": "cross_modal"},
         {"modality": "rgbd", "compare": "intra_modal"},

@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 from keras_simsiam.core import settings
+from keras_simsiam.probes import features
 from keras_simsiam.training.monitors.collapse import CollapseWarning
 from keras_simsiam.training.monitors.divergence import DivergenceWarning
 from keras_simsiam.training.monitors.embeddings import Embeddings
@@ -16,7 +17,6 @@ from keras_simsiam.training.monitors.views import Views
 from keras_simsiam.views.batches import clean_batches
 
 KNN_TEMPERATURE = 0.1
-BATCH = 64  # images embedded at a time: a step's batch may be larger than memory (--accumulate)
 
 
 def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
@@ -58,7 +58,7 @@ def _label_monitors(config, data, position):
     if data.bank is None or data.queries is None:
         return []
     bank, queries = (
-        clean_batches(samples, config.preprocessing, batch_size=min(config.batch_size, BATCH))
+        clean_batches(samples, config.preprocessing, batch_size=min(config.batch_size, features.BATCH))
         for samples in (data.bank, data.queries)
     )
     names = data.bank_classes or tuple(map(str, range(data.num_classes)))
