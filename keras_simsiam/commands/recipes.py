@@ -47,11 +47,10 @@ def flags(name: str) -> list[str]:
         UserError: an unknown recipe.
     """
     if name not in names():
-        near = [known for known in names() if name and name in known] or difflib.get_close_matches(
-            name, names(), cutoff=0.5
-        )
+        near = [known for known in names() if name and name in known]
+        near = near or difflib.get_close_matches(name, names(), cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(names())}"
-        raise UserError(f"--recipe={name}: unknown recipe; {hint}")
+        raise UserError(f"--recipe={name}: there is no such recipe; {hint}")
     path = next(path for folder in _folders() if (path := folder / (name + _ENDING)).is_file())
     lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     given = [line for line in lines if line and not line.startswith("#")]

@@ -46,9 +46,9 @@ def test_an_installed_package_holds_them_itself(tmp_path, monkeypatch):
 
 
 def test_an_unknown_one_is_answered_by_the_nearest_or_by_all():
-    with pytest.raises(UserError, match=r"^--recipe=simclr: unknown recipe; did you mean simclr_imagenet\?$"):
+    with pytest.raises(UserError, match=r"^--recipe=simclr: there is no such recipe; did you mean simclr_imagenet\?$"):
         recipes.expand(["--recipe=simclr"])
-    with pytest.raises(UserError, match=r"^--recipe=smal: unknown recipe; did you mean .*\bsmall\b"):
+    with pytest.raises(UserError, match=r"^--recipe=smal: there is no such recipe; did you mean .*\bsmall\b"):
         recipes.expand(["--recipe=smal"])
     with pytest.raises(UserError, match=r"choose one of byol_imagenet, cifar10_narrow, .*, washington_small$"):
         recipes.expand(["--recipe=qqq"])
