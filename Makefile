@@ -29,7 +29,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 demo: $(INSTALLED)
 	@test -e demo/data/dataset.json || $(RUN) -m tfrecords.build --source=synthetic --split=instance --train_instances=4 \
 	  --frames_per_instance=30 --output=demo/data
-	$(RUN) train.py --flagfile=recipes/demo.flags --data_dir=demo/data --workdir=demo/seed$(SEED) --seed=$(SEED)
+	$(RUN) train.py --flagfile=recipes/small.flags --epochs=40 --hha_dropout=0.3 --data_dir=demo/data --workdir=demo/seed$(SEED) \
+	  --seed=$(SEED)
 	$(RUN) evaluate.py --encoder=demo/seed$(SEED) --data_dir=demo/data --task=knn,linear
 	$(RUN) -m export.encoder --workdir=demo/seed$(SEED) --output=demo/seed$(SEED)-serving
 	@echo; echo "watch it: $(VENV)/bin/tensorboard --logdir=demo"

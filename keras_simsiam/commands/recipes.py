@@ -1,4 +1,4 @@
-"""Recipes by their names: `--recipe=demo` stands for the flags in demo.flags, found in the package or in the checkout."""
+"""Recipes by their names: `--recipe=small` stands for the flags in small.flags, found in the package or in the checkout."""
 
 import difflib
 from pathlib import Path

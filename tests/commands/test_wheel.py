@@ -74,7 +74,7 @@ def test_from_frames_to_a_savedmodel(call):
     assert "verified" in call("inspect", "data", "--verify")
 
     small = ["--epochs=1", "--width=4", "--image_size=32", "--batch_size=8", "--precision=float32"]
-    trained = call("train", "--recipe=demo", *small, "--data_dir=data", "--workdir=runs/demo")
+    trained = call("train", "--recipe=small", *small, "--data_dir=data", "--workdir=runs/demo")
     assert "\n  keras-simsiam evaluate --encoder=runs/demo --data_dir=data --task=knn,linear\n" in trained
     assert "\n  keras-simsiam export --workdir=runs/demo --output=serving/demo\n" in trained
     written = (call.folder / "runs" / "demo" / "flags.txt").read_text().splitlines()
