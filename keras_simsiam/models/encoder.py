@@ -131,6 +131,11 @@ def _shared(view, build):
 FUSIONS = {"two_tower": _two_tower, "early": _early, "shared": _shared}
 
 
+def parts(modality, fusion):
+    """The equal parts of an embedding that are of one modality each: 2, colour's and then depth's, or 1."""
+    return 2 if modality == "rgbd" and fusion != "early" else 1
+
+
 @dataclasses.dataclass(frozen=True)
 class EncoderSettings(Checked):
     """What an encoder is made of; each field is an argument of `build_encoder`."""

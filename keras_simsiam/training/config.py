@@ -7,7 +7,7 @@ from keras_simsiam.core import files, settings
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.methods.settings import MethodSettings
-from keras_simsiam.models import starting_weights
+from keras_simsiam.models import encoder, starting_weights
 from keras_simsiam.models.encoder import EncoderSettings
 from keras_simsiam.optimization.settings import OptimizerSettings
 from keras_simsiam.training import rules
@@ -110,6 +110,11 @@ class RunConfig(
     def preprocessing(self):
         """What training, evaluation and serving do alike to a sample."""
         return settings.part(self, Preprocessing)
+
+    @property
+    def parts(self):
+        """The equal parts of the encoder's embedding (`encoder.parts`)."""
+        return encoder.parts(self.modality, self.fusion)
 
     @property
     def augmentation(self):

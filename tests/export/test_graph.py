@@ -76,6 +76,18 @@ def test_the_embedding_comes_whitened_too():
     np.testing.assert_allclose(found["whitened"], np.full((1, size), -2), atol=1e-3)
 
 
+def test_an_rgbd_embedding_comes_whitened_as_evaluation_whitens_it():
+    encoder, preprocessing = tiny_encoder("rgbd"), Preprocessing("rgbd", SIZE)
+    samples = [frame(40, 48, seed)[0] for seed in range(4)]
+    embeddings = np.concatenate([expected(encoder, preprocessing, sample) for sample in samples])
+    scaling = whitening.fit(embeddings, parts=2)
+    module, signatures = servable(encoder, preprocessing, scaling=scaling, parts=2)
+    found = np.concatenate([call(signatures["tensors"], "rgbd", "tensors", sample)["whitened"] for sample in samples])
+    np.testing.assert_allclose(found, scaling(embeddings), atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(found.reshape(4, 2, -1), axis=2), 1, rtol=1e-5)
+    assert module.parts.numpy() == 2
+
+
 def test_a_modality_asks_for_its_own_inputs_only():
     def names(signature, modality, depth=False):
         return [row.name for row in inputs(modality, depth)[signature]]

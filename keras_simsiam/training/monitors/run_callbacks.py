@@ -63,6 +63,16 @@ def _label_monitors(config, data, position):
     )
     names = data.bank_classes or tuple(map(str, range(data.num_classes)))
     return [
-        KNN(bank, queries, len(names), config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs, position),
+        KNN(
+            bank,
+            queries,
+            len(names),
+            config.knn_every,
+            config.knn_k,
+            KNN_TEMPERATURE,
+            config.epochs,
+            position,
+            config.parts,
+        ),
         Embeddings(queries, names, os.path.join(config.workdir, "tensorboard"), config.epochs),
     ]
