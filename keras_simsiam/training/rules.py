@@ -93,12 +93,20 @@ def _check_fusion(config):
     """Refuse a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
     if config.fusion != "two_tower" and config.modality != "rgbd":
         raise UserError(f"`fusion={config.fusion}` has no meaning for `modality={config.modality}`: leave it out")
+    if config.fusion in encoder.EXCHANGES and config.backbone in vit.BACKBONES:
+        raise UserError(
+            f"`fusion={config.fusion}` cuts ResNets: with `backbone={config.backbone}` use two_tower, early or shared"
+        )
+    if config.fusion in encoder.EXCHANGES and config.init:
+        raise UserError(f"`init` starts whole backbones, which `fusion={config.fusion}` cuts: leave one of them out")
     if not config.depth_gate:
         return
     if config.modality != "rgbd":
         raise UserError(f"`depth_gate` has no meaning for `modality={config.modality}`: leave it out")
-    if config.fusion == "early":
-        raise UserError("`depth_gate` weighs features of depth, `fusion=early` has none: use another `fusion`")
+    if config.fusion not in encoder.APART:
+        raise UserError(
+            f"`depth_gate` weighs features of depth alone, `fusion={config.fusion}` has none: use {' or '.join(encoder.APART)}"
+        )
     if config.holes != "mask":
         raise UserError(f"`depth_gate` needs to know what was measured: use `holes=mask`, not {config.holes}")
 
@@ -124,8 +132,10 @@ def _check_positives(config):
     for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
         if getattr(config, name) != needed:
             raise UserError(f"{given}: needs `{name}={needed}`, not {getattr(config, name)}")
-    if config.fusion == "early":
-        raise UserError(f"{given} needs features of colour and of depth: use it without `fusion=early`")
+    if config.fusion not in encoder.APART:
+        raise UserError(
+            f"{given} needs features of colour and of depth alone: use `fusion={' or '.join(encoder.APART)}`"
+        )
     if config.hha_dropout:
         raise UserError(f"`hha_dropout` would leave no depth of a view to {given}: leave it out")
 

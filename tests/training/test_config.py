@@ -291,20 +291,32 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, early, shared$"),
+        ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, exchange_c3, exchange_c4, early, shared$"),
         ({"fusion": "early", "modality": "rgb"}, "`fusion=early` has no meaning for `modality=rgb`: leave it out$"),
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "`depth_gate` has no meaning for `modality=hha`"),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
-        ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "`depth_gate` .*`fusion=early` has none"),
+        (
+            {"fusion": "exchange_c3", "backbone": "vit_small"},
+            "`fusion=exchange_c3` cuts ResNets: with `backbone=vit_small`",
+        ),
+        ({"fusion": "exchange_c4", "init": "runs/a"}, "`init` starts whole backbones, which `fusion=exchange_c4` cuts"),
+        (
+            {"compare": "intra_modal", "fusion": "exchange_c3"},
+            "`compare=intra_modal` needs features of colour and of depth alone",
+        ),
+        (
+            {"depth_gate": True, "holes": "mask", "fusion": "early"},
+            "`depth_gate` .*`fusion=early` has none: use two_tower or shared$",
+        ),
         ({"positives": "twins"}, "`positives=twins`: choose one of augment, next_frame$"),
         ({"compare": "twins"}, "`compare=twins`: choose one of joint, cross_modal, intra_modal$"),
         ({"compare": "cross_modal", "modality": "rgb"}, "`compare=cross_modal`: needs `modality=rgbd`, not rgb$"),
         ({"compare": "cross_modal", "method": "byol"}, "`compare=cross_modal`: needs `method=simsiam`, not byol$"),
-        ({"compare": "cross_modal", "fusion": "early"}, "`compare=cross_modal` .*without `fusion=early`$"),
+        ({"compare": "cross_modal", "fusion": "early"}, "`compare=cross_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "cross_modal", "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `comp"),
         ({"compare": "intra_modal", "modality": "hha"}, "`compare=intra_modal`: needs `modality=rgbd`, not hha$"),
         ({"compare": "intra_modal", "alternation": 2}, "`compare=intra_modal`: needs `alternation=1`, not 2$"),
-        ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*without `fusion=early`$"),
+        ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
     ],
 )
