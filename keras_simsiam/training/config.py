@@ -135,7 +135,7 @@ def load_config(workdir: str) -> RunConfig:
 
     Example:
         >>> ks.load_config(trained).preprocessing
-        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none')
+        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none', depth_input='hha')
 
     Args:
         workdir: the run's folder.

@@ -5,9 +5,11 @@ import math
 
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.depth.depth_images import GREY
 from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
 from keras_simsiam.views.augmentation import PROBABILITIES
+from keras_simsiam.views.preprocessing import Preprocessing
 
 # The methods that a flag has a meaning for.
 OF_SOME_METHODS = {
@@ -66,6 +68,7 @@ def check(config):
     """
     _check_backbone(config)
     _check_fusion(config)
+    _check_depth_input(config)
     _check_depth_augmentation(config)
     _check_positives(config)
     _check_method(config)
@@ -109,6 +112,17 @@ def _check_fusion(config):
         )
     if config.holes != "mask":
         raise UserError(f"`depth_gate` needs to know what was measured: use `holes=mask`, not {config.holes}")
+
+
+def _check_depth_input(config):
+    """Refuse what only HHA has: an encoding, though not the default that recipes name, and gravity."""
+    if config.depth_input == "hha":
+        return
+    given = f"`depth_input={config.depth_input}`"
+    if config.hha_encoding != Preprocessing.hha_encoding:
+        raise UserError(f"`hha_encoding={config.hha_encoding}` has no meaning with {given}: leave it out")
+    if config.gravity_jitter:
+        raise UserError(f"`gravity_jitter` has no meaning with {given}, which does not show gravity: leave it out")
 
 
 def _check_depth_augmentation(config):
@@ -231,6 +245,9 @@ def _check_views(config):
                 raise UserError(
                     f"{_given(config, name)} has no meaning with `modality=hha` without `hha_color`: leave it out"
                 )
+        if any(own.get("grayscale", ())) and config.depth_input in GREY:
+            given, seen = _given(config, "grayscale"), f"`modality=hha`, `depth_input={config.depth_input}`"
+            raise UserError(f"{given} has no meaning with {seen}, which is grey: leave it out")
     size = "small_size" if config.small_crops and len(own.get("blur", ())) > 2 else "image_size"
     if any(own.get("blur", ())) and not blur.radius(getattr(config, size)):
         raise UserError(

@@ -187,6 +187,24 @@ def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
         assert not np.allclose(right, expected(encoder, Preprocessing("rgbd", SIZE), sample), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "depth_input", ["disparity", *(pytest.param(d, marks=pytest.mark.slow) for d in ("normals", "jet", "standardised"))]
+)
+def test_both_signatures_show_depth_as_training_does(depth_input, tmp_path):
+    preprocessing = Preprocessing("rgbd", SIZE, holes="mask", depth_input=depth_input)
+    encoder = tiny_encoder("rgbd", preprocessing.channels)
+    module, signatures = servable(encoder, preprocessing)
+    tf.saved_model.save(module, str(tmp_path), signatures)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures
+    samples = [frame(40, 48, 0), frame(40, 48, 1)]
+    right = expected(encoder, preprocessing, *(sample for sample, _ in samples))
+    for name in ("tensors", "serving_default"):
+        given = [sample if name == "tensors" else sample | files for sample, files in samples]
+        np.testing.assert_allclose(call(loaded[name], "rgbd", name, *given)["embedding"], right, atol=1e-4)
+    hha = expected(encoder, Preprocessing("rgbd", SIZE, holes="mask"), *(sample for sample, _ in samples))
+    assert not np.allclose(right, hha, atol=1e-2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
 def test_a_model_of_each_fusion_gives_the_embeddings_of_the_library(tmp_path, monkeypatch, fusion, gate):

@@ -207,6 +207,42 @@ def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
     assert _config(tmp_path, **changes).augmentation.before_hha and not _config(tmp_path).augmentation.before_hha
 
 
+def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
+    with pytest.raises(
+        UserError, match=r"^`hha_encoding=gupta` has no meaning with `depth_input=normals`: leave it out$"
+    ):
+        _config(tmp_path, depth_input="normals", hha_encoding="gupta")
+    with pytest.raises(
+        UserError, match=r"^`gravity_jitter` has no meaning with `depth_input=jet`, which does not show gr"
+    ):
+        _config(tmp_path, depth_input="jet", gravity_jitter=5.0)
+    colour = {"modality": "hha", "hha_color": True, "grayscale": 0.3}
+    with pytest.raises(
+        UserError, match=r"^`grayscale=0.3` has no .* `modality=hha`, `depth_input=disparity`, which is gr"
+    ):
+        _config(tmp_path, depth_input="disparity", **colour)
+    with pytest.raises(
+        UserError, match=r"^`depth_input=depth`: choose one of hha, normals, disparity, jet, standardised$"
+    ):
+        _config(tmp_path, depth_input="depth")
+    _config(tmp_path, depth_input="jet", **colour)
+    _config(tmp_path, depth_input="disparity", modality="hha")  # what the set says
+    # what a recipe of HHA may hold, and the control of colour alone
+    _config(tmp_path, depth_input="standardised", hha_encoding="paper", sensor_noise=0.5, hha_jitter=True, holes="mask")
+    _config(tmp_path, depth_input="normals", modality="rgb")
+
+
+def test_an_earlier_run_is_one_of_hha(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    path = tmp_path / "run" / "flags.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "depth_input" not in line))
+    assert load_config(config.workdir).preprocessing.depth_input == "hha"
+    open_workdir(config)
+    with pytest.raises(UserError, match=r"`depth_input=hha` there, jet now"):
+        open_workdir(_config(tmp_path, depth_input="jet"))
+
+
 def test_next_frames_need_no_cache(tmp_path):
     with pytest.raises(UserError, match=r"^`cache=disk` keeps no recordings: .* `positives=next_frame`$"):
         _config(tmp_path, cache="disk", positives="next_frame")
