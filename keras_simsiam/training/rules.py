@@ -153,8 +153,8 @@ def _check_compared(config):
     methods = build.COMPARE_PARTS if parts else ("simsiam",)
     for name, needed in (("modality", ("rgbd",)), ("method", methods), ("alternation", (1,))):
         if getattr(config, name) not in needed:
-            choices = " or ".join(map(str, needed))
-            raise UserError(f"{given}: needs `{name}={choices}`, not {getattr(config, name)}")
+            choices = f"`{name}={needed[0]}`" if len(needed) == 1 else f"`{name}` {' or '.join(needed)}"
+            raise UserError(f"{given}: needs {choices}, not {getattr(config, name)}")
     if config.fusion == "early":
         raise UserError(f"{given} needs features of colour and of depth: use it without `fusion=early`")
     if config.hha_dropout:

@@ -332,7 +332,7 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
         ({"compare": "cross_modal", "modality_dropout": 0.3}, "`modality_dropout` would .* to `compare=cross_modal`"),
         ({"compare_rgb": 1.0, "modality": "hha"}, "`compare_rgb=1`: needs `modality=rgbd`, not hha$"),
-        ({"compare_hha": 0.5, "method": "byol"}, "`compare_hha=0.5`: needs `method=simsiam or simclr`, not byol$"),
+        ({"compare_hha": 0.5, "method": "byol"}, "`compare_hha=0.5`: needs `method` simsiam or simclr, not byol$"),
         ({"compare_cross": 1.0, "alternation": 2}, "`compare_cross=1`: needs `alternation=1`, not 2$"),
         ({"compare_rgb": 1.0, "fusion": "early"}, "`compare_rgb=1` needs features of colour .*without `fusion=early`$"),
         ({"compare_rgb": 1.0, "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `compare_rgb=1`"),
