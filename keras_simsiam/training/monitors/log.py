@@ -34,7 +34,7 @@ class Log(keras.callbacks.Callback):
         # and not by the optimizer's count: an epoch may be resumed in its middle
         first_step = epoch * self.params["steps"]
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
-        of_predictor = self.model.predictor_variables
+        of_predictor = getattr(self.model, "predictor_variables", [])
         if of_predictor and hasattr(optimizer, "rate_of"):  # keras.optimizers and LAMB have one rate for all
             own = optimizer.rate_of(of_predictor[0])
             if own is not schedules["learning_rate"]:
