@@ -20,7 +20,7 @@ from keras_simsiam.evaluation.encoders.source import resolve_run
 from keras_simsiam.training import run, whitening
 
 
-def export(encoder, preprocessing, output, batching=None, origin=None, depth_network=None, scaling=None):
+def export(encoder, preprocessing, output, batching=None, origin=None, depth_network=None, scaling=None, parts=1):
     """Writes the next version of a model folder, all at once: a server that watches it never sees half of one.
 
     Args:
@@ -32,6 +32,7 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
         origin: what the model card says of the encoder, as `card.describe_encoder` returns it; None: nothing.
         depth_network: as for `graph.servable`; None: without a signature `depth`.
         scaling: as for `graph.servable`; None: without an output `whitened`.
+        parts: as for `graph.servable`.
 
     Returns:
         The Path of the version's folder, 1 in a new model folder.
@@ -43,7 +44,7 @@ def export(encoder, preprocessing, output, batching=None, origin=None, depth_net
     version = output / str(next_version(output))
     with files.writing(f"`output={output}`", "choose another"):
         output.mkdir(parents=True, exist_ok=True)
-    module, functions = graph.servable(encoder, preprocessing, batching, depth_network, scaling)
+    module, functions = graph.servable(encoder, preprocessing, batching, depth_network, scaling, parts)
     inputs = signatures.inputs(preprocessing.modality, depth_network is not None)
     with files.appearing(version) as partial:  # under a hidden name: a server looks at whole numbers only
         tf.saved_model.save(module, str(partial), functions)
@@ -130,10 +131,11 @@ def main():
         depth_network = network.load(depth_file)
         origin["depth_network"] = card.describe_depth_network(depth_file)
     encoder, scaling = run.load_encoder(source.file), whitening.load(source.file)
-    version = export(encoder, source.config.preprocessing, output, batching, origin, depth_network, scaling)
+    config = source.config
+    version = export(encoder, config.preprocessing, output, batching, origin, depth_network, scaling, config.parts)
     if scaling is None:
         print(f"without `whitened`: {whitening.file_of(source.file)} does not exist; training writes it")
-    print(summary(version, signatures.inputs(source.config.modality, depth_network is not None)))
+    print(summary(version, signatures.inputs(config.modality, depth_network is not None)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from export import checks
 from export.signatures import SIGNATURES, inputs
 from keras_simsiam.core.keras_compat import tf_variable
 from keras_simsiam.dense.monodepth import frames, metrics
+from keras_simsiam.probes.whitening import SHORTEST
 from keras_simsiam.views.preprocessing import clean_view
 
 
@@ -30,7 +31,7 @@ class Batching:
 _WAITING_RUNS = 64
 
 
-def servable(encoder, preprocessing, batching=None, depth_network=None, scaling=None):
+def servable(encoder, preprocessing, batching=None, depth_network=None, scaling=None, parts=1):
     """Build the graph.
 
     Args:
@@ -39,6 +40,7 @@ def servable(encoder, preprocessing, batching=None, depth_network=None, scaling=
         batching: a `Batching`, by default the one of its defaults.
         depth_network: a model from rgb float32 [B,S,S,3] to depth [B,S,S], metres (evaluation.monodepth.network), or None.
         scaling: a `probes.whitening.Scaling` of the embedding, or None.
+        parts: equal parts of the embedding, each of one modality (`models.encoder.parts`), which the module remembers.
 
     Returns:
         (module, signatures) for `tf.saved_model.save`. The signatures, those of SIGNATURES, take what `inputs` lists, B
@@ -49,6 +51,7 @@ def servable(encoder, preprocessing, batching=None, depth_network=None, scaling=
     """
     module, batching = tf.Module(), batching or Batching()
     # Only the variables: the layers would be saved with a function each, which nobody calls.
+    module.parts = tf.Variable(parts, trainable=False)
     module.encoder_variables = [tf_variable(variable) for variable in encoder.variables]
     calls = _encoder_calls(encoder, preprocessing, batching)
     if scaling is not None:
@@ -83,13 +86,17 @@ def _embedding(features):
 
 
 def _whitening(network, scaling):
-    """A network's features with the whitened embedding; in float64, for a GPU may round float32 to 10 bits."""
+    """A network's features with the embedding as a `Scaling` has it; in float64, for a GPU may round float32 to 10 bits."""
     mean, matrix = (tf.constant(part, tf.float64) for part in (scaling.mean, scaling.matrix))
 
     def whitened(views):
         features = network(views)
-        centred = tf.cast(features["embedding"], tf.float64) - mean
-        return features | {"whitened": tf.cast(tf.matmul(centred, matrix), tf.float32)}
+        scaled = tf.matmul(tf.cast(features["embedding"], tf.float64) - mean, matrix)
+        if scaling.parts > 1:
+            apart = tf.reshape(scaled, [-1, scaling.parts, scaled.shape[1] // scaling.parts])
+            apart /= tf.maximum(tf.norm(apart, axis=2, keepdims=True), SHORTEST)
+            scaled = tf.reshape(apart, [-1, scaled.shape[1]])
+        return features | {"whitened": tf.cast(scaled, tf.float32)}
 
     return whitened
 

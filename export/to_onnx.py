@@ -21,8 +21,9 @@ from keras_simsiam.training import run
 TOLERANCE = 1e-4  # of the largest embedding, or of 1 where all are smaller
 _OPSET = 17
 _PREPARATION = (
-    "float32 in 0..1, NHWC: the image's centre square, resized once (bilinear, antialiased); HHA of the whole frame before "
-    "that, divided by 255, with --holes=mask a fourth channel; the normalisation is inside"
+    "float32 in 0..1, NHWC: the image's centre square, resized once (bilinear, antialiased); HHA, or the depth image that "
+    "depth_input names, of the whole frame before that, divided by 255, with --holes=mask a fourth channel; the normalisation "
+    "is inside"
 )
 
 
@@ -59,6 +60,7 @@ def export(encoder, preprocessing, output):
         "modality": preprocessing.modality,
         "hha_encoding": preprocessing.hha_encoding,
         "holes": preprocessing.holes,
+        "depth_input": preprocessing.depth_input,
     }
     onnx.helper.set_model_props(model, facts | {"inputs": _PREPARATION, "output": "pooled features, not normalised"})
     content = model.SerializeToString()

@@ -83,11 +83,14 @@ def encode(
         channels = _gupta(depth, intrinsics, gravity, valid, ground)
     else:
         channels = _paper(depth, intrinsics, gravity, valid)
-    return tf.ensure_shape(_interleaved(channels), shape.concatenate(3))
+    return tf.ensure_shape(interleaved(channels), shape.concatenate(3))
 
 
-def _interleaved(channels):
-    """Images as the channels of one. A transposition takes a quarter of the time of a stack along the last axis."""
+def interleaved(channels):
+    """Images `[..., H, W]` as the channels of one, `[..., H, W, C]`.
+
+    A transposition takes a quarter of the time of a stack along the last axis.
+    """
     images = tf.stack(channels, axis=-3)
     rank = images.shape.rank
     return tf.transpose(images, [*range(rank - 3), rank - 2, rank - 1, rank - 3])
@@ -133,11 +136,11 @@ def _paper(depth, intrinsics, gravity, valid):
         (_height(depth, intrinsics, gravity), valid),
         (_angle(normals, gravity), normals_valid),
     )
-    return [_stretch(*channel, least) for channel, least in zip(channels, LEAST_RANGE, strict=True)]
+    return [stretch(*channel, least) for channel, least in zip(channels, LEAST_RANGE, strict=True)]
 
 
-def _stretch(values, valid, least_range):
-    """Scale each image's valid values to 0..255; 0 elsewhere."""
+def stretch(values, valid, least_range):
+    """Scale each image's valid values, of `[..., H, W]`, to 0..255, but no range below `least_range`; 0 elsewhere."""
     low = tf.reduce_min(tf.where(valid, values, tf.float32.max), axis=(-2, -1), keepdims=True)
     high = tf.reduce_max(tf.where(valid, values, tf.float32.min), axis=(-2, -1), keepdims=True)
     scaled = (values - low) * (255.0 / tf.maximum(high - low, least_range))

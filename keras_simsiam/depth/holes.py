@@ -1,4 +1,4 @@
-"""Missing depth: two ways to fill it, and HHA images that do so or that say where depth is missing.
+"""Missing depth: two ways to fill it, and depth images that do so or that say where depth is missing.
 
 A fill takes depth `[..., H, W]` in metres, of which anything not positive or not finite is missing, and returns it
 complete. Measured pixels stay as they are, bit for bit; an image without any depth stays without, all zero.
@@ -6,7 +6,7 @@ complete. Measured pixels stay as they are, bit for bit; an image without any de
 
 import tensorflow as tf
 
-from keras_simsiam.depth import camera, hha
+from keras_simsiam.depth import camera, depth_images, hha
 from keras_simsiam.depth import gravity as gravity_estimation
 from keras_simsiam.depth.camera import TensorLike
 
@@ -75,8 +75,9 @@ def encode(
     *,
     encoding: str = "gupta",
     holes: str = "none",
+    depth_input: str = "hha",
 ) -> tf.Tensor:
-    """Encode depth as HHA with one of the choices of what becomes of missing depth.
+    """Encode depth as HHA, or another depth image, with one of the choices of what becomes of missing depth.
 
     Args:
         depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
@@ -84,20 +85,28 @@ def encode(
         holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
             0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
             first and then encoded as if measured; unknown gravity is still estimated only from what was measured.
+        depth_input: one of `depth_images.DEPTH_INPUTS`; gravity and the encoding are of `hha` alone.
 
     Returns:
         float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
 
     Raises:
-        ValueError: the choice or the encoding is not known.
+        ValueError: the choice, the encoding or the depth image is not known.
     """
+
+    def encoded(depth, gravity=gravity):
+        if depth_input == "hha":
+            return hha.encode(depth, intrinsics, gravity, encoding=encoding)
+        return depth_images.encode(depth, intrinsics, depth_input)
+
     if holes not in CHOICES:
         raise ValueError(f"holes must be one of {', '.join(CHOICES)}, not {holes!r}")
     if holes in FILLS:
-        # Estimated from a filled image it may be another: of one real frame (docs/holes.md) a right angle off.
-        gravity = gravity_estimation.known_or_estimated(gravity, depth, intrinsics)
-        return hha.encode(FILLS[holes](depth), intrinsics, gravity, encoding=encoding)
-    image = hha.encode(depth, intrinsics, gravity, encoding=encoding)
+        if depth_input == "hha":
+            # Estimated from a filled image it may be another: of one real frame (docs/holes.md) a right angle off.
+            gravity = gravity_estimation.known_or_estimated(gravity, depth, intrinsics)
+        return encoded(FILLS[holes](depth), gravity)
+    image = encoded(depth)
     valid = camera.measured(depth)[1][..., tf.newaxis]
     if holes == "mask":
         return tf.concat([image, 255.0 * tf.cast(valid, tf.float32)], axis=-1)

@@ -76,7 +76,7 @@ class Data:
         if settings.scaling == "none":
             return lambda found: found
         scalings = {
-            name: whitening.fit(train.embeddings, settings.scaling, shrinkage=settings.shrinkage)
+            name: whitening.fit(train.embeddings, settings.scaling, parts=compared.parts, shrinkage=settings.shrinkage)
             for name, train in self.features(compared, self.train).items()
         }
 

@@ -88,6 +88,7 @@ class Settings(
     neighbours.Settings,
     finetune.Settings,
     label_fraction.Settings,
+    knn.Settings,
     Network,
     Evaluation,
 ):

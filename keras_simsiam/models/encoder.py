@@ -1,4 +1,4 @@
-"""The encoder: from a view of one or two modalities to features, by one of three fusions of colour and depth."""
+"""The encoder: from a view of one or two modalities to features, by one of several fusions of colour and depth."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ from keras_simsiam.core.keras_compat import symbolic
 from keras_simsiam.core.modalities import MODALITIES, NEUTRAL
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.models.resnet import BACKBONES as RESNETS
-from keras_simsiam.models.resnet import STEMS, resnet
+from keras_simsiam.models.resnet import STEMS, batch_norm, resnet, resnet_halves
 from keras_simsiam.models.vit import BACKBONES as VITS
 from keras_simsiam.models.vit import POSITIONS, vit
 
@@ -42,8 +42,9 @@ def build_encoder(
 
     `rgbd` by default lays two backbones side by side (Zhu, section 3 and Figure 2): one learns from RGB, the other from HHA;
     pooled features and feature maps are concatenated. A single tower is `encoder.get_layer("rgb_tower")` or `"hha_tower"`.
-    The other fusions: `early`, one backbone on the channels of both; `shared`, one backbone on the images of both, its
-    features of the two concatenated. docs/fusion.md draws them.
+    The other fusions: `exchange_c3` and `exchange_c4`, two backbones that hand their maps to each other after that stage;
+    `early`, one backbone on the channels of both; `shared`, one backbone on the images of both, its features of the two
+    concatenated. docs/fusion.md draws them.
 
     Example:
         >>> encoder = ks.build_encoder("rgbd", "resnet18", 32, width=8, stem="cifar")
@@ -71,7 +72,8 @@ def build_encoder(
         RGB, the second of HHA, but for `early`.
 
     Raises:
-        UserError: an unknown modality, fusion, backbone, stem or kind of positions, or a patch that does not divide the view.
+        UserError: an unknown modality, fusion, backbone, stem or kind of positions, a patch that does not divide the view, or
+            an exchange of maps between ViTs.
     """
     chosen = ("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS), ("backbone", backbone, BACKBONES)
     for name, value, choices in chosen:
@@ -80,7 +82,11 @@ def build_encoder(
     channels = {name: hha_channels if name == "hha" else 3 for name in MODALITIES[modality]}
     side = None if any_size else image_size
     view = {name: keras.Input((side, side, channels[name]), name=name) for name in channels}
-    if backbone in VITS:
+    if fusion in EXCHANGES:
+        if backbone in VITS:
+            raise UserError(f"`fusion={fusion}` cuts ResNets: with `backbone={backbone}` use another `fusion`")
+        build = functools.partial(resnet_halves, backbone, image_size, EXCHANGES[fusion], any_size=any_size, **options)
+    elif backbone in VITS:
         options.pop("synchronized", None)
         build = functools.partial(vit, backbone, image_size, any_size=any_size, **options)
     else:
@@ -127,7 +133,32 @@ def _shared(view, build):
     return [{key: half[modality] for key, half in halves.items()} for modality in range(2)]
 
 
-FUSIONS = {"two_tower": _two_tower, "early": _early, "shared": _shared}
+def _exchange(view, build):
+    """Two backbones, each of which goes on with its map and what a 1×1 convolution makes of the other's.
+
+    The scale of the convolution's BatchNorm starts at zero: at first these are two towers.
+    """
+    halves = {name: build(tower=name, channels=images.shape[-1]) for name, images in view.items()}
+    lower = {name: halves[name][0](_normalised(name, images)) for name, images in view.items()}
+    stage, synchronized = list(lower["rgb"])[-1], build.keywords.get("synchronized", False)
+    features = []
+    for name, other in (("rgb", "hha"), ("hha", "rgb")):
+        given = lower[other][stage]
+        taken = keras.layers.Conv2D(given.shape[-1], 1, use_bias=False, name=f"{name}_from_{other}")(given)
+        norm = batch_norm(synchronized, gamma_initializer="zeros", name=f"{name}_from_{other}_norm")
+        joined = keras.layers.Add(name=f"{name}_{stage}")([lower[name][stage], norm(taken)])
+        features.append(lower[name] | {stage: joined} | halves[name][1](joined))
+    return features
+
+
+EXCHANGES = {"exchange_c3": "c3", "exchange_c4": "c4"}  # the stage after which maps are exchanged
+APART = ("two_tower", "shared")  # fusions with features of colour alone and of depth alone
+FUSIONS = {"two_tower": _two_tower, **dict.fromkeys(EXCHANGES, _exchange), "early": _early, "shared": _shared}
+
+
+def parts(modality, fusion):
+    """The equal parts of an embedding that are of one modality each: 2, colour's and then depth's, or 1."""
+    return 2 if modality == "rgbd" and fusion != "early" else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +166,9 @@ class EncoderSettings(Checked):
     """What an encoder is made of; each field is an argument of `build_encoder`."""
 
     fusion: str = setting(
-        "two_tower", "Colour and depth: a backbone each, stacked channels, or one backbone.", choices=FUSIONS
+        "two_tower",
+        "Colour and depth: a backbone each, which may exchange their maps after a stage; stacked channels; or one backbone.",
+        choices=FUSIONS,
     )
     depth_gate: bool = setting(False, "Weigh depth's features by the share of a view's depth that was measured.")
     backbone: str = setting("resnet18", "The ResNet or ViT of each modality's tower.", choices=BACKBONES)

@@ -12,6 +12,7 @@ BACKBONES = {
     "resnet50": ((3, 4, 6, 3), True),
 }
 STEMS = ("imagenet", "cifar")
+STAGES = ("c2", "c3", "c4", "c5")
 
 
 def resnet(
@@ -46,30 +47,70 @@ def resnet(
     Raises:
         UserError: an unknown name or stem.
     """
+    images, x = _images_and_stem(name, image_size, stem, width, channels, synchronized, any_size)
+    maps = _stages(name, x, STAGES, width, zero_init_last, synchronized)
+    return keras.Model(images, _pooled(maps) | maps, name=name)
+
+
+def resnet_halves(
+    name, image_size, after, tower, stem="imagenet", width=64, channels=3, zero_init_last=False, **options
+):
+    """A ResNet cut in two, for what happens to its maps in between.
+
+    Args:
+        after: the stage of STAGES that is the first half's last; not the last of all.
+        tower: what the names of the halves begin with.
+        name, image_size, stem, width, channels, zero_init_last, **options: as in `resnet`.
+
+    Returns:
+        (a model from images to a dict of the stage maps up to `after`, a model from that map to a dict of `embedding`, `map`
+        and the other stage maps). One after the other they are `resnet`.
+
+    Raises:
+        UserError: as in `resnet`.
+    """
+    synchronized, cut = options.get("synchronized", False), STAGES.index(after) + 1
+    images, x = _images_and_stem(name, image_size, stem, width, channels, synchronized, options.get("any_size", False))
+    lower = _stages(name, x, STAGES[:cut], width, zero_init_last, synchronized)
+    between = keras.Input(lower[after].shape[1:], name=after)
+    upper = _stages(name, between, STAGES[cut:], width, zero_init_last, synchronized)
+    lower = keras.Model(images, lower, name=f"{tower}_to_{after}")
+    return lower, keras.Model(between, _pooled(upper) | upper, name=f"{tower}_from_{after}")
+
+
+def _images_and_stem(name, image_size, stem, width, channels, synchronized, any_size):
     if name not in BACKBONES:
         raise UserError(f"`backbone={name}`: choose one of {', '.join(BACKBONES)}")
     if stem not in STEMS:
         raise UserError(f"`stem={stem}`: choose one of {', '.join(STEMS)}")
-    blocks, bottleneck = BACKBONES[name]
-
     side = None if any_size else image_size
     images = keras.Input((side, side, channels), name="image")
-    if stem == "imagenet":
-        x = _conv_bn_relu(images, width, 7, 2, synchronized)  # B x S/2 x S/2 x width
-        x = keras.layers.ZeroPadding2D(1)(x)  # zero is below every value a ReLU lets through
-        x = keras.layers.MaxPooling2D(3, 2)(x)  # B x S/4 x S/4 x width
-    else:
-        x = _conv_bn_relu(images, width, 3, 1, synchronized)  # B x S x S x width
+    if stem == "cifar":
+        return images, _conv_bn_relu(images, width, 3, 1, synchronized)  # B x S x S x width
+    x = _conv_bn_relu(images, width, 7, 2, synchronized)  # B x S/2 x S/2 x width
+    x = keras.layers.ZeroPadding2D(1)(x)  # zero is below every value a ReLU lets through
+    return images, keras.layers.MaxPooling2D(3, 2)(x)  # B x S/4 x S/4 x width
 
+
+def _stages(name, x, stages, width, zero_init_last, synchronized):
+    """The maps of some of STAGES, which follow each other, by name."""
+    blocks, bottleneck = BACKBONES[name]
     maps = {}
-    for stage, count in enumerate(blocks):
-        for block in range(count):
-            stride = 2 if stage > 0 and block == 0 else 1
-            x = _block(x, width * 2**stage, stride, bottleneck, zero_init_last, synchronized)
-        maps[f"c{stage + 2}"] = x
+    for stage in stages:
+        place = STAGES.index(stage)
+        for block in range(blocks[place]):
+            stride = 2 if place > 0 and block == 0 else 1
+            x = _block(x, width * 2**place, stride, bottleneck, zero_init_last, synchronized)
+        maps[stage] = x
+    return maps
+
+
+def _pooled(maps):
+    """What a ResNet gives besides its stage maps."""
+    last = maps[STAGES[-1]]
     # float32 whatever the compute precision: kNN and probes compare embeddings
-    embedding = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)  # BxD
-    return keras.Model(images, {"embedding": embedding, "map": x, **maps}, name=name)
+    embedding = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(last)  # BxD
+    return {"embedding": embedding, "map": last}
 
 
 def _block(x, filters, stride, bottleneck, zero_init_last, synchronized):

@@ -48,7 +48,10 @@ def begin(encoder, source, *, given, towers="both"):
     """
     theirs = _networks(source)
     if theirs is None:
-        raise UserError(f"{given}: holds no encoder of this package; give the encoder.keras of a run")
+        raise UserError(
+            f"{given}: holds no encoder of this package, or one that `fusion` exchange_… has cut; give the encoder.keras of "
+            "another run"
+        )
     lines, taken = [], set()
     for name, network in _networks(encoder).items():
         if towers not in ("both", name.removesuffix("_tower")):

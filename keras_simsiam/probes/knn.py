@@ -43,6 +43,21 @@ def classify(bank, bank_labels, queries, k=20, temperature=0.1, num_classes=None
         UserError: the bank is empty or has unlabelled rows.
         ValueError: k or temperature is out of range, or a label is not below num_classes.
     """
+    return votes(bank, bank_labels, queries, k, temperature, num_classes).argmax(axis=1)
+
+
+def votes(bank, bank_labels, queries, k=20, temperature=0.1, num_classes=None):
+    """The votes that `classify` counts.
+
+    Args:
+        bank, bank_labels, queries, k, temperature, num_classes: as in `classify`.
+
+    Returns:
+        float64 [M,C], each class's sum of weights, in units of the nearest neighbour's.
+
+    Raises:
+        UserError, ValueError: as `classify`.
+    """
     if k < 1 or not temperature > 0:
         raise ValueError(f"k must be at least 1 and the temperature positive: got k={k}, T={temperature}")
     bank_labels = np.asarray(bank_labels, np.int64)
@@ -51,7 +66,7 @@ def classify(bank, bank_labels, queries, k=20, temperature=0.1, num_classes=None
     if bank_labels.max() >= num_classes:
         raise ValueError(f"label {bank_labels.max()} is outside the {num_classes} classes")
     similarities, rows = nearest(bank, queries, k)
-    return _vote(similarities, bank_labels[rows], temperature, num_classes)
+    return _votes(similarities, bank_labels[rows], temperature, num_classes)
 
 
 def nearest(bank, queries, k):
@@ -127,10 +142,10 @@ def _release(array):
     array.madvise(mmap.MADV_DONTNEED)
 
 
-def _vote(similarities, labels, temperature, num_classes):
-    """The class with the largest sum of weights; similarities and labels are [M,k], nearest first."""
+def _votes(similarities, labels, temperature, num_classes):
+    """The sum of weights of each class; similarities and labels are [M,k], nearest first."""
     # Dividing a query's weights by its largest changes no winner and keeps a small T from overflowing.
     weights = np.exp((similarities - similarities[:, :1]).astype(np.float64) / temperature)
     cells = np.arange(len(labels))[:, None] * num_classes + labels
-    votes = np.bincount(cells.ravel(), weights.ravel(), minlength=len(labels) * num_classes)
-    return votes.reshape(len(labels), num_classes).argmax(axis=1)
+    sums = np.bincount(cells.ravel(), weights.ravel(), minlength=len(labels) * num_classes)
+    return sums.reshape(len(labels), num_classes)

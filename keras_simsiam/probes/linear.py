@@ -42,10 +42,38 @@ def classify(train, train_labels, queries):
     Raises:
         UserError: there are no training samples, or some are unlabelled.
     """
+    probe, classes = _fit(train, train_labels)
+    if probe is None:
+        return np.full(len(queries), classes[0])
+    return probe.predict(np.asarray(queries, np.float64))
+
+
+def probabilities(train, train_labels, queries, num_classes):
+    """What the probe that `classify` fits gives each class.
+
+    Args:
+        train, train_labels, queries: as in `classify`.
+        num_classes: C, above every label.
+
+    Returns:
+        float64 [M,C], rows of sum 1; 0 for a class that the training labels lack.
+
+    Raises:
+        UserError: as `classify`.
+    """
+    probe, classes = _fit(train, train_labels)
+    found = np.zeros((len(queries), num_classes))
+    found[:, classes] = 1 if probe is None else probe.predict_proba(np.asarray(queries, np.float64))
+    return found
+
+
+def _fit(train, train_labels):
+    """The fitted pipeline, and the classes of its columns; None of one class, where nothing is to be separated."""
     train_labels = np.asarray(train_labels, np.int64)
     require_labels(train_labels, "the linear probe's training set")
-    if np.all(train_labels == train_labels[0]):
-        return np.full(len(queries), train_labels[0])  # nothing to separate, which scikit-learn refuses to fit
+    classes = np.unique(train_labels)
+    if len(classes) == 1:
+        return None, classes  # scikit-learn refuses to fit it
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=MAX_ITERATIONS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in one line
@@ -53,4 +81,4 @@ def classify(train, train_labels, queries):
         probe.fit(np.asarray(train, np.float64), train_labels)
     if probe[-1].n_iter_[0] >= MAX_ITERATIONS:
         logging.warning("the linear probe stopped after %d iterations, before it converged", MAX_ITERATIONS)
-    return probe.predict(np.asarray(queries, np.float64))
+    return probe, classes

@@ -76,10 +76,15 @@ def classify(train, train_labels, queries, recipe, num_classes, seed=0):
     Raises:
         UserError: there are no training samples, or some are unlabelled.
     """
+    return np.argmax(logits(train, train_labels, queries, recipe, num_classes, seed), axis=1)
+
+
+def logits(train, train_labels, queries, recipe, num_classes, seed=0):
+    """The classifier's outputs before the softmax, float32 [M,C]; arguments and errors as of `classify`."""
     train_labels = np.asarray(train_labels, np.int64)
     require_labels(train_labels, "the linear probe's training set")
     weights, biases = fit(train, train_labels, recipe, num_classes, seed)
-    return np.argmax(np.asarray(queries, np.float32) @ weights + biases, axis=1)
+    return np.asarray(queries, np.float32) @ weights + biases
 
 
 def fit(train, labels, recipe, num_classes, seed=0):

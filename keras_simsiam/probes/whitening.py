@@ -9,25 +9,33 @@ KINDS = ("whitened", "standardized", "none")
 _CHUNK = 4096  # rows that are read at a time: features may be a memory map larger than memory
 _CUT = 1e-6  # of the largest variance: axes below it hold nothing that is known well, and get 0
 _ESTIMATED = 20_000  # rows that the shrinkage is estimated from, at most
+SHORTEST = 1e-12  # what a part is divided by at least: one of zeros stays so
 
 
 @dataclasses.dataclass(frozen=True)
 class Scaling:
-    """An affine map of features: x ↦ (x − mean) · matrix.
+    """A map of features: x ↦ (x − mean) · matrix, and then, of several parts, each part to length 1.
 
     Attributes:
         mean: float32 [D].
-        matrix: float32 [D,D], symmetric, so that a feature keeps its place.
-        shrinkage: s, of whitening; else 0.
+        matrix: float32 [D,D], symmetric, so that a feature keeps its place; of several parts a block each.
+        shrinkage: s of each part, of whitening; else empty.
+        parts: P, equal parts of a feature.
     """
 
     mean: np.ndarray
     matrix: np.ndarray
-    shrinkage: float = 0.0
+    shrinkage: tuple[float, ...] = ()
+    parts: int = 1
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Features [...,D] as float32 [...,D]."""
-        return (np.asarray(features, np.float32) - self.mean) @ self.matrix
+        scaled = (np.asarray(features, np.float32) - self.mean) @ self.matrix
+        if self.parts == 1:
+            return scaled
+        parts = scaled.reshape(*scaled.shape[:-1], self.parts, -1)
+        lengths = np.linalg.norm(parts, axis=-1, keepdims=True)
+        return (parts / np.maximum(lengths, SHORTEST)).reshape(scaled.shape)
 
 
 class Scaled:
@@ -48,7 +56,7 @@ class Scaled:
         return self.scaling(self.features[rows])
 
 
-def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float | None = None) -> Scaling:
+def fit(features: Sequence, kind: str = "whitened", *, parts: int = 1, shrinkage: float | None = None) -> Scaling:
     """Fits the scaling of features that no label is needed for.
 
     `standardized`: each feature has mean 0 and variance 1. `whitened`: so has every direction. With the covariance's
@@ -58,7 +66,8 @@ def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float | None =
     variance, shrinkage included, gets 0. `none` changes nothing.
 
     A few directions of large variance decide a cosine and hide what the others hold: an effective rank
-    (`effective_rank`) far below D says so.
+    (`effective_rank`) far below D says so. Of features that were joined, as colour's and depth's are, the part of larger norm
+    decides; with `parts` each is scaled apart and then has length 1, so that the cosine is the mean of theirs.
 
     Example:
         >>> bank = np.float32([[0, 0], [10, 1], [0, 1], [10, 0]])
@@ -68,6 +77,7 @@ def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float | None =
     Args:
         features: float [N,D], N > 0, read once in chunks.
         kind: one of KINDS.
+        parts: P, which divides D: equal parts of a feature that are scaled apart; `none` leaves them.
         shrinkage: s in 0..1; None: as Ledoit & Wolf estimate it, of the first 20,000 rows at most.
 
     Returns:
@@ -78,14 +88,26 @@ def fit(features: Sequence, kind: str = "whitened", *, shrinkage: float | None =
         return Scaling(np.zeros(size, np.float32), np.eye(size, dtype=np.float32))
     mean, covariance = _moments(features)
     if kind == "standardized":
-        return Scaling(np.float32(mean), np.float32(np.diag(_inverse_root(np.diag(covariance)))))
-    if shrinkage is None:
-        from sklearn.covariance import ledoit_wolf_shrinkage  # slow to load, and training imports this module
+        matrix = np.diag(_inverse_root(np.diag(covariance)))
+        return Scaling(np.float32(mean), np.float32(matrix), parts=parts)
+    matrix, shrinkages = np.zeros((size, size), np.float32), []
+    for first in range(0, size, size // parts):
+        part = slice(first, first + size // parts)
+        shrinkages.append(_estimated(features[:_ESTIMATED][:, part]) if shrinkage is None else shrinkage)
+        matrix[part, part] = _whitening(covariance[part, part], shrinkages[-1])
+    return Scaling(np.float32(mean), matrix, tuple(shrinkages), parts)
 
-        shrinkage = float(ledoit_wolf_shrinkage(np.asarray(features[:_ESTIMATED])))
+
+def _estimated(features):
+    from sklearn.covariance import ledoit_wolf_shrinkage  # slow to load, and training imports this module
+
+    return float(ledoit_wolf_shrinkage(np.asarray(features)))
+
+
+def _whitening(covariance, shrinkage):
     variances, axes = np.linalg.eigh(covariance)
     scales = _inverse_root((1 - shrinkage) * variances + shrinkage * variances.mean())
-    return Scaling(np.float32(mean), np.float32((axes * scales) @ axes.T), shrinkage)
+    return (axes * scales) @ axes.T
 
 
 def _moments(features):

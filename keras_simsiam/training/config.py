@@ -7,7 +7,7 @@ from keras_simsiam.core import files, settings
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.settings import REQUIRED, setting
 from keras_simsiam.methods.settings import MethodSettings
-from keras_simsiam.models import starting_weights
+from keras_simsiam.models import encoder, starting_weights
 from keras_simsiam.models.encoder import EncoderSettings
 from keras_simsiam.optimization.settings import OptimizerSettings
 from keras_simsiam.training import rules
@@ -117,6 +117,11 @@ class RunConfig(
         return settings.part(self, Preprocessing)
 
     @property
+    def parts(self):
+        """The equal parts of the encoder's embedding (`encoder.parts`)."""
+        return encoder.parts(self.modality, self.fusion)
+
+    @property
     def augmentation(self):
         """What is drawn for each view."""
         return settings.part(self, Augmentation)
@@ -135,7 +140,7 @@ def load_config(workdir: str) -> RunConfig:
 
     Example:
         >>> ks.load_config(trained).preprocessing
-        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none')
+        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none', depth_input='hha')
 
     Args:
         workdir: the run's folder.

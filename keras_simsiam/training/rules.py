@@ -5,10 +5,12 @@ import math
 
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.depth.depth_images import GREY
 from keras_simsiam.methods import build
 from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
 from keras_simsiam.views.augmentation import PROBABILITIES
+from keras_simsiam.views.preprocessing import Preprocessing
 
 # The methods that a flag has a meaning for.
 OF_SOME_METHODS = {
@@ -71,6 +73,7 @@ def check(config):
     """
     _check_backbone(config)
     _check_fusion(config)
+    _check_depth_input(config)
     _check_depth_augmentation(config)
     _check_positives(config)
     _check_compared(config)
@@ -99,14 +102,33 @@ def _check_fusion(config):
     """Refuse a fusion of one modality, and a gate without the mask it reads or the features it weighs."""
     if config.fusion != "two_tower" and config.modality != "rgbd":
         raise UserError(f"`fusion={config.fusion}` has no meaning for `modality={config.modality}`: leave it out")
+    if config.fusion in encoder.EXCHANGES and config.backbone in vit.BACKBONES:
+        raise UserError(
+            f"`fusion={config.fusion}` cuts ResNets: with `backbone={config.backbone}` use two_tower, early or shared"
+        )
+    if config.fusion in encoder.EXCHANGES and config.init:
+        raise UserError(f"`init` starts whole backbones, which `fusion={config.fusion}` cuts: leave one of them out")
     if not config.depth_gate:
         return
     if config.modality != "rgbd":
         raise UserError(f"`depth_gate` has no meaning for `modality={config.modality}`: leave it out")
-    if config.fusion == "early":
-        raise UserError("`depth_gate` weighs features of depth, `fusion=early` has none: use another `fusion`")
+    if config.fusion not in encoder.APART:
+        raise UserError(
+            f"`depth_gate` weighs features of depth alone, `fusion={config.fusion}` has none: use {' or '.join(encoder.APART)}"
+        )
     if config.holes != "mask":
         raise UserError(f"`depth_gate` needs to know what was measured: use `holes=mask`, not {config.holes}")
+
+
+def _check_depth_input(config):
+    """Refuse what only HHA has: an encoding, though not the default that recipes name, and gravity."""
+    if config.depth_input == "hha":
+        return
+    given = f"`depth_input={config.depth_input}`"
+    if config.hha_encoding != Preprocessing.hha_encoding:
+        raise UserError(f"`hha_encoding={config.hha_encoding}` has no meaning with {given}: leave it out")
+    if config.gravity_jitter:
+        raise UserError(f"`gravity_jitter` has no meaning with {given}, which does not show gravity: leave it out")
 
 
 def _check_depth_augmentation(config):
@@ -155,8 +177,10 @@ def _check_compared(config):
         if getattr(config, name) not in needed:
             choices = f"`{name}={needed[0]}`" if len(needed) == 1 else f"`{name}` {' or '.join(needed)}"
             raise UserError(f"{given}: needs {choices}, not {getattr(config, name)}")
-    if config.fusion == "early":
-        raise UserError(f"{given} needs features of colour and of depth: use it without `fusion=early`")
+    if config.fusion not in encoder.APART:
+        raise UserError(
+            f"{given} needs features of colour and of depth alone: use `fusion={' or '.join(encoder.APART)}`"
+        )
     if config.hha_dropout:
         raise UserError(f"`hha_dropout` would leave no depth of a view to {given}: leave it out")
     if config.modality_dropout:
@@ -254,6 +278,9 @@ def _check_views(config):
                 raise UserError(
                     f"{_given(config, name)} has no meaning with `modality=hha` without `hha_color`: leave it out"
                 )
+        if any(own.get("grayscale", ())) and config.depth_input in GREY:
+            given, seen = _given(config, "grayscale"), f"`modality=hha`, `depth_input={config.depth_input}`"
+            raise UserError(f"{given} has no meaning with {seen}, which is grey: leave it out")
     size = "small_size" if config.small_crops and len(own.get("blur", ())) > 2 else "image_size"
     if any(own.get("blur", ())) and not blur.radius(getattr(config, size)):
         raise UserError(

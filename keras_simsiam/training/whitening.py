@@ -1,5 +1,6 @@
 """The whitening that a run keeps next to an encoder: fitted to its training frames, without labels, once it is trained."""
 
+import dataclasses
 import os
 import zipfile
 from collections.abc import Mapping
@@ -35,9 +36,9 @@ def fit_and_save(encoders: Mapping[str, keras.Model], data, config):
     samples = data.records.take(FRAMES).map(data.decode, tf.data.AUTOTUNE)
     batches = clean_batches(samples, config.preprocessing, batch_size=min(config.batch_size, features.BATCH))
     for path, found in zip(encoders, features.extract_each(list(encoders.values()), batches), strict=True):
-        scaling, target = whitening.fit(found.embeddings), file_of(path)
+        scaling, target = whitening.fit(found.embeddings, parts=config.parts), file_of(path)
         with files.writing(target), files.replacing(target) as partial, open(partial, "wb") as file:
-            np.savez(file, mean=scaling.mean, matrix=scaling.matrix, shrinkage=scaling.shrinkage)
+            np.savez(file, **dataclasses.asdict(scaling))
 
 
 def load(path: str) -> whitening.Scaling | None:
@@ -50,7 +51,8 @@ def load(path: str) -> whitening.Scaling | None:
     target = file_of(path)
     try:
         with np.load(target) as kept:
-            return whitening.Scaling(kept["mean"], kept["matrix"], float(kept["shrinkage"]))
+            parts = int(kept["parts"]) if "parts" in kept else 1  # an earlier version whitened joined features as one
+            return whitening.Scaling(kept["mean"], kept["matrix"], tuple(kept["shrinkage"].reshape(-1).tolist()), parts)
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

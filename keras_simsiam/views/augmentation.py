@@ -186,7 +186,7 @@ def sample_seed(seed, epoch, index):
     return fold(fold(tf.stack([tf.cast(seed, tf.int32), 0]), tf.cast(epoch, tf.int32)), tf.cast(index, tf.int32))
 
 
-def two_views(images, seed, *, augmentation, image_size, others=None):
+def two_views(images, seed, *, augmentation, image_size, others=None, depth_input="hha"):
     """Two independent views of a sample.
 
     Args:
@@ -195,36 +195,39 @@ def two_views(images, seed, *, augmentation, image_size, others=None):
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
         others: the images that the second view is of, of any size; None: those of the first.
+        depth_input: what the `hha` image shows (`depth.depth_images`): a flip turns the x axis of `normals` as well.
 
     Returns:
         A tuple of two dicts with the keys and channels of `images`, float32 [S,S,C] in 0..1.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     pair = images, images if others is None else others
-    drawn = {"augmentation": augmentation, "image_size": image_size}
+    drawn = {"augmentation": augmentation, "image_size": image_size, "depth_input": depth_input}
     return tuple(random_view(one, seeds[view], **drawn, view=view) for view, one in enumerate(pair))
 
 
-def small_views(images, seed, *, augmentation, image_size, others=None):
+def small_views(images, seed, *, augmentation, image_size, others=None, depth_input="hha"):
     """The small crops of a sample, independent of one another and of `two_views` by the same seed (Caron et al. 2020).
 
     Args:
         images, seed, augmentation: as in `two_views`.
         image_size: of the two views; `augmentation.small_side` says how large the small ones are.
         others: the images that every second one is of; None: the same.
+        depth_input: as in `two_views`.
 
     Returns:
         A tuple of `augmentation.small_crops` dicts as in `two_views`, float32 [s,s,C] in 0..1.
     """
     fold = tf.random.experimental.stateless_fold_in
     pair = images, images if others is None else others
-    drawn = {"augmentation": augmentation, "image_size": augmentation.small_side(image_size)}
+    size = augmentation.small_side(image_size)
+    drawn = {"augmentation": augmentation, "image_size": size, "depth_input": depth_input}
     # folded, so that the views are those of a run without, and the first small ones those of a run with more
     seeds = [fold(fold(seed, 2), index) for index in range(augmentation.small_crops)]
     return tuple(random_view(pair[index % 2], one, **drawn, view=SMALL_VIEW) for index, one in enumerate(seeds))
 
 
-def random_view(images, seed, *, augmentation, image_size, view=0):
+def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="hha"):
     """One random view: random resized crop, flip, colour jitter, grayscale (Zhu, section 3.1; Chen & He, Appendix A).
 
     Blur and solarisation, where they are wanted, come last and only on RGB, as in FAIR's and BYOL's code.
@@ -236,16 +239,18 @@ def random_view(images, seed, *, augmentation, image_size, view=0):
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
         view: which view it is, for what is drawn differently: 0 the first, 1 the second, SMALL_VIEW a small crop.
+        depth_input: as in `two_views`.
 
     Returns:
         A dict with the keys and channels of `images`, float32 [S,S,C] in 0..1.
     """
     crop_seed, flip_seed, color_seed, hha_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
-    names = sorted(images)
+    names = sorted(images)  # depth before colour
     stacked = tf.concat([images[name] for name in names], axis=-1)  # one resample for all modalities
     box = _box(tf.shape(stacked)[:2], crop_seed, augmentation.probability("crop", view), augmentation.area(view))
     stacked = resample(stacked, box, image_size)
-    stacked = _sometimes(stacked, flip_seed, augmentation.probability("flip", view), lambda x: tf.reverse(x, [1]))
+    flip = _mirrored_normals if depth_input == "normals" and "hha" in images else _mirrored
+    stacked = _sometimes(stacked, flip_seed, augmentation.probability("flip", view), flip)
     channels = [images[name].shape[-1] for name in names]
     shown = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
 
@@ -264,6 +269,16 @@ def random_view(images, seed, *, augmentation, image_size, view=0):
         seed = tf.random.experimental.stateless_fold_in(hha_seed, 3)  # the other draws stay as they are
         shown = with_one_dropped(shown, seed, augmentation.modality_dropout)
     return shown
+
+
+def _mirrored(image):
+    return tf.reverse(image, [1])
+
+
+def _mirrored_normals(image):
+    """A mirrored image whose first channel is the x component of normals: the normals of a mirrored scene."""
+    mirrored = _mirrored(image)
+    return tf.concat([1 - mirrored[..., :1], mirrored[..., 1:]], axis=-1)
 
 
 def _sometimes(image, seed, probability, change):

@@ -18,7 +18,7 @@ def perturbed(sample, seed, augmentation):
     """A sample as another sensor, held a little otherwise, might have recorded it: what is drawn before HHA.
 
     Args:
-        sample: a Sample with depth, whose gravity is known.
+        sample: a Sample with depth; with `gravity_jitter` one whose gravity is known.
         seed: int32 [2].
         augmentation: an `augmentation.Augmentation`.
 
@@ -27,13 +27,13 @@ def perturbed(sample, seed, augmentation):
         turned by up to `gravity_jitter` degrees.
     """
     happens_seed, noise_seed, gravity_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-    depth, intrinsics, down = sample["depth"], sample["intrinsics"], sample["gravity"]
+    depth, intrinsics, changed = sample["depth"], sample["intrinsics"], {}
     if augmentation.sensor_noise:
         noisy = tf.random.stateless_uniform([], happens_seed) < augmentation.sensor_noise
-        depth = tf.cond(noisy, lambda: sensor_noise.simulate(depth, intrinsics, noise_seed), lambda: depth)
+        changed["depth"] = tf.cond(noisy, lambda: sensor_noise.simulate(depth, intrinsics, noise_seed), lambda: depth)
     if augmentation.gravity_jitter:
-        down = gravity.tilted(down, gravity_seed, augmentation.gravity_jitter)
-    return sample | {"depth": depth, "gravity": down}
+        changed["gravity"] = gravity.tilted(sample["gravity"], gravity_seed, augmentation.gravity_jitter)
+    return sample | changed
 
 
 def _with_gravity(sample):
@@ -46,17 +46,19 @@ def _with_gravity(sample):
 def _views(sample, partner, seed, preprocessing, augmentation):
     """Two views of a sample, or one of it and one of its partner, and its small crops.
 
-    HHA once a sample, or once a view where it depends on that; small crops have the one or, in turn, the two.
+    The depth image once a sample, or once a view where it depends on that; small crops have the one or, in turn, the two.
     """
     if augmentation.before_hha:
-        first = _with_gravity(sample)
-        pair = first, first if partner is None else _with_gravity(partner)
+        prepared = _with_gravity if preprocessing.depth_input == "hha" else lambda each: each
+        first = prepared(sample)
+        pair = first, first if partner is None else prepared(partner)
         # folded, so that crops and colours are those of a run without
         seeds = tf.random.experimental.stateless_split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
         sample, partner = (perturbed(each, seeds[view], augmentation) for view, each in enumerate(pair))
     others = None if partner is None else native_images(partner, preprocessing)
     images, size = native_images(sample, preprocessing), preprocessing.image_size
     drawn = {"augmentation": augmentation, "image_size": size, "others": others}
+    drawn["depth_input"] = preprocessing.depth_input
     views = two_views(images, seed, **drawn)
     return views + small_views(images, seed, **drawn) if augmentation.small_crops else views
 

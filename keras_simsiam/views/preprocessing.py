@@ -1,4 +1,4 @@
-"""From a sample to what an encoder takes, in training, evaluation and serving alike: HHA, and the clean view."""
+"""From a sample to what an encoder takes, in training, evaluation and serving alike: the depth image, and the clean view."""
 
 import dataclasses
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_simsiam.core.modalities import MODALITIES
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.depth import holes
+from keras_simsiam.depth.depth_images import DEPTH_INPUTS
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.views.resample import centre_square, resample
 
@@ -23,7 +24,9 @@ class Preprocessing(Checked):
         {'rgb': 3, 'hha': 4}
     """
 
-    modality: str = setting("rgbd", "What the encoder sees: colour, depth as HHA, or both.", choices=MODALITIES)
+    modality: str = setting(
+        "rgbd", "What the encoder sees: colour, depth (`depth_input`), or both.", choices=MODALITIES
+    )
     image_size: int = setting(224, "Side of a view in pixels.", low=1)
     hha_encoding: str = setting("paper", "Gupta's HHA, or the simpler one of the RGB-D paper.", choices=ENCODINGS)
     holes: str = setting(
@@ -31,31 +34,40 @@ class Preprocessing(Checked):
         "Missing depth: as published, a mask channel, a neutral value, or filled by the nearest or smoothly.",
         choices=holes.CHOICES,
     )
+    depth_input: str = setting(
+        "hha",
+        "What shows depth: HHA, surface normals, disparity, jet colours, or depth standardised in each image.",
+        choices=DEPTH_INPUTS,
+    )
 
     @property
     def channels(self):
-        """The channels of each image of a view, by its name: 3, and 4 of an HHA image with the mask of what was measured."""
+        """The channels of each image of a view, by its name: 3, and 4 of a depth image with the mask of what was measured."""
         return {name: 4 if name == "hha" and self.holes == "mask" else 3 for name in MODALITIES[self.modality]}
 
 
 @without_autograph
 def encoded_images(sample, preprocessing):
-    """The images of a sample at its own resolution: HHA depends on the whole frame, so it comes before any crop.
+    """The images of a sample at its own resolution: a depth image depends on the whole frame, so it comes before any crop.
 
     Args:
-        sample: a Sample (docs/architecture.md), or one from keras_simsiam.views.cache, which has its HHA already. Gravity
-            may be left out: it is then estimated from depth.
+        sample: a Sample (docs/architecture.md), or one from keras_simsiam.views.cache, which has its depth image already.
+            Gravity may be left out: HHA then has it estimated from depth.
         preprocessing: a `Preprocessing`.
 
     Returns:
-        A dict with `rgb` uint8 [H,W,3] and/or `hha` float32 [H,W,3] in 0..255; `hha` is [H,W,4] with
-        `preprocessing.holes` = `mask`.
+        A dict with `rgb` uint8 [H,W,3] and/or `hha` float32 [H,W,3] in 0..255, the image that `preprocessing.depth_input`
+        names; `hha` is [H,W,4] with `preprocessing.holes` = `mask`.
     """
     images = {name: sample[name] for name in MODALITIES[preprocessing.modality] if name in sample}
     if "hha" in MODALITIES[preprocessing.modality] and "hha" not in images:
         camera = sample["intrinsics"], sample.get("gravity")
         images["hha"] = holes.encode(
-            sample["depth"], *camera, encoding=preprocessing.hha_encoding, holes=preprocessing.holes
+            sample["depth"],
+            *camera,
+            encoding=preprocessing.hha_encoding,
+            holes=preprocessing.holes,
+            depth_input=preprocessing.depth_input,
         )
     return images
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_simsiam.depth import camera, gravity, hha, normals
+from keras_simsiam.depth import camera, depth_images, gravity, hha, normals
 
 INTRINSICS = np.array([57.0, 57.0, 19.5, 14.5], np.float32)
 DOWN = np.array([0, 0.8, 0.6], np.float32)
@@ -34,6 +34,9 @@ FUNCTIONS = {
     "paper": lambda depth: hha.encode(depth, INTRINSICS, encoding="paper"),
     "paper, known": lambda depth: hha.encode(depth, INTRINSICS, DOWN, encoding="paper"),
 }
+
+IMAGES = depth_images.DEPTH_INPUTS[1:]
+FUNCTIONS |= {name: lambda depth, name=name: depth_images.encode(depth, INTRINSICS, name) for name in IMAGES}
 
 KNOWN = ("gupta, known", "gupta, metres", "paper, known")  # parts of what the functions do that find gravity in depth
 
@@ -81,10 +84,10 @@ def test_a_batch_gives_what_its_frames_give(name):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), SIZE])
 def test_no_depth_makes_nan_or_inf(kind, size):
     depth = tf.constant(_depth(kind, size))
-    for name in ("back_project", "gradient_normals", "plane_normals", "gravity from depth", "gupta", "paper"):
+    for name in ("back_project", "gradient_normals", "plane_normals", "gravity from depth", "gupta", "paper", *IMAGES):
         for values in tf.nest.flatten(FUNCTIONS[name](depth)):
             assert np.isfinite(values.numpy().astype(np.float32)).all(), name
-            if name in ("gupta", "paper"):
+            if name in ("gupta", "paper", *IMAGES):
                 assert values.shape == (*size, 3) and np.min(values) >= 0 and np.max(values) <= 255
 
 
@@ -151,7 +154,7 @@ def test_saved_model(tmp_path, variant):
             loaded.encode(*map(tf.constant, (wrong, camera_of, arguments[2])))
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", [*KNOWN, *IMAGES])
 def test_xla_gives_what_eager_gives(name):
     compiled = tf.function(FUNCTIONS[name], autograph=False, jit_compile=True)
     for kind in ("holes", "missing"):

@@ -76,6 +76,18 @@ def test_the_embedding_comes_whitened_too():
     np.testing.assert_allclose(found["whitened"], np.full((1, size), -2), atol=1e-3)
 
 
+def test_an_rgbd_embedding_comes_whitened_as_evaluation_whitens_it():
+    encoder, preprocessing = tiny_encoder("rgbd"), Preprocessing("rgbd", SIZE)
+    samples = [frame(40, 48, seed)[0] for seed in range(4)]
+    embeddings = np.concatenate([expected(encoder, preprocessing, sample) for sample in samples])
+    scaling = whitening.fit(embeddings, parts=2)
+    module, signatures = servable(encoder, preprocessing, scaling=scaling, parts=2)
+    found = np.concatenate([call(signatures["tensors"], "rgbd", "tensors", sample)["whitened"] for sample in samples])
+    np.testing.assert_allclose(found, scaling(embeddings), atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(found.reshape(4, 2, -1), axis=2), 1, rtol=1e-5)
+    assert module.parts.numpy() == 2
+
+
 def test_a_modality_asks_for_its_own_inputs_only():
     def names(signature, modality, depth=False):
         return [row.name for row in inputs(modality, depth)[signature]]
@@ -173,6 +185,24 @@ def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
         np.testing.assert_allclose(call(loaded[name], "rgbd", name, given)["embedding"], right, atol=1e-4)
     if choice != "mask":  # with the same encoder the choice makes a difference
         assert not np.allclose(right, expected(encoder, Preprocessing("rgbd", SIZE), sample), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "depth_input", ["disparity", *(pytest.param(d, marks=pytest.mark.slow) for d in ("normals", "jet", "standardised"))]
+)
+def test_both_signatures_show_depth_as_training_does(depth_input, tmp_path):
+    preprocessing = Preprocessing("rgbd", SIZE, holes="mask", depth_input=depth_input)
+    encoder = tiny_encoder("rgbd", preprocessing.channels)
+    module, signatures = servable(encoder, preprocessing)
+    tf.saved_model.save(module, str(tmp_path), signatures)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures
+    samples = [frame(40, 48, 0), frame(40, 48, 1)]
+    right = expected(encoder, preprocessing, *(sample for sample, _ in samples))
+    for name in ("tensors", "serving_default"):
+        given = [sample if name == "tensors" else sample | files for sample, files in samples]
+        np.testing.assert_allclose(call(loaded[name], "rgbd", name, *given)["embedding"], right, atol=1e-4)
+    hha = expected(encoder, Preprocessing("rgbd", SIZE, holes="mask"), *(sample for sample, _ in samples))
+    assert not np.allclose(right, hha, atol=1e-2)
 
 
 @pytest.mark.slow

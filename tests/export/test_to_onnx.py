@@ -54,7 +54,7 @@ def test_onnx_runtime_gives_the_encoders_embeddings(modality, fusion, gate, chan
     expected = encoder(view, training=False)["embedding"].numpy()
     np.testing.assert_allclose(session.run(["embedding"], view)[0], expected, rtol=1e-4, atol=1e-4)
     facts = {prop.key: prop.value for prop in onnx.load(file).metadata_props}
-    assert facts["modality"] == modality and facts["holes"] == preprocessing.holes
+    assert facts["modality"] == modality and facts["holes"] == preprocessing.holes and facts["depth_input"] == "hha"
 
 
 @pytest.mark.parametrize(

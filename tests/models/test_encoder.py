@@ -92,6 +92,8 @@ def _backbone(channels):
     [
         ("two_tower", 3, 64, 2 * _backbone(3)),
         ("two_tower", 4, 64, _backbone(3) + _backbone(4)),
+        ("exchange_c3", 3, 64, 2 * (_backbone(3) + 8 * 8 + 2 * 8)),
+        ("exchange_c4", 3, 64, 2 * (_backbone(3) + 16 * 16 + 2 * 16)),
         ("early", 3, 32, _backbone(6)),
         ("early", 4, 32, _backbone(7)),
         ("shared", 3, 64, _backbone(3)),
@@ -116,7 +118,9 @@ def shallow(monkeypatch):
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
 
 
-@pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
+@pytest.mark.parametrize(
+    "fusion, gate", [("two_tower", True), ("exchange_c3", False), ("early", False), ("shared", True)]
+)
 def test_a_fusion_in_a_graph_and_reloaded(shallow, tmp_path, fusion, gate):
     encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, depth_gate=gate, width=4)
     view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
@@ -127,6 +131,41 @@ def test_a_fusion_in_a_graph_and_reloaded(shallow, tmp_path, fusion, gate):
     encoder.save(tmp_path / "encoder.keras")
     again = keras.models.load_model(tmp_path / "encoder.keras", compile=False)
     np.testing.assert_allclose(again(view)["embedding"], expected, atol=1e-6)
+
+
+def test_an_exchange_starts_as_two_towers_and_then_mixes(shallow):
+    encoder, view = build_encoder("rgbd", "resnet18", 32, fusion="exchange_c4", width=4), _view("rgbd")
+    for layer in encoder.layers:  # as if trained: the exchange is open
+        if layer.name == "rgb_from_hha_norm":
+            norm = layer
+    other_depth = view | {"hha": view["hha"][::-1]}
+
+    def features():
+        first, second = (encoder(each) for each in (view, other_depth))
+        return first["embedding"][:, :32], second["embedding"][:, :32], first["c3"], second["c3"]
+
+    colour, again, _, _ = features()
+    np.testing.assert_allclose(again, colour, atol=1e-6)
+    norm.gamma.assign(tf.ones_like(norm.gamma))
+    colour, again, before, before_again = features()
+    assert not np.allclose(again, colour, atol=1e-3)
+    np.testing.assert_allclose(before[..., :8], before_again[..., :8], atol=1e-6)  # colour's map is colour's until c4
+
+
+@pytest.mark.parametrize("after", ["c2", "c4"])
+def test_the_halves_of_a_resnet_are_the_whole(shallow, after):
+    whole, (lower, upper) = (
+        resnet.resnet("resnet18", 32, width=4),
+        resnet.resnet_halves("resnet18", 32, after, "rgb", width=4),
+    )
+    lower.set_weights(whole.get_weights()[: len(lower.weights)])
+    upper.set_weights(whole.get_weights()[len(lower.weights) :])
+    images = _view("rgb")["rgb"]
+    expected, maps = whole(images), lower(images)
+    found = maps | upper(maps[after])
+    assert set(found) == set(expected)
+    for name, feature in expected.items():
+        np.testing.assert_allclose(found[name], feature, atol=1e-5)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

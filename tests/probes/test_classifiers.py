@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_simsiam.evaluation import tables
-from keras_simsiam.probes import classifiers
+from keras_simsiam.probes import classifiers, linear_sgd
 from keras_simsiam.probes.features import Features
 
 
@@ -23,6 +23,28 @@ def test_test_labels_never_reach_the_probes():
     for name in ("knn", "linear"):
         np.testing.assert_array_equal(first[name], second[name])
         assert np.mean(first[name] == test.labels) > 0.6
+
+
+def test_probabilities_decide_as_the_classifier_does():
+    train, test = random_features(100, 0), random_features(80, 1)
+    probes = classifiers.available(20, 0.1, 5) | {"sgd": classifiers.stochastic(linear_sgd.RECIPES["sgd"], 5, 0)}
+    for probe in probes.values():  # a fifth class has no training frame
+        found = probe.probabilities(train.embeddings, train.labels, test.embeddings)
+        assert found.shape == (80, 5)
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+        expected = probe.classify(train.embeddings, train.labels, test.embeddings)
+        np.testing.assert_array_equal(found.argmax(axis=1), expected)
+    alike = np.zeros(100, np.int64)  # of one class
+    np.testing.assert_array_equal(probes["linear"].probabilities(train.embeddings, alike, test.embeddings)[:, 0], 1)
+
+
+def test_late_fusion_takes_the_mean_of_both():
+    """Where one modality is sure and the other is not, the sure one decides."""
+    given = {"rgb": [[0.6, 0.4, 0], [0.1, 0.9, 0]], "hha": [[0, 1, 0], [0.45, 0.3, 0.25]]}
+    probe = classifiers.Probe("", "", None, lambda train, _labels, queries: np.array(given[queries]))
+    apart, both = classifiers.fused(probe, [None, None], None, ["rgb", "hha"])
+    assert [list(each) for each in apart] == [[0, 1], [1, 0]]
+    assert list(both) == [1, 1]
 
 
 def test_protocols_state_their_settings():

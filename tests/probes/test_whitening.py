@@ -49,9 +49,9 @@ def test_the_shrinkage_is_estimated_unless_it_is_given():
     for features in (few, many):
         expected = ledoit_wolf_shrinkage(features)
         fitted = whitening.fit(features)
-        assert fitted.shrinkage == pytest.approx(expected)
+        assert fitted.shrinkage == (pytest.approx(expected),)
         np.testing.assert_allclose(fitted.matrix, whitening.fit(features, shrinkage=expected).matrix, rtol=1e-6)
-    assert whitening.fit(few).shrinkage > whitening.fit(many).shrinkage > 0
+    assert whitening.fit(few).shrinkage[0] > whitening.fit(many).shrinkage[0] > 0
 
 
 def test_axes_without_variance_become_0():
@@ -91,3 +91,19 @@ def test_knn_finds_a_class_that_a_direction_of_large_variance_hides():
     raw = np.mean(knn.classify(bank, labels[:300], queries) == labels[300:])
     whitened = np.mean(knn.classify(scaling(bank), labels[:300], scaling(queries)) == labels[300:])
     assert raw < 0.7 and whitened > 0.95
+
+
+@pytest.mark.parametrize("kind", ["whitened", "standardized"])
+def test_parts_are_scaled_apart_and_count_alike(kind):
+    """Colour's and depth's features, say, of which one is a thousand times as large."""
+    first, second = _FEATURES, 1000 * np.random.default_rng(1).normal(size=_FEATURES.shape)
+    joined = whitening.fit(np.concatenate([first, second], axis=1), kind, parts=2)
+    scaled = joined(np.concatenate([first, second], axis=1)).reshape(len(first), 2, -1)
+    for part, features in enumerate((first, second)):
+        expected = whitening.fit(features, kind)(features)
+        np.testing.assert_allclose(
+            scaled[:, part], expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-4
+        )
+    assert len(joined.shrinkage) == (2 if kind == "whitened" else 0)
+    nothing = np.zeros((1, joined.mean.size), np.float32) + joined.mean
+    np.testing.assert_array_equal(joined(nothing), 0)

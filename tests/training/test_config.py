@@ -230,6 +230,42 @@ def test_pairs_of_frames_need_no_cache(tmp_path, positives):
     assert _config(tmp_path, modality="rgb", positives=positives).positives == positives
 
 
+def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
+    with pytest.raises(
+        UserError, match=r"^`hha_encoding=gupta` has no meaning with `depth_input=normals`: leave it out$"
+    ):
+        _config(tmp_path, depth_input="normals", hha_encoding="gupta")
+    with pytest.raises(
+        UserError, match=r"^`gravity_jitter` has no meaning with `depth_input=jet`, which does not show gr"
+    ):
+        _config(tmp_path, depth_input="jet", gravity_jitter=5.0)
+    colour = {"modality": "hha", "hha_color": True, "grayscale": 0.3}
+    with pytest.raises(
+        UserError, match=r"^`grayscale=0.3` has no .* `modality=hha`, `depth_input=disparity`, which is gr"
+    ):
+        _config(tmp_path, depth_input="disparity", **colour)
+    with pytest.raises(
+        UserError, match=r"^`depth_input=depth`: choose one of hha, normals, disparity, jet, standardised$"
+    ):
+        _config(tmp_path, depth_input="depth")
+    _config(tmp_path, depth_input="jet", **colour)
+    _config(tmp_path, depth_input="disparity", modality="hha")  # what the set says
+    # what a recipe of HHA may hold, and the control of colour alone
+    _config(tmp_path, depth_input="standardised", hha_encoding="paper", sensor_noise=0.5, hha_jitter=True, holes="mask")
+    _config(tmp_path, depth_input="normals", modality="rgb")
+
+
+def test_an_earlier_run_is_one_of_hha(tmp_path):
+    config = _config(tmp_path)
+    open_workdir(config)
+    path = tmp_path / "run" / "flags.txt"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if "depth_input" not in line))
+    assert load_config(config.workdir).preprocessing.depth_input == "hha"
+    open_workdir(config)
+    with pytest.raises(UserError, match=r"`depth_input=hha` there, jet now"):
+        open_workdir(_config(tmp_path, depth_input="jet"))
+
+
 @pytest.mark.parametrize(
     ("earlier", "now"),
     [
@@ -309,11 +345,23 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, early, shared$"),
+        ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, exchange_c3, exchange_c4, early, shared$"),
         ({"fusion": "early", "modality": "rgb"}, "`fusion=early` has no meaning for `modality=rgb`: leave it out$"),
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "`depth_gate` has no meaning for `modality=hha`"),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
-        ({"depth_gate": True, "holes": "mask", "fusion": "early"}, "`depth_gate` .*`fusion=early` has none"),
+        (
+            {"fusion": "exchange_c3", "backbone": "vit_small"},
+            "`fusion=exchange_c3` cuts ResNets: with `backbone=vit_small`",
+        ),
+        ({"fusion": "exchange_c4", "init": "runs/a"}, "`init` starts whole backbones, which `fusion=exchange_c4` cuts"),
+        (
+            {"compare": "intra_modal", "fusion": "exchange_c3"},
+            "`compare=intra_modal` needs features of colour and of depth alone",
+        ),
+        (
+            {"depth_gate": True, "holes": "mask", "fusion": "early"},
+            "`depth_gate` .*`fusion=early` has none: use two_tower or shared$",
+        ),
         ({"positives": "twins"}, "`positives=twins`: choose one of augment, next_frame, recording, viewpoint$"),
         ({"positive_window": -1}, "`positive_window=-1`: must be at least 0$"),
         (
@@ -324,17 +372,20 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"compare": "twins"}, "`compare=twins`: choose one of joint, cross_modal, intra_modal$"),
         ({"compare": "cross_modal", "modality": "rgb"}, "`compare=cross_modal`: needs `modality=rgbd`, not rgb$"),
         ({"compare": "cross_modal", "method": "byol"}, "`compare=cross_modal`: needs `method=simsiam`, not byol$"),
-        ({"compare": "cross_modal", "fusion": "early"}, "`compare=cross_modal` .*without `fusion=early`$"),
+        ({"compare": "cross_modal", "fusion": "early"}, "`compare=cross_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "cross_modal", "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `comp"),
         ({"compare": "intra_modal", "modality": "hha"}, "`compare=intra_modal`: needs `modality=rgbd`, not hha$"),
         ({"compare": "intra_modal", "alternation": 2}, "`compare=intra_modal`: needs `alternation=1`, not 2$"),
-        ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*without `fusion=early`$"),
+        ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
         ({"compare": "cross_modal", "modality_dropout": 0.3}, "`modality_dropout` would .* to `compare=cross_modal`"),
         ({"compare_rgb": 1.0, "modality": "hha"}, "`compare_rgb=1`: needs `modality=rgbd`, not hha$"),
         ({"compare_hha": 0.5, "method": "byol"}, "`compare_hha=0.5`: needs `method` simsiam or simclr, not byol$"),
         ({"compare_cross": 1.0, "alternation": 2}, "`compare_cross=1`: needs `alternation=1`, not 2$"),
-        ({"compare_rgb": 1.0, "fusion": "early"}, "`compare_rgb=1` needs features of colour .*without `fusion=early`$"),
+        (
+            {"compare_rgb": 1.0, "fusion": "early"},
+            "`compare_rgb=1` needs features of colour .*use `fusion=two_tower or shared`$",
+        ),
         ({"compare_rgb": 1.0, "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `compare_rgb=1`"),
         (
             {"compare_hha": 1.0, "modality_dropout": 0.3},

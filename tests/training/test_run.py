@@ -182,6 +182,9 @@ def test_the_kept_whitening_is_that_of_the_training_frames(config, data):
     np.testing.assert_allclose(kept.mean, fitted.mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(kept(embeddings), fitted(embeddings), rtol=1e-3, atol=1e-3)
 
+    np.savez(whitening.file_of(path), mean=kept.mean, matrix=kept.matrix, shrinkage=0.5)  # of an earlier version
+    assert whitening.load(path).parts == 1 and whitening.load(path).shrinkage == (0.5,)
+
     os.truncate(whitening.file_of(path), 100)
     with pytest.raises(UserError, match=r"encoder\.whitening\.npz is damaged: delete it"):
         whitening.load(path)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_simsiam.depth import gravity, holes
+from keras_simsiam.depth.depth_images import DEPTH_INPUTS
 from keras_simsiam.views import augmentation as augmentation_module
 from keras_simsiam.views import batches as batches_module
 from keras_simsiam.views import cache
@@ -196,6 +197,54 @@ def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding
     assert {name: image.shape[-1] for name, image in mapped.items()} == preprocessing.channels
     for name in view:
         np.testing.assert_allclose(view[name], mapped[name], atol=1e-3)
+
+
+@pytest.mark.parametrize("depth_input", DEPTH_INPUTS[1:])
+def test_another_depth_image_stands_in_the_place_of_hha(make_sample, depth_input):
+    sample = make_sample()
+    preprocessing = Preprocessing("rgbd", 24, depth_input=depth_input, holes="mask")
+    camera = sample["intrinsics"], sample["gravity"]
+    encoded = holes.encode(sample["depth"], *camera, depth_input=depth_input, holes="mask")
+    np.testing.assert_allclose(native_images(sample, preprocessing)["hha"], encoded / 255, atol=1e-5)
+    view = clean_view(sample, preprocessing)
+    mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: clean_view(s, preprocessing))))
+    np.testing.assert_allclose(view["hha"], mapped["hha"], atol=1e-4)
+    assert not np.allclose(view["hha"], clean_view(sample, Preprocessing("rgbd", 24, holes="mask"))["hha"], atol=0.05)
+
+
+def test_a_flipped_view_has_the_normals_of_the_mirrored_scene(make_sample):
+    sample = make_sample()
+    width = sample["depth"].shape[1]
+    mirrored = sample | {
+        "depth": tf.reverse(sample["depth"], [1]),
+        "rgb": tf.reverse(sample["rgb"], [1]),
+        "intrinsics": sample["intrinsics"] * [1, 1, 0, 1] + [0, 0, width - 1 - sample["intrinsics"][2], 0],
+    }
+    preprocessing = Preprocessing("rgbd", 24, depth_input="normals", holes="mask")
+    flipped = next(
+        iter(
+            view_batches(
+                tf.data.Dataset.from_tensors(sample),
+                preprocessing=preprocessing,
+                augmentation=Augmentation(augmentations="none", flip=1.0),
+                batch_size=1,
+            )
+        )
+    )["views"]
+    expected = clean_view(mirrored, preprocessing)
+    assert np.mean(np.abs(expected["hha"][..., 0] - 0.5)) > 0.03  # the plane is tilted sideways
+    for view in flipped:
+        np.testing.assert_allclose(view["hha"][0], expected["hha"], atol=2e-3)
+        np.testing.assert_allclose(view["rgb"][0], expected["rgb"], atol=1e-5)
+
+
+def test_sensor_noise_estimates_no_gravity_for_images_that_show_none(make_sample, monkeypatch):
+    monkeypatch.setattr(gravity, "known_or_estimated", lambda *_: pytest.fail("estimated"))
+    sample = make_sample()
+    del sample["gravity"]
+    preprocessing, noise = Preprocessing("hha", 16, depth_input="disparity"), Augmentation(sensor_noise=1.0)
+    views = _views(sample, None, sample_seed(0, 0, 0), preprocessing, noise)
+    assert not np.allclose(views[0]["hha"], views[1]["hha"])
 
 
 def test_the_mask_is_cut_and_resized_with_the_image(make_sample):

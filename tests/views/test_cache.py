@@ -146,6 +146,7 @@ def cheap(monkeypatch):
 def test_every_setting_before_the_crop_makes_another_file(records, tmp_path, cheap):
     settings = Preprocessing("rgbd", 16)
     changes = [{}, {"modality": "hha"}, {"hha_encoding": "gupta"}, {"holes": "mask"}, {"holes": "neutral"}]
+    changes.append({"depth_input": "jet"})
     for change in changes:
         _on_disk(records, dataclasses.replace(settings, **change), tmp_path)
     _on_disk(records, settings, tmp_path, identity="other data")

@@ -31,6 +31,7 @@ class ComparedEncoders:
         keys: of each encoder, by its name, a text that decides its weights, such as the SHA-256 of its file. The first is the
             one that was asked for; the others are what it is compared with.
         note: a line on what is missing among them; empty where nothing is.
+        parts: equal parts of an embedding, each of one modality (`models.encoder.parts`).
         load: function without arguments to the encoders by name, called when they are first needed: cached features do
             without.
     """
@@ -40,6 +41,7 @@ class ComparedEncoders:
     keys: dict[str, str]
     load: Callable[[], dict[str, keras.Model]]
     note: str = ""
+    parts: int = 1
     _loaded: dict[str, str] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )  # weights as they were loaded
@@ -121,7 +123,7 @@ def _of_config(source):
     def load_all():
         return {name: make() for name, make in load.items()}
 
-    return ComparedEncoders(source, config.preprocessing, keys, load_all, note)
+    return ComparedEncoders(source, config.preprocessing, keys, load_all, note, config.parts)
 
 
 def _drawn_key(config, module):
@@ -150,8 +152,8 @@ def _of_saved_model(source):
             f"{source.name} is a SavedModel, which gives embeddings alone: name the run directory that it was exported from"
         )
 
-    preprocessing = Preprocessing(saved_model.modality(source.file), None)
-    return ComparedEncoders(source, preprocessing, {TRAINED: source.sha256}, refuse)
+    modality, parts = saved_model.facts(source.file)
+    return ComparedEncoders(source, Preprocessing(modality, None), {TRAINED: source.sha256}, refuse, parts=parts)
 
 
 def _of_file(source):

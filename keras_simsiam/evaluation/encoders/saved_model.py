@@ -21,20 +21,26 @@ def newest(folder):
     return max((path.parent for path in versions), key=lambda path: int(path.name), default=None)
 
 
-def modality(folder):
-    """What the SavedModel of an encoder looks at.
+def facts(folder):
+    """What the SavedModel of an encoder looks at, and what it gives.
 
     Args:
         folder: the SavedModel's.
 
+    Returns:
+        (modality, parts): one of MODALITIES, and the equal parts of its embedding (`models.encoder.parts`); 1 of a model that
+        was exported by a version that did not write them down.
+
     Raises:
         UserError: it is damaged, or has not the signature of an exported encoder.
     """
-    signature = _load(folder).signatures.get(_SIGNATURE)
+    model = _load(folder)
+    signature = model.signatures.get(_SIGNATURE)
     if signature is None:
         raise UserError(f"{folder} has no signature {_SIGNATURE}: it is not what `python -m export.encoder` writes")
     inputs = set(signature.structured_input_signature[1])
-    return "rgbd" if {"rgb", "depth"} <= inputs else "hha" if "depth" in inputs else "rgb"
+    modality = "rgbd" if {"rgb", "depth"} <= inputs else "hha" if "depth" in inputs else "rgb"
+    return modality, int(getattr(model, "parts", 1))
 
 
 def embed(folder, samples, *, batch_size):

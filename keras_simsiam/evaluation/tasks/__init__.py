@@ -40,6 +40,15 @@ class Seed(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class ByModality(Checked):
+    """The setting of every task that classifies frozen features with all labels (evaluation.tasks.classification)."""
+
+    by_modality: bool = setting(
+        False, "Of an RGB-D encoder measure colour's and depth's features apart too, and a vote of both (late fusion)."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Scaling(Checked):
     """The settings of every task that compares features by cosine (keras_simsiam.probes.whitening)."""
 

@@ -3,25 +3,30 @@
 import dataclasses
 
 from keras_simsiam.core.settings import Checked, setting
-from keras_simsiam.evaluation.tasks import Scaling, classification
+from keras_simsiam.evaluation.tasks import ByModality, Scaling, classification
 from keras_simsiam.probes import classifiers
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(Scaling, Checked):
+class KNN(Scaling, Checked):
     """Of every task that asks kNN."""
 
     knn_k: int = setting(20, "Number of neighbours that vote in kNN.", low=1)
     knn_temperature: float = setting(0.1, "Temperature T of the kNN votes, exp(cosine / T).", above=0)
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings(KNN, ByModality):
+    """Of this task."""
+
+
 def check(compared, data, settings):
-    """Refuses unlabelled data.
+    """Refuses what `classification.check` refuses.
 
     Raises:
-        UserError: there are no labels.
+        UserError: there are no labels; `by_modality` of features that are not colour's and depth's.
     """
-    data.require_labels("knn")
+    classification.check("knn", compared, data, settings)
 
 
 def run(compared, data, output, settings):
@@ -38,11 +43,12 @@ def run(compared, data, output, settings):
         unless `scaling` is none.
     """
     raw = dataclasses.replace(settings, scaling="none", shrinkage=None)
-    found = classification.run("knn", probe(raw, data), compared, data, output)
+    given = {"by_modality": settings.by_modality}
+    found = classification.run("knn", probe(raw, data), compared, data, output, **given)
     if settings.scaling == "none":
         return found
-    scale = data.scaler(compared, settings)
-    scaled = classification.run("knn_scaled", probe(settings, data), compared, data, output, scale)
+    given["scale"] = data.scaler(compared, settings)
+    scaled = classification.run("knn_scaled", probe(settings, data), compared, data, output, **given)
     return found | {"scaled": scaled, "files": found["files"] + scaled.pop("files")}
 
 
@@ -50,7 +56,7 @@ def probe(settings, data):
     """The `classifiers.Probe` of kNN on features that are scaled as the settings say.
 
     Args:
-        settings: `Settings`.
+        settings: `KNN`.
         data: a `Data`.
     """
     k = min(settings.knn_k, data.dataset.splits[data.train].count)

@@ -12,7 +12,7 @@ from keras_simsiam.probes import classifiers, label_subsets, scores
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings(label_subsets.Draws, knn.Settings, Seed):
+class Settings(label_subsets.Draws, knn.KNN, Seed):
     """How many labels, and how many subsets of them are drawn."""
 
     label_fractions: tuple[float, ...] = setting(
@@ -55,7 +55,7 @@ def run(compared, data, output, settings):
     counts = label_subsets.counts(train[compared.names[0]].labels, settings.label_fractions, settings.labels_per_class)
     # scaled by all training features, of which no labels are needed; the linear probe standardises what it is given
     scale = data.scaler(compared, settings)
-    asked = {"knn": knn.probe(settings, data), "linear": classifiers.logistic()}
+    asked = {"knn": knn.probe(settings, data), "linear": classifiers.logistic(len(data.dataset.classes))}
     given = {"knn": (scale(train), scale(test)), "linear": (train, test)}
     seeds = range(settings.seed, settings.seed + settings.draws)
     predictions = {

@@ -1,13 +1,20 @@
 """--task=linear, linear_sgd, linear_lars: the accuracy of a linear classifier on frozen features."""
 
-from keras_simsiam.evaluation.tasks import Seed, classification
+import dataclasses
+
+from keras_simsiam.evaluation.tasks import ByModality, Seed, classification
 from keras_simsiam.probes import classifiers, linear_sgd
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(ByModality, Seed):
+    """Of every linear probe; the seed is of a recipe's initial weights and order, as L-BFGS draws nothing."""
 
 
 class Linear:
     """The task of one way to fit a linear classifier, as a task's module is."""
 
-    Settings = Seed  # of a recipe's initial weights and order; L-BFGS draws nothing
+    Settings = Settings
 
     def __init__(self, recipe=None):
         """
@@ -18,12 +25,12 @@ class Linear:
         self.name = f"linear_{recipe}" if recipe else "linear"
 
     def check(self, compared, data, settings):
-        """Refuses unlabelled data.
+        """Refuses what `classification.check` refuses.
 
         Raises:
-            UserError: there are no labels.
+            UserError: there are no labels; `by_modality` of features that are not colour's and depth's.
         """
-        data.require_labels(self.name)
+        classification.check(self.name, compared, data, settings)
 
     def run(self, compared, data, output, settings):
         """Classifies the test split of each encoder.
@@ -37,8 +44,9 @@ class Linear:
         Returns:
             What `classification.run` returns.
         """
-        probe = classifiers.logistic()
+        classes = len(data.dataset.classes)
         if self.recipe:
-            recipe = linear_sgd.RECIPES[self.recipe]
-            probe = classifiers.stochastic(recipe, len(data.dataset.classes), settings.seed)
-        return classification.run(self.name, probe, compared, data, output)
+            probe = classifiers.stochastic(linear_sgd.RECIPES[self.recipe], classes, settings.seed)
+        else:
+            probe = classifiers.logistic(classes)
+        return classification.run(self.name, probe, compared, data, output, by_modality=settings.by_modality)

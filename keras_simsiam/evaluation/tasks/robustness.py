@@ -18,7 +18,7 @@ _COLOURLESS = "no colour"  # a point of its own beside the hues
 _STYLES = {"knn": "o--", "linear": "s-"}
 
 
-Settings = knn.Settings
+Settings = knn.KNN
 
 
 def check(compared, data, settings):
@@ -93,7 +93,7 @@ def probe(compared, data, *, settings, names):
     Args:
         compared: `ComparedEncoders`.
         data: a `Data`.
-        settings: a `knn.Settings`; k is capped at the size of the training split.
+        settings: a `knn.KNN`; k is capped at the size of the training split.
         names: of `corruptions.CONDITIONS`, `clean` among them.
 
     Returns:

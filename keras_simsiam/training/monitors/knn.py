@@ -17,7 +17,7 @@ class KNN(keras.callbacks.Callback):
     The first epoch's logs also get what they were before the first step, `first_knn` and so on: the random baseline.
     """
 
-    def __init__(self, bank, queries, num_classes, every, k, temperature, epochs, position):
+    def __init__(self, bank, queries, num_classes, every, k, temperature, epochs, position, parts):
         """
         Args:
             bank: batches as `views.batches.clean_batches` makes them, labelled.
@@ -28,6 +28,7 @@ class KNN(keras.callbacks.Callback):
             temperature: of the votes.
             epochs: number of epochs of the run.
             position: the run's `checkpoints.Position`, which remembers what the untrained network had.
+            parts: equal parts of the embedding that are whitened apart.
         """
         super().__init__()
         self.bank = bank
@@ -38,6 +39,7 @@ class KNN(keras.callbacks.Callback):
         self.temperature = temperature
         self.epochs = epochs
         self.position = position
+        self.parts = parts
 
     def on_train_begin(self, logs=None):
         if self.position.epoch == self.position.step == 0:
@@ -51,7 +53,7 @@ class KNN(keras.callbacks.Callback):
 
     def _measure(self):
         bank, queries = (features.extract(self.model.encoder, batches) for batches in (self.bank, self.queries))
-        whitened = whitening.fit(bank.embeddings)
+        whitened = whitening.fit(bank.embeddings, parts=self.parts)
 
         def accuracy(bank_features, query_features):
             settings = self.k, self.temperature, self.num_classes

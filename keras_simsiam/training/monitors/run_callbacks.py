@@ -43,7 +43,7 @@ def run_callbacks(config, data, *, steps_per_epoch, position, draw, writer):
     return [
         Progress(config.batch_size, steps_per_epoch, config.epochs, position.epoch),
         Memory(),
-        Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer),
+        Views(draw, config.knn_every, os.path.join(config.workdir, "figures", "views.png"), writer, config.depth_input),
         # MoCo's loss begins low, on a queue of random keys, and rises as the queue fills; DINO's before its targets are centred
         DivergenceWarning(position, earlier, judges_loss=config.method not in ("mocov2", "dino")),
         *_label_monitors(config, data, position),
@@ -63,6 +63,16 @@ def _label_monitors(config, data, position):
     )
     names = data.bank_classes or tuple(map(str, range(data.num_classes)))
     return [
-        KNN(bank, queries, len(names), config.knn_every, config.knn_k, KNN_TEMPERATURE, config.epochs, position),
+        KNN(
+            bank,
+            queries,
+            len(names),
+            config.knn_every,
+            config.knn_k,
+            KNN_TEMPERATURE,
+            config.epochs,
+            position,
+            config.parts,
+        ),
         Embeddings(queries, names, os.path.join(config.workdir, "tensorboard"), config.epochs),
     ]

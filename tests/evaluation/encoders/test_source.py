@@ -57,10 +57,11 @@ def test_a_run_and_a_file_in_it(made):
 def test_an_exported_encoder_gives_what_its_run_gives(made, tmp_path):
     workdir, samples = made
     compared = compare_by_name(workdir)
-    export(run.load_encoder(workdir), compared.preprocessing, tmp_path / "serving")
+    export(run.load_encoder(workdir), compared.preprocessing, tmp_path / "serving", parts=compared.parts)
     for folder in (tmp_path / "serving", tmp_path / "serving" / "1"):
         served = compare_by_name(str(folder))
         assert served.names == (TRAINED,) and served.preprocessing.modality == compared.preprocessing.modality
+        assert served.parts == compared.parts == {"rgb": 1, "rgbd": 2}[served.preprocessing.modality]
         found, frames = embed(served, samples, TRAINED)
         expected, expected_frames = embed(compared, samples, TRAINED)
         assert frames == expected_frames

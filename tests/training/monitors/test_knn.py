@@ -26,7 +26,7 @@ def _identity():
 def _measured(model, queries, labels, every=2, epochs=5, position=None):
     position = position or Position()
     bank = _batches([[1.0, 0], [0, 1]], [0, 1])
-    knn = monitors.KNN(bank, _batches(queries, labels), 2, every, 1, 0.1, epochs, position)
+    knn = monitors.KNN(bank, _batches(queries, labels), 2, every, 1, 0.1, epochs, position, parts=1)
     knn.set_model(model)
     knn.on_train_begin()
     measured = [{} for _ in range(epochs)]

@@ -47,6 +47,15 @@ def test_small_crops_follow_at_the_same_scale_on_white():
     assert not np.array_equal(*heads)
 
 
+def test_a_depth_image_other_than_hha_is_not_titled_hha():
+    hha, jet = view_grid(_views()), view_grid(_views(), depth_input="jet")
+    np.testing.assert_array_equal(hha[TITLE:], jet[TITLE:])
+    same = [
+        np.array_equal(*heads) for heads in zip(*(np.split(grid[:TITLE], 4, 1) for grid in (hha, jet)), strict=True)
+    ]
+    assert same == [True, False, True, False]
+
+
 def test_no_mask_is_shown():
     views = tuple({"hha": tf.concat([tf.fill([2, 88, 88, 3], 0.2), tf.ones([2, 88, 88, 1])], -1)} for _ in range(2))
     np.testing.assert_array_equal(view_grid(views)[TITLE:], np.full((176, 176, 3), 51))
