@@ -104,6 +104,12 @@ class Method(keras.Model):
         copies = {id(variable) for copy in self.copies for variable in copy.trainable_variables}
         return [variable for variable in self.trainable_variables if id(variable) not in copies]
 
+    @property
+    def predictor_variables(self):
+        """What a learning rate of the predictor is for, a list; empty where there is no predictor."""
+        predictor = getattr(self, "predictor", None)
+        return predictor.trainable_variables if predictor is not None else []
+
     def after_step(self):
         """What a method does once its weights have moved, such as to move a copy of the network along; here nothing."""
         return  # AutoGraph cannot transform a body of a docstring only, and says so

@@ -15,6 +15,7 @@ from keras_simsiam.methods.intra_modal import IntraModal
 from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.mocov3 import MoCoV3
 from keras_simsiam.methods.moving_average import MovingAverage
+from keras_simsiam.methods.objectives import Objectives
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
@@ -24,6 +25,10 @@ from keras_simsiam.models.heads import dino_projector, predictor, projector, sid
 
 PROJECTION = 2048  # size of SimSiam's z and p, and of all hidden layers (Chen & He, section 3; Zhu, section 3.3)
 CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
+# The settings that weigh a loss on a part of the embedding, and the methods that can have one: the others would need a copy of
+# the network, a queue or prototypes for each.
+PARTS = ("compare_rgb", "compare_hha", "compare_cross")
+COMPARE_PARTS = ("simsiam", "simclr")
 DINO_WARMUP = 30, 0.3  # the teacher's temperature rises over so many epochs, in a short run over this share of it
 
 
@@ -52,7 +57,19 @@ def _simsiam(config, encoder, features, batch_norm, _sizes):
     if config.alternation > 1:
         heads_of_both = projector_and_predictor(features)
         return Alternating(encoder, *heads_of_both, steps=config.alternation, symmetric=config.symmetric)
-    return SimSiam(encoder, *projector_and_predictor(features), **options)
+    return _of_parts(
+        config, encoder, features, lambda size: SimSiam(encoder, *projector_and_predictor(size), **options)
+    )
+
+
+def _of_parts(config, encoder, features, method):
+    """A method, a function of the size of what it compares, on the joint embedding; where others are weighed, on parts too."""
+    weights = {name.removeprefix("compare_"): getattr(config, name) for name in ("compare_joint", *PARTS)}
+    weights = {name: weight for name, weight in weights.items() if weight}
+    if list(weights) == ["joint"]:
+        return method(features)
+    terms = {name: method(features if name == "joint" else features // 2) for name in weights}
+    return Objectives(encoder, terms, weights)
 
 
 def _simsiam_average(config, encoder, features, batch_norm, sizes):
@@ -117,9 +134,12 @@ def _simsiam_projector(config, features, heads):
 
 def _simclr(config, encoder, features, batch_norm, _sizes):
     size = _hidden_and_outputs(config, PROJECTION, CONTRASTED)
-    return SimCLR(
-        encoder, projector(features, **size, layers=2, **batch_norm), **_given(temperature=config.temperature)
-    )
+    given = _given(temperature=config.temperature)
+
+    def simclr(features):
+        return SimCLR(encoder, projector(features, **size, layers=2, **batch_norm), **given)
+
+    return _of_parts(config, encoder, features, simclr)
 
 
 def _mocov2(config, encoder, features, _batch_norm, _sizes):

@@ -17,6 +17,14 @@ class MethodSettings(Checked):
         "and apart from them depths with depths.",
         choices=("joint", "cross_modal", "intra_modal"),
     )
+    compare_joint: float = setting(
+        1.0, "Weight of the loss on the joint embeddings, where `compare_rgb` or another adds one.", low=0
+    )
+    compare_rgb: float = setting(0.0, "SimSiam, SimCLR: weight of a loss on the colours of both views.", low=0)
+    compare_hha: float = setting(0.0, "SimSiam, SimCLR: weight of a loss on the depths of both views.", low=0)
+    compare_cross: float = setting(
+        0.0, "SimSiam, SimCLR: weight of a loss on one view's colour with the other's depth, both ways.", low=0
+    )
     symmetric: bool = setting(True, "SimSiam: both views predict each other; false: the first the second.")
     queue_size: int = setting(65536, "MoCo v2: the number of keys of earlier batches that are kept.", low=1)
     projector_layers: int = setting(3, "Layers of the projection head (CIFAR-10 runs of the paper: 2).", low=1)

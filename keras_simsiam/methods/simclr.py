@@ -36,6 +36,13 @@ class SimCLR(Method):
             A float32 scalar, the mean over this replica's share of the batch.
         """
         z1, z2 = (project(self.encoder, self.projector, view) for view in batch["views"])  # Bxd
+        return self._contrast(z1, z2)
+
+    def compare(self, first, second):
+        """As `objective`, of two views' embeddings, float32 [B,D]."""
+        return self._contrast(self.projector(first, training=True), self.projector(second, training=True))
+
+    def _contrast(self, z1, z2):
         self.watch(projection=z1)
         return nt_xent(z1, z2, self.temperature)
 

@@ -43,6 +43,10 @@ class SimSiam(Method):
         first, second = (self._project(view) for view in batch["views"])
         return self._compare(batch["views"], first, second)
 
+    def compare(self, first, second):
+        """As `objective`, of two views' embeddings, float32 [B,D]."""
+        return self._compare(None, self._heads(first), self._heads(second))
+
     def _project(self, view):
         return self._heads(self.encoder(view, training=True)["embedding"])
 

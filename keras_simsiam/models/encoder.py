@@ -7,7 +7,7 @@ from tensorflow import keras
 
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.keras_compat import symbolic
-from keras_simsiam.core.modalities import MODALITIES
+from keras_simsiam.core.modalities import MODALITIES, NEUTRAL
 from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.models.resnet import BACKBONES as RESNETS
 from keras_simsiam.models.resnet import STEMS, batch_norm, resnet, resnet_halves
@@ -19,12 +19,11 @@ BACKBONES = (*RESNETS, *VITS)
 RESNET_SETTINGS = ("stem", "width", "zero_init_last")
 VIT_SETTINGS = ("patch", "positions", "drop_path", "frozen_patch")
 
-# Mean and standard deviation of an input in 0..1. RGB: ImageNet's, as published. HHA: mid-range, so that a view whose HHA
-# was dropped (augment.py sets it to 128) is zero to the network; HHA has no published constants. The fourth channel, where
-# there is one, is the mask of what was measured: as it is, so that nothing measured is zero too.
+# Mean and standard deviation of an input in 0..1. RGB's deviation: ImageNet's, as published. The mask of what was measured
+# stays as it is.
 NORMALISATION = {
-    "rgb": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "hha": ((128 / 255,) * 3 + (0.0,), (0.25,) * 3 + (1.0,)),
+    "rgb": (NEUTRAL["rgb"], (0.229, 0.224, 0.225)),
+    "hha": (NEUTRAL["hha"], (0.25,) * 3 + (1.0,)),
 }
 
 

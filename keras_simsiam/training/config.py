@@ -13,6 +13,7 @@ from keras_simsiam.optimization.settings import OptimizerSettings
 from keras_simsiam.training import rules
 from keras_simsiam.training.devices import DeviceSettings
 from keras_simsiam.views.augmentation import Augmentation
+from keras_simsiam.views.positives import PAIRED
 from keras_simsiam.views.preprocessing import Preprocessing
 
 # What may differ when a run is resumed: a folder may be renamed, and neither a cache nor checkpoints change a number. A shard
@@ -58,10 +59,14 @@ class RunConfig(
 
     positives: str = setting(
         "augment",
-        "What is paired: two views of a frame, or of it and the next frame of its recording. Earlier values: neighbour is "
-        "next_frame; for cross_modal and intra_modal see `compare`.",
-        choices=("augment", "next_frame"),
+        "What is paired: two views of a frame, or of it and the next frame of its recording, any other frame of its recording "
+        "(see `positive_window`), any frame of another recording of its instance, such as from another camera height. Earlier "
+        "values: neighbour is next_frame; for cross_modal and intra_modal see `compare`.",
+        choices=("augment", *PAIRED),
         earlier=tuple(EARLIER_POSITIVES),
+    )
+    positive_window: int = setting(
+        0, "Of `positives=recording`: frames that the other one is away at most, to either side; 0: any number.", low=0
     )
     knn_every: int = setting(5, "Epochs between two kNN measurements, and view grids, while training.", low=1)
     knn_data_dir: str = setting(
@@ -78,7 +83,7 @@ class RunConfig(
     )
     cache_gb: float = setting(
         8.0,
-        "The most that caches, or what simsiam_average or `positives=next_frame` keep, may take, in GB; more is refused.",
+        "The most that caches, or what simsiam_average or `positives` of other frames keep, may take, in GB; more is refused.",
         low=0,
     )
     on_corrupt: str = setting(

@@ -29,7 +29,7 @@ class Data:
         choose_best: whether the queries may choose an encoder: true of a validation split, never of a test split.
         num_classes: number of labels of the training records.
         record_bytes: mean size of a training record, by which the shuffle keeps to its memory.
-        partner: graph function from a record to the one whose sample the second view is of; None: the same.
+        partner: graph function from a record and a seed to the record whose sample the second view is of; None: the same.
         first_index: place of the first of `records` in the data set; not 0 on a worker that has a later part of it.
         cache: function from (records, decode) to what stands for both (`views.cache`), called once the run is to start.
         bank_classes: the names of the labels of bank and queries; empty: they are the training records', without names.

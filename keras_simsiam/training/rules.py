@@ -6,6 +6,7 @@ import math
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth.depth_images import GREY
+from keras_simsiam.methods import build
 from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
 from keras_simsiam.views.augmentation import PROBABILITIES
@@ -43,6 +44,10 @@ MULTI_CROP = ("swav", "dino")
 _TRIED_WITH_WORKERS = {
     "positives": "augment",
     "compare": "joint",
+    "compare_joint": 1.0,
+    "compare_rgb": 0.0,
+    "compare_hha": 0.0,
+    "compare_cross": 0.0,
     "head_dropout": 0.0,
     "alternation": 1,
     "small_crops": 0,
@@ -71,6 +76,7 @@ def check(config):
     _check_depth_input(config)
     _check_depth_augmentation(config)
     _check_positives(config)
+    _check_compared(config)
     _check_method(config)
     _check_optimization(config)
     _check_devices(config)
@@ -129,6 +135,10 @@ def _check_depth_augmentation(config):
     """Refuse what would not reach the views, or leave nothing of them."""
     if config.modality == "hha" and config.hha_dropout:
         raise UserError("`hha_dropout` with `modality=hha` would leave nothing of a view; use it with `modality=rgbd`")
+    if config.modality_dropout and config.modality != "rgbd":
+        raise UserError(
+            f"`modality_dropout` with `modality={config.modality}` would leave nothing of a view; use it with `modality=rgbd`"
+        )
     for name in ("sensor_noise", "gravity_jitter"):
         if getattr(config, name) and config.modality == "rgb":
             raise UserError(f"`{name}` has no meaning for `modality=rgb`, which sees no depth: leave it out")
@@ -137,21 +147,44 @@ def _check_depth_augmentation(config):
 
 
 def _check_positives(config):
-    """Refuse next frames that a cache does not keep, and pairs of modalities where one is missing."""
-    if config.positives == "next_frame" and config.cache != "none":
-        raise UserError(f"`cache={config.cache}` keeps no recordings: use `cache=none` with `positives=next_frame`")
-    if config.compare == "joint":
+    """Refuse pairs of frames that a cache does not keep, and a window of what has none."""
+    if config.positives != "augment" and config.cache != "none":
+        raise UserError(
+            f"`cache={config.cache}` keeps no recordings: use `cache=none` with `positives={config.positives}`"
+        )
+    if config.positive_window and config.positives != "recording":
+        raise UserError(
+            f"`positive_window={config.positive_window}` has no meaning with `positives={config.positives}`: leave it out, or "
+            "use `positives=recording`"
+        )
+
+
+def _check_compared(config):
+    """Refuse parts of an embedding to compare where it has none, and weights that weigh nothing."""
+    parts = [name for name in build.PARTS if getattr(config, name)]
+    if not parts and config.compare_joint != 1:
+        raise UserError(
+            f"`compare_joint={config.compare_joint:g}` weighs the joint loss against others: give one of "
+            f"{', '.join(f'`{name}`' for name in build.PARTS)} too"
+        )
+    if not parts and config.compare == "joint":
         return
-    given = f"`compare={config.compare}`"
-    for name, needed in (("modality", "rgbd"), ("method", "simsiam"), ("alternation", 1)):
-        if getattr(config, name) != needed:
-            raise UserError(f"{given}: needs `{name}={needed}`, not {getattr(config, name)}")
+    given = f"`{parts[0]}={getattr(config, parts[0]):g}`" if parts else f"`compare={config.compare}`"
+    if parts and config.compare != "joint":
+        raise UserError(f"{given} and `compare={config.compare}` both say what is compared: leave out one of them")
+    methods = build.COMPARE_PARTS if parts else ("simsiam",)
+    for name, needed in (("modality", ("rgbd",)), ("method", methods), ("alternation", (1,))):
+        if getattr(config, name) not in needed:
+            choices = f"`{name}={needed[0]}`" if len(needed) == 1 else f"`{name}` {' or '.join(needed)}"
+            raise UserError(f"{given}: needs {choices}, not {getattr(config, name)}")
     if config.fusion not in encoder.APART:
         raise UserError(
             f"{given} needs features of colour and of depth alone: use `fusion={' or '.join(encoder.APART)}`"
         )
     if config.hha_dropout:
         raise UserError(f"`hha_dropout` would leave no depth of a view to {given}: leave it out")
+    if config.modality_dropout:
+        raise UserError(f"`modality_dropout` would leave no colour or no depth of a view to {given}: leave it out")
 
 
 def _check_method(config):

@@ -33,7 +33,7 @@ from keras_simsiam.training.data import load_data
 from keras_simsiam.training.devices import Devices, check_precision, precision
 from keras_simsiam.training.trained import BEST, encoder_file, encoder_path, load_encoder, require_encoder  # noqa: F401
 from keras_simsiam.training.untrained import encoder_of, untrained_encoder
-from keras_simsiam.views import next_frame
+from keras_simsiam.views import positives
 from keras_simsiam.views.batches import records_held, view_batches
 
 
@@ -214,10 +214,11 @@ def _check_data(config, data, devices):
 
 
 def _paired(config, data):
-    """The data with each frame's next one where the configuration pairs them; a complete run is spared the reading."""
-    if config.positives != "next_frame" or os.path.exists(encoder_path(config.workdir)):
+    """The data with each frame's partners where the configuration pairs frames; a complete run is spared the reading."""
+    if config.positives == "augment" or os.path.exists(encoder_path(config.workdir)):
         return data
-    records, decode, partner = next_frame.in_memory(data.records, data.decode, limit_gb=config.cache_gb)
+    pairs = {"positives": config.positives, "window": config.positive_window}
+    records, decode, partner = positives.in_memory(data.records, data.decode, limit_gb=config.cache_gb, **pairs)
     return dataclasses.replace(data, records=records, decode=decode, partner=partner)
 
 
@@ -307,7 +308,7 @@ def _optimizer(config, method, steps_per_epoch):
         return lamb(schedule, config.weight_decay, config.decay)
     overrides = []
     if config.predictor_lr != "cosine":
-        overrides = [(method.predictor.trainable_variables, _predictor_rate(config.predictor_lr, schedule))]
+        overrides = [(method.predictor_variables, _predictor_rate(config.predictor_lr, schedule))]
     options = {"momentum": 0.9, "weight_decay": config.weight_decay, "overrides": overrides}
     if config.optimizer == "lars":
         return LARS(schedule, **options)

@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.modalities import NEUTRAL
 from keras_simsiam.core.settings import Checked, setting, text
 from keras_simsiam.views import published
 from keras_simsiam.views.blur import random_blur
@@ -19,7 +20,7 @@ _CROP_TRIES = 10
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and torchvision take it
 _SOLARIZED = 0.5  # what is at least as bright is inverted: BYOL's code
-_MIDDLE = 128 / 255  # an HHA image's middle: what its gain turns about, and what a dropped one is set to
+_MIDDLE = NEUTRAL["hha"][0]  # an HHA image's middle: what its gain turns about, and what a dropped one is set to
 _HHA_GAIN = (0.5, 1.5)
 _HHA_OFFSET = 60 / 255
 
@@ -85,6 +86,12 @@ class Augmentation(Checked):
     hha_jitter: bool = setting(False, "Random gain and offset of each HHA channel, per view.")
     # the mask, where there is one, becomes 0: nothing measured
     hha_dropout: float = setting(0.0, "Probability that a view's HHA is replaced by its middle value.", low=0, below=1)
+    modality_dropout: float = setting(
+        0.0,
+        "Probability that a view's colour or its depth, either with 1/2 and never both, is replaced by its mean value.",
+        low=0,
+        high=1,
+    )
     sensor_noise: float = setting(
         0.0,
         "Probability that a view's depth gets sensor noise before HHA: shadows, steps of disparity, holes.",
@@ -121,6 +128,11 @@ class Augmentation(Checked):
         if len(strength) != 4 or not all(0 <= s <= high for s, high in zip(strength, (1, 1, 1, 0.5), strict=True)):
             raise UserError(
                 f"`jitter_strength={text(strength)}`: give brightness, contrast and saturation, each 0 to 1, and hue, 0 to 0.5"
+            )
+        if self.modality_dropout and self.hha_dropout:
+            raise UserError(
+                f"`hha_dropout={self.hha_dropout}` with `modality_dropout={self.modality_dropout}` could leave nothing of a "
+                "view: give one of them"
             )
         if self.min_crop > self.max_crop:
             raise UserError(f"`max_crop={self.max_crop}`: must be at least `min_crop={self.min_crop}`")
@@ -253,6 +265,9 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
         if augmentation.hha_color:
             hha = color_transforms(hha, color_seed, augmentation=augmentation, view=view)
         shown["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
+    if augmentation.modality_dropout and len(shown) == 2:
+        seed = tf.random.experimental.stateless_fold_in(hha_seed, 3)  # the other draws stay as they are
+        shown = with_one_dropped(shown, seed, augmentation.modality_dropout)
     return shown
 
 
@@ -396,3 +411,24 @@ def hha_transforms(hha, mask, seed, augmentation):
         dropped = tf.random.stateless_uniform([], dropout_seed) < augmentation.hha_dropout
         hha, mask = tf.where(dropped, _MIDDLE, hha), tf.where(dropped, 0.0, mask)
     return hha, mask
+
+
+def with_one_dropped(view, seed, probability):
+    """Modality dropout: colour or depth of a view is replaced by its neutral value, never both.
+
+    A dropped image is zero to the network, so that what is learnt of the view comes from the other one alone.
+
+    Args:
+        view: dict with `rgb` float32 [S,S,3] and `hha` float32 [S,S,3] or, with the mask of what was measured, [S,S,4].
+        seed: int32 [2].
+        probability: that one of the two is dropped, either with half of it.
+
+    Returns:
+        The view, of which at most one image is `core.modalities.NEUTRAL`: RGB's mean, HHA's middle and a mask of 0.
+    """
+    drawn = tf.random.stateless_uniform([], seed)  # in 0..1: HHA below probability / 2, RGB from there to probability
+    dropped = {"hha": drawn < probability / 2, "rgb": (drawn >= probability / 2) & (drawn < probability)}
+    return {
+        name: tf.where(dropped[name], tf.constant(NEUTRAL[name][: image.shape[-1]]), image)
+        for name, image in view.items()
+    }

@@ -132,7 +132,8 @@ def view_batches(
         first_step: the batch of that epoch to begin with, from 0.
         shuffle_records: how many records the shuffle holds at a time; None: all, in whatever memory that takes.
         first_index: place of the first record in the data set, so that several workers draw differently.
-        partner: graph function from a record to the one whose sample the second view is of; None: the same.
+        partner: graph function from a record and a seed, int32 [2], to the record whose sample the second view is of; None:
+            the same.
 
     Returns:
         A tf.data.Dataset of dicts: `views`, a tuple of two views, each a dict of float32 [B,S,S,C] in 0..1, and of the small
@@ -150,8 +151,10 @@ def view_batches(
 
     def prepare(epoch, index, record):
         sample = decode(record)
-        other = decode(partner(record)) if partner else None
-        views = _views(sample, other, sample_seed(seed, epoch, index), preprocessing, augmentation)
+        drawn = sample_seed(seed, epoch, index)
+        # folded, so that the views are drawn as those of a run without a partner
+        other = decode(partner(record, tf.random.experimental.stateless_fold_in(drawn, 3))) if partner else None
+        views = _views(sample, other, drawn, preprocessing, augmentation)
         return {"views": views, "label": label_of(sample), "index": index}
 
     held = min(count, shuffle_records or count)

@@ -9,6 +9,7 @@ from keras_simsiam.methods.byol import BYOL
 from keras_simsiam.methods.dino import DINO
 from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.mocov3 import MoCoV3
+from keras_simsiam.methods.objectives import Objectives
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
@@ -36,8 +37,8 @@ def _encoder():
     return keras.Model({"rgb": images}, {"embedding": keras.layers.GlobalAveragePooling2D(dtype="float32")(x)})
 
 
-def _projector():
-    return projector(6, 12, 10, layers=2, synchronized=True)
+def _projector(features=6):
+    return projector(features, 12, 10, layers=2, synchronized=True)
 
 
 def _plain_projector():
@@ -65,9 +66,18 @@ def _dino():
     )
 
 
+def _objectives(method):
+    """A method on the embedding and on parts of it, whose halves stand for colour and depth."""
+    encoder = _encoder()
+    weights = {"joint": 1.0, "rgb": 0.5, "cross": 2.0}
+    return Objectives(encoder, {term: method(encoder, 6 if term == "joint" else 3) for term in weights}, weights)
+
+
 METHODS = {
     "simsiam": lambda: SimSiam(_encoder(), _projector(), _predictor()),
     "simclr": lambda: SimCLR(_encoder(), _projector()),
+    "simsiam_objectives": lambda: _objectives(lambda encoder, size: SimSiam(encoder, _projector(size), _predictor())),
+    "simclr_objectives": lambda: _objectives(lambda encoder, size: SimCLR(encoder, _projector(size))),
     "mocov2": lambda: MoCoV2(_encoder(), _projector(), queue_size=11, momentum=0.9),
     "byol": lambda: BYOL(_encoder(), _projector(), _predictor(), steps=10, momentum=0.9),
     "swav": lambda: SwAV(_encoder(), _projector(), prototypes=5),

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
+from keras_simsiam.core.modalities import NEUTRAL
 from keras_simsiam.models import resnet
 from keras_simsiam.models.encoder import FUSIONS, build_encoder
 
@@ -185,6 +186,13 @@ def test_early_fusion_stacks_each_modalitys_own_normalisation(shallow):
     rgb = (view["rgb"] - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     hha = (view["hha"][..., :3] - 128 / 255) / 0.25
     np.testing.assert_allclose(stacked, tf.concat([rgb, hha, view["hha"][..., 3:]], -1), atol=1e-5)
+
+
+def test_a_dropped_image_is_zero_to_the_network(shallow):
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion="early", width=4)
+    view = {name: tf.tile(tf.constant(value)[None, None, None], [1, 32, 32, 1]) for name, value in NEUTRAL.items()}
+    stacked = keras.Model(encoder.input, encoder.get_layer("stacked").output)(view)
+    np.testing.assert_allclose(stacked, np.zeros([1, 32, 32, 7]), atol=1e-6)
 
 
 def test_a_shared_backbone_treats_both_modalities_alike(shallow):

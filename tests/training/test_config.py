@@ -66,6 +66,8 @@ def test_a_damaged_flags_txt(tmp_path):
         ("batch_size", 0),
         ("checkpoint_steps", -1),
         ("hha_dropout", 1.0),
+        ("modality_dropout", 1.1),
+        ("compare_rgb", float("inf")),
         ("sensor_noise", 1.1),
         ("gravity_jitter", -1.0),
         ("gravity_jitter", float("nan")),
@@ -149,6 +151,10 @@ def test_values_out_of_range_name_their_flag(tmp_path, flag, value):
             r"^`positives=next_frame` was never tried with `dist",
         ),
         (
+            {"compare_rgb": 1.0, "distribution": "multiworker"},
+            r"^`compare_rgb=1.0` was never tried with `dist",
+        ),
+        (
             {"compare": "cross_modal", "distribution": "multiworker"},
             r"^`compare=cross_modal` was never tried with `dist",
         ),
@@ -207,6 +213,23 @@ def test_depth_augmentation_needs_depth_and_no_cache(tmp_path, changes):
     assert _config(tmp_path, **changes).augmentation.before_hha and not _config(tmp_path).augmentation.before_hha
 
 
+@pytest.mark.parametrize("modality", ["rgb", "hha"])
+def test_dropping_a_modality_needs_both(tmp_path, modality):
+    with pytest.raises(UserError, match=f"^`modality_dropout` with `modality={modality}` would leave nothing"):
+        _config(tmp_path, modality=modality, modality_dropout=0.3)
+    with pytest.raises(
+        UserError, match=r"^`hha_dropout=0.3` with `modality_dropout=0.5` could leave nothing of a view"
+    ):
+        _config(tmp_path, modality_dropout=0.5, hha_dropout=0.3)
+
+
+@pytest.mark.parametrize("positives", ["next_frame", "recording", "viewpoint"])
+def test_pairs_of_frames_need_no_cache(tmp_path, positives):
+    with pytest.raises(UserError, match=rf"^`cache=disk` keeps no recordings: .* `positives={positives}`$"):
+        _config(tmp_path, cache="disk", positives=positives)
+    assert _config(tmp_path, modality="rgb", positives=positives).positives == positives
+
+
 def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
     with pytest.raises(
         UserError, match=r"^`hha_encoding=gupta` has no meaning with `depth_input=normals`: leave it out$"
@@ -241,12 +264,6 @@ def test_an_earlier_run_is_one_of_hha(tmp_path):
     open_workdir(config)
     with pytest.raises(UserError, match=r"`depth_input=hha` there, jet now"):
         open_workdir(_config(tmp_path, depth_input="jet"))
-
-
-def test_next_frames_need_no_cache(tmp_path):
-    with pytest.raises(UserError, match=r"^`cache=disk` keeps no recordings: .* `positives=next_frame`$"):
-        _config(tmp_path, cache="disk", positives="next_frame")
-    assert _config(tmp_path, modality="rgb", positives="next_frame").positives == "next_frame"
 
 
 @pytest.mark.parametrize(
@@ -302,7 +319,8 @@ def test_flags_txt_of_an_earlier_version_loads_and_opens(tmp_path):
     open_workdir(config)
     path = tmp_path / "run" / "flags.txt"
     added = {"augmentations", "crop", "max_crop", "flip", "jitter", "jitter_strength", "grayscale", "solarize"}
-    added |= {"small_crops", "small_size", "small_crop", "blur"}
+    added |= {"small_crops", "small_size", "small_crop", "blur", "modality_dropout", "positive_window"}
+    added |= {"compare_joint", "compare_rgb", "compare_hha", "compare_cross"}
     lines = path.read_text().replace("--sensor_noise=", "--depth_faults=").splitlines(True)
     path.write_text("".join(line for line in lines if line[2:].partition("=")[0] not in added))
     assert load_config(config.workdir) == config
@@ -344,7 +362,13 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
             {"depth_gate": True, "holes": "mask", "fusion": "early"},
             "`depth_gate` .*`fusion=early` has none: use two_tower or shared$",
         ),
-        ({"positives": "twins"}, "`positives=twins`: choose one of augment, next_frame$"),
+        ({"positives": "twins"}, "`positives=twins`: choose one of augment, next_frame, recording, viewpoint$"),
+        ({"positive_window": -1}, "`positive_window=-1`: must be at least 0$"),
+        (
+            {"positive_window": 5},
+            "`positive_window=5` has no meaning with `positives=augment`: .* `positives=recording`$",
+        ),
+        ({"positive_window": 5, "positives": "viewpoint"}, "`positive_window=5` has no meaning with `positives=viewp"),
         ({"compare": "twins"}, "`compare=twins`: choose one of joint, cross_modal, intra_modal$"),
         ({"compare": "cross_modal", "modality": "rgb"}, "`compare=cross_modal`: needs `modality=rgbd`, not rgb$"),
         ({"compare": "cross_modal", "method": "byol"}, "`compare=cross_modal`: needs `method=simsiam`, not byol$"),
@@ -354,6 +378,26 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"compare": "intra_modal", "alternation": 2}, "`compare=intra_modal`: needs `alternation=1`, not 2$"),
         ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
+        ({"compare": "cross_modal", "modality_dropout": 0.3}, "`modality_dropout` would .* to `compare=cross_modal`"),
+        ({"compare_rgb": 1.0, "modality": "hha"}, "`compare_rgb=1`: needs `modality=rgbd`, not hha$"),
+        ({"compare_hha": 0.5, "method": "byol"}, "`compare_hha=0.5`: needs `method` simsiam or simclr, not byol$"),
+        ({"compare_cross": 1.0, "alternation": 2}, "`compare_cross=1`: needs `alternation=1`, not 2$"),
+        (
+            {"compare_rgb": 1.0, "fusion": "early"},
+            "`compare_rgb=1` needs features of colour .*use `fusion=two_tower or shared`$",
+        ),
+        ({"compare_rgb": 1.0, "hha_dropout": 0.3}, "`hha_dropout` would leave no depth of a view to `compare_rgb=1`"),
+        (
+            {"compare_hha": 1.0, "modality_dropout": 0.3},
+            "`modality_dropout` would .* to `compare_hha=1`: leave it out$",
+        ),
+        ({"compare_rgb": 1.0, "compare": "cross_modal"}, "`compare_rgb=1` and `compare=cross_modal` both say what is"),
+        (
+            {"compare_joint": 2.0},
+            "`compare_joint=2` weighs .* give one of `compare_rgb`, `compare_hha`, `compare_cross`",
+        ),
+        ({"compare_joint": 0.0}, "`compare_joint=0` weighs the joint loss against others"),
+        ({"compare_cross": -1.0}, "`compare_cross=-1.0`: must be at least 0 and finite$"),
     ],
 )
 def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message):
@@ -368,6 +412,9 @@ def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message
         {"fusion": "shared", "holes": "mask", "depth_gate": True, "compare": "cross_modal"},
         {"fusion": "shared", "positives": "next_frame", "compare": "intra_modal"},
         {"fusion": "shared", "method": "supervised"},
+        {"method": "simclr", "compare_joint": 0.0, "compare_rgb": 1.0, "compare_hha": 0.5, "fusion": "shared"},
+        {"compare_cross": 1.0, "positives": "recording", "positive_window": 3},
+        {"modality_dropout": 0.5, "positives": "viewpoint"},
     ],
 )
 def test_fusions_and_pairs_round_trip(tmp_path, changes):

@@ -76,6 +76,8 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
         {"modality": "rgbd", "hha_jitter": True, "hha_dropout": 0.3},
         {"modality": "rgbd", "compare": "cross_modal"},
         {"modality": "rgbd", "compare": "intra_modal"},
+        {"modality": "rgbd", "modality_dropout": 0.5, "holes": "mask"},
+        {"modality": "rgbd", "method": "simclr", "compare_rgb": 1.0, "compare_hha": 1.0, "compare_joint": 0.0},
         {"method": "simclr"},
         {"method": "mocov2", "queue_size": 6},
         {"method": "byol"},
@@ -212,11 +214,12 @@ def test_a_batch_larger_than_the_data_is_refused(config, data):
     assert not os.path.exists(config("run").workdir)
 
 
-def test_next_frames_of_data_without_recordings_are_refused_before_anything_is_made(config):
+@pytest.mark.parametrize("positives", ["next_frame", "recording", "viewpoint"])
+def test_pairs_of_frames_without_instances_are_refused_before_anything_is_made(config, positives):
     frames = [example.encode(example.Frame(f"v_{number}", b"", None, (1, 1, 0, 0))) for number in range(4)]
     decode = functools.partial(example.decode, has_depth=False)
     with pytest.raises(UserError, match="does not say which frames show the same instance"):
-        run.fit(config("run", positives="next_frame"), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
+        run.fit(config("run", positives=positives), Data(tf.data.Dataset.from_tensor_slices(frames), decode, 4))
     assert not os.path.exists(config("run").workdir)
 
 
@@ -236,7 +239,7 @@ def test_predictor_rates(optimizer, predictor_lr, warmup_epochs, encoder, predic
         "data", "run", predictor_lr=predictor_lr, warmup_epochs=warmup_epochs, epochs=3, weight_decay=0.0, **optimizer
     )
     biases = tf.Variable(0.0), tf.Variable(0.0)
-    method = types.SimpleNamespace(predictor=types.SimpleNamespace(trainable_variables=biases[1:]))
+    method = types.SimpleNamespace(predictor_variables=biases[1:])
     built = run._optimizer(config, method, steps_per_epoch=2)
     built.momentum = 0.0
     moves = []

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_simsiam.core.errors import UserError
+from keras_simsiam.core.modalities import NEUTRAL
 from keras_simsiam.depth import holes
 from keras_simsiam.views.augmentation import (
     Augmentation,
@@ -15,6 +17,7 @@ from keras_simsiam.views.augmentation import (
     resample,
     sample_seed,
     two_views,
+    with_one_dropped,
 )
 
 SPATIAL = Augmentation()
@@ -202,6 +205,42 @@ def test_a_dropped_hha_has_nothing_measured():
     dropped = [view for view in views if np.allclose(view[..., :3], 128 / 255)]
     assert 0 < len(dropped) < 20
     assert all(np.all(view[..., 3] == 0) for view in dropped)
+
+
+def _dropped(view):
+    """Which images of a view are their neutral value: a set of names."""
+    return {name for name, image in view.items() if np.allclose(image, NEUTRAL[name][: image.shape[-1]], atol=1e-6)}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_modality_dropout_drops_colour_or_depth_and_never_both(masked):
+    images = {"rgb": _image(2), "hha": _masked_image() if masked else _image(1)}
+    found = [_dropped(with_one_dropped(images, _seed(index), 0.6)) for index in range(300)]
+    assert all(len(names) < 2 for names in found)
+    for name in images:
+        assert 0.2 < np.mean([name in names for names in found]) < 0.4
+    always = [_dropped(_view(images, _seed(index), Augmentation(modality_dropout=1.0), 8)) for index in range(10)]
+    assert all(len(names) == 1 for names in always) and len(set(map(tuple, always))) == 2
+
+
+def test_modality_dropout_changes_no_other_draw_and_needs_two_modalities():
+    images, changes = {"rgb": _image(), "hha": _masked_image()}, {"hha_jitter": True, "hha_color": True}
+    for index in range(8):
+        view, plain = (
+            _view(images, _seed(index), Augmentation(modality_dropout=rate, **changes), 8) for rate in (0.9, 0.0)
+        )
+        for name in set(images) - _dropped(view):
+            np.testing.assert_array_equal(view[name], plain[name])
+    for name, image in images.items():
+        view, plain = (_view({name: image}, _seed(), Augmentation(modality_dropout=rate), 8) for rate in (1.0, 0.0))
+        np.testing.assert_array_equal(view[name], plain[name])
+
+
+def test_both_dropouts_at_once_are_refused():
+    with pytest.raises(
+        UserError, match=r"^`hha_dropout=0.2` with `modality_dropout=0.5` could leave nothing of a view"
+    ):
+        Augmentation(hha_dropout=0.2, modality_dropout=0.5)
 
 
 def test_a_neutral_hole_is_what_dropout_makes_of_a_view():

@@ -97,7 +97,7 @@ def test_with_a_next_frame_the_small_crops_are_of_both_in_turn():
         preprocessing=Preprocessing("rgb", 8),
         augmentation=Augmentation(augmentations="none", small_crops=4, small_size=4),
         batch_size=4,
-        partner=lambda index: (index + 1) % 4,
+        partner=lambda index, _: (index + 1) % 4,
     )
     batch = next(iter(batches))
     frames = [np.rint(view["rgb"][:, 0, 0, 0] * 255 / 60).astype(int) for view in batch["views"]]

@@ -34,9 +34,9 @@ class Log(keras.callbacks.Callback):
         # and not by the optimizer's count: an epoch may be resumed in its middle
         first_step = epoch * self.params["steps"]
         schedules = {"learning_rate": getattr(optimizer, "_learning_rate", optimizer.learning_rate)}
-        predictor = getattr(self.model, "predictor", None)
-        if predictor is not None and hasattr(optimizer, "rate_of"):  # keras.optimizers and LAMB have one rate for all
-            own = optimizer.rate_of(predictor.trainable_variables[0])
+        of_predictor = getattr(self.model, "predictor_variables", [])
+        if of_predictor and hasattr(optimizer, "rate_of"):  # keras.optimizers and LAMB have one rate for all
+            own = optimizer.rate_of(of_predictor[0])
             if own is not schedules["learning_rate"]:
                 schedules["predictor_learning_rate"] = own
         self.rates = {name: float(rate(first_step) if callable(rate) else rate) for name, rate in schedules.items()}

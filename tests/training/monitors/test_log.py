@@ -15,12 +15,13 @@ from keras_simsiam.optimization.schedules import HalfCosine
 from keras_simsiam.training import monitors
 
 
-def _fit(folder, optimizer, predictor=False, epochs=2):
-    """The lines of metrics.jsonl after a run of two steps an epoch on a linear model."""
+def _fit(folder, optimizer, monkeypatch=None, epochs=2):
+    """The lines of metrics.jsonl after a run of two steps an epoch on a linear model; to patch: the last layer predicts."""
     model = keras.Sequential([keras.layers.Dense(2), keras.layers.Dense(1)])
     model.build((None, 2))
-    if predictor:
-        model.predictor = model.layers[1]
+    if monkeypatch:
+        variables = model.layers[1].trainable_variables
+        monkeypatch.setattr(keras.Sequential, "predictor_variables", variables, raising=False)
     model.compile(optimizer(model), "mse")
     log = monitors.Log(str(folder / "metrics.jsonl"), tf.summary.create_file_writer(str(folder / "tensorboard")))
     data = np.ones((4, 2)), np.ones((4, 1))
@@ -55,21 +56,21 @@ def test_tensorboards_curves_begin_with_the_untrained_network(tmp_path):
     assert monitors.read(log.jsonl) == [{"epoch": 1, "knn": 0.75, "first_knn": 0.5}]
 
 
-def test_the_rates_are_those_of_the_epoch(tmp_path):
+def test_the_rates_are_those_of_the_epoch(tmp_path, monkeypatch):
     rates = [HalfCosine(initial, epochs=2, steps_per_epoch=2) for initial in (0.02, 0.2)]
-    lines = _fit(tmp_path, lambda _: TorchSGD(rates[0]), predictor=True)
+    lines = _fit(tmp_path, lambda _: TorchSGD(rates[0]), monkeypatch=monkeypatch)
     assert [line["learning_rate"] for line in lines] == pytest.approx([0.02, 0.01])
     assert not any("predictor_learning_rate" in line for line in lines)  # it has none of its own
 
 
 @pytest.mark.parametrize("own", ["schedule", "fixed"])
-def test_a_predictor_with_a_rate_of_its_own(own, tmp_path):
+def test_a_predictor_with_a_rate_of_its_own(own, tmp_path, monkeypatch):
     rate = HalfCosine(0.02, epochs=2, steps_per_epoch=2)
     override = HalfCosine(0.2, epochs=2, steps_per_epoch=2) if own == "schedule" else 0.02
     lines = _fit(
         tmp_path,
         lambda model: TorchSGD(rate, overrides=[(model.layers[1].trainable_variables, override)]),
-        predictor=True,
+        monkeypatch=monkeypatch,
     )
     assert [line["learning_rate"] for line in lines] == pytest.approx([0.02, 0.01])
     expected = [0.2, 0.1] if own == "schedule" else [0.02, 0.02]
