@@ -350,8 +350,8 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "`depth_gate` has no meaning for `modality=hha`"),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
         (
-            {"fusion": "exchange_c3", "backbone": "vit_small"},
-            "`fusion=exchange_c3` cuts ResNets: with `backbone=vit_small`",
+            {"fusion": "exchange_c3", "backbone": "vit_s"},
+            "`fusion=exchange_c3` cuts ResNets: with `backbone=vit_s`",
         ),
         ({"fusion": "exchange_c4", "init": "runs/a"}, "`init` starts whole backbones, which `fusion=exchange_c4` cuts"),
         (
