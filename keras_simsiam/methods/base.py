@@ -38,6 +38,7 @@ class Method(keras.Model):
         self.built = True  # Keras 3 would call it on a batch, as if that were a view, to find out its variables
         self.encoder = encoder
         self.copies = ()  # of the network, which no gradient moves (keras_simsiam.methods.replicas)
+        self.second_task = None  # a `rotation.RelativeRotation`, whose loss is added to the objective
         self.accumulate = 1
         self.distribute_reduction_method = "first"  # all replicas log the same, of which Keras would take the sum
         # made here and not at their first use: a checkpoint would restore those made later after Keras has reset them
@@ -74,7 +75,7 @@ class Method(keras.Model):
         self._means["gradient_norm"].update_state(*finite_norm(gradients))
         self.after_step()
         self._means["loss"].update_state(replicas.mean(loss))
-        return {name: metric.result() for name, metric in self._means.items()}
+        return {name: metric.result() for name, metric in self._all_means().items()}
 
     def _loss_and_gradients(self, batch, variables):
         """The objective of a batch and its gradients: means over the parts in which it is computed."""
@@ -94,6 +95,8 @@ class Method(keras.Model):
     def _of_part(self, batch, variables):
         with tf.GradientTape() as tape:
             loss = self.objective(batch)
+            if self.second_task is not None:
+                loss += self.second_task.loss(self.encoder, batch["views"][0], self.optimizer.iterations)
             # the optimizer sums gradients over replicas; each replica's loss is a mean over its share of the batch
             share = keras_compat.scaled(self.optimizer, loss / tf.distribute.get_strategy().num_replicas_in_sync)
         return loss, tape.gradient(share, variables)
@@ -121,7 +124,10 @@ class Method(keras.Model):
 
     @property
     def metrics(self):
-        return list(self._means.values())
+        return list(self._all_means().values())
+
+    def _all_means(self):
+        return self._means if self.second_task is None else {**self._means, **self.second_task.means}
 
 
 def finite_norm(gradients):

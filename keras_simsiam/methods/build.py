@@ -16,12 +16,13 @@ from keras_simsiam.methods.moco import MoCoV2
 from keras_simsiam.methods.mocov3 import MoCoV3
 from keras_simsiam.methods.moving_average import MovingAverage
 from keras_simsiam.methods.objectives import Objectives
+from keras_simsiam.methods.rotation import RelativeRotation
 from keras_simsiam.methods.simclr import SimCLR
 from keras_simsiam.methods.simsiam import SimSiam
 from keras_simsiam.methods.supervised import Supervised
 from keras_simsiam.methods.swav import SwAV
 from keras_simsiam.methods.vicreg import VICReg
-from keras_simsiam.models.heads import dino_projector, predictor, projector, side_by_side
+from keras_simsiam.models.heads import dino_projector, predictor, projector, rotation_head, side_by_side
 
 PROJECTION = 2048  # size of SimSiam's z and p, and of all hidden layers (Chen & He, section 3; Zhu, section 3.3)
 CONTRASTED = 128  # size of the projection that SimCLR, MoCo v2 and SwAV compare
@@ -240,4 +241,8 @@ def build(config, encoder, *, sizes, synchronized):
         A `methods.base.Method`.
     """
     features = encoder.output["embedding"].shape[-1]
-    return METHODS[config.method](config, encoder, features, {"synchronized": synchronized}, sizes)
+    method = METHODS[config.method](config, encoder, features, {"synchronized": synchronized}, sizes)
+    if config.rotation_weight:
+        head = rotation_head(encoder.output["map"].shape[1:], synchronized=synchronized)
+        method.second_task = RelativeRotation(head, weight=config.rotation_weight, seed=config.seed)
+    return method

@@ -25,6 +25,9 @@ class MethodSettings(Checked):
     compare_cross: float = setting(
         0.0, "SimSiam, SimCLR: weight of a loss on one view's colour with the other's depth, both ways.", low=0
     )
+    rotation_weight: float = setting(
+        0.0, "Weight of a second task: to tell how far depth is turned against colour, in quarters of a circle.", low=0
+    )
     symmetric: bool = setting(True, "SimSiam: both views predict each other; false: the first the second.")
     queue_size: int = setting(65536, "MoCo v2: the number of keys of earlier batches that are kept.", low=1)
     projector_layers: int = setting(3, "Layers of the projection head (CIFAR-10 runs of the paper: 2).", low=1)

@@ -129,6 +129,31 @@ def side_by_side(first, second):
     return keras.Model(inputs, keras.layers.Concatenate(dtype="float32")(halves), name=first.name)
 
 
+def rotation_head(shape, *, width=100, dropout=0.5, synchronized=False):
+    """What tells by how much depth is turned against colour (Loghmani et al., RA-L 2020, section III, and its code).
+
+    A 1×1 convolution, a 3×3 one of stride 2, a hidden layer with dropout, each with BatchNorm and ReLU, and four outputs. The
+    padding of the 3×3 convolution, which theirs does not have, lets maps be smaller than three pixels.
+
+    Args:
+        shape: (h, w, C) of the encoder's `map`.
+        width: channels of the convolutions and of the hidden layer.
+        dropout: dropout rate before the outputs.
+        synchronized: BatchNorm statistics over all replicas.
+
+    Returns:
+        A model from float32 [B,h,w,C] to logits, float32 [B,4].
+    """
+    maps = keras.Input(shape)
+    x = keras.layers.Conv2D(width, 1)(maps)
+    x = keras.layers.ReLU()(batch_norm(synchronized)(x))
+    x = keras.layers.ZeroPadding2D(1)(x)
+    x = keras.layers.Conv2D(width, 3, 2)(x)
+    x = keras.layers.ReLU()(batch_norm(synchronized)(x))
+    x = _hidden(keras.layers.Flatten()(x), width, True, dropout, synchronized)
+    return keras.Model(maps, keras.layers.Dense(4, dtype="float32", name="quarters")(x), name="rotation_head")
+
+
 def _hidden(x, units, batch_norms, dropout, synchronized):
     x = _dense(x, units, use_bias=not batch_norms)
     if batch_norms:

@@ -48,6 +48,7 @@ _TRIED_WITH_WORKERS = {
     "compare_rgb": 0.0,
     "compare_hha": 0.0,
     "compare_cross": 0.0,
+    "rotation_weight": 0.0,
     "head_dropout": 0.0,
     "alternation": 1,
     "small_crops": 0,
@@ -77,6 +78,7 @@ def check(config):
     _check_depth_augmentation(config)
     _check_positives(config)
     _check_compared(config)
+    _check_rotation(config)
     _check_method(config)
     _check_optimization(config)
     _check_devices(config)
@@ -185,6 +187,18 @@ def _check_compared(config):
         raise UserError(f"`hha_dropout` would leave no depth of a view to {given}: leave it out")
     if config.modality_dropout:
         raise UserError(f"`modality_dropout` would leave no colour or no depth of a view to {given}: leave it out")
+
+
+def _check_rotation(config):
+    """Refuse to turn depth against colour where a view lacks one of them, or the views are of several sizes."""
+    if not config.rotation_weight:
+        return
+    given = f"`rotation_weight={config.rotation_weight:g}`"
+    if config.modality != "rgbd":
+        raise UserError(f"{given} turns depth against colour: use `modality=rgbd`, not {config.modality}")
+    for name in ("hha_dropout", "modality_dropout", "small_crops"):
+        if getattr(config, name):
+            raise UserError(f"{given} needs colour and depth of every view, all of one size: leave out `{name}`")
 
 
 def _check_method(config):

@@ -320,7 +320,7 @@ def test_flags_txt_of_an_earlier_version_loads_and_opens(tmp_path):
     path = tmp_path / "run" / "flags.txt"
     added = {"augmentations", "crop", "max_crop", "flip", "jitter", "jitter_strength", "grayscale", "solarize"}
     added |= {"small_crops", "small_size", "small_crop", "blur", "modality_dropout", "positive_window"}
-    added |= {"compare_joint", "compare_rgb", "compare_hha", "compare_cross"}
+    added |= {"compare_joint", "compare_rgb", "compare_hha", "compare_cross", "rotation_weight"}
     lines = path.read_text().replace("--sensor_noise=", "--depth_faults=").splitlines(True)
     path.write_text("".join(line for line in lines if line[2:].partition("=")[0] not in added))
     assert load_config(config.workdir) == config
@@ -379,6 +379,8 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
         ({"compare": "cross_modal", "modality_dropout": 0.3}, "`modality_dropout` would .* to `compare=cross_modal`"),
+        ({"rotation_weight": 1.0, "modality": "hha"}, "`rotation_weight=1` turns depth against .*`modality=rgbd`, not hha$"),
+        ({"rotation_weight": 0.5, "hha_dropout": 0.3}, "`rotation_weight=0.5` needs .*: leave out `hha_dropout`$"),
         ({"compare_rgb": 1.0, "modality": "hha"}, "`compare_rgb=1`: needs `modality=rgbd`, not hha$"),
         ({"compare_hha": 0.5, "method": "byol"}, "`compare_hha=0.5`: needs `method` simsiam or simclr, not byol$"),
         ({"compare_cross": 1.0, "alternation": 2}, "`compare_cross=1`: needs `alternation=1`, not 2$"),
