@@ -245,7 +245,9 @@ def _check_measured_depth(config):
     if config.background == "none" and config.background_probability != default:
         raise UserError(f"{_given(config, 'background_probability')} has no meaning without `background`: leave it out")
     if config.background != "none" and not any(config.background_probability):
-        raise UserError(f"{_given(config, 'background')} with `background_probability=0` changes no view: leave both out")
+        raise UserError(
+            f"{_given(config, 'background')} with `background_probability=0` changes no view: leave both out"
+        )
     if config.background == "replaced" and config.batch_size < 2:
         raise UserError("`background=replaced` needs other frames in a batch: give a `batch_size` of at least 2")
     if config.crop_3d and not any(config.crop[:2]):

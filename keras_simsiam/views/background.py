@@ -16,7 +16,7 @@ MIDDLE = 128 / 255  # what is removed becomes this: an HHA image's middle, and a
 
 _GRID = 64  # points a side at which a crop's depth is looked at: the cost does not grow with the frame
 _NEAREST, _FARTHEST = 0.02, 0.98  # of the measured depth in a crop: what noise at silhouettes does not move
-_LEAST = 0.2  # of what is measured in a crop, the nearest, is never background: no view is left empty
+_LEAST = 0.1  # of what is measured in a crop, the nearest, is never background: no view is left empty
 _SLAB = (0.1, 1.0)  # metres from the nearest, to either side
 _CELLS = 4  # a side, of what is left of a blurred background
 
@@ -32,7 +32,7 @@ def foreground(depth, box, seed):
       is wide, an object's inside as seldom as it is thin;
     - a slab: what lies at most t before or behind `near` stays, t log-uniform in 0.1..1 m.
 
-    What is among the nearest fifth of the measured points, less what lies before a slab, stays with both. Of a crop without
+    What is among the nearest tenth of the measured points, less what lies before a slab, stays with both. Of a crop without
     any measured depth all stays.
 
     Args:
@@ -70,7 +70,8 @@ def _places(start, extent, size):
 
 def mask(depth, box, seed, image_size):
     """`foreground` as a channel of a view: float32 [S,S,1] in 0..1."""
-    return resample(foreground(depth, box, seed)[..., tf.newaxis], tf.constant([0.0, 0, _GRID, _GRID]), image_size)
+    whole = tf.constant([0.0, 0, _GRID, _GRID])
+    return tf.clip_by_value(resample(foreground(depth, box, seed)[..., tf.newaxis], whole, image_size), 0.0, 1.0)
 
 
 def change(view, mask, seed, *, kind, probability):

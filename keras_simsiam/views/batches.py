@@ -66,11 +66,7 @@ def _views(sample, partner, seed, preprocessing, augmentation):
 def _images(sample, preprocessing, augmentation):
     """What views are drawn of: the images of a sample, and its depth and camera where a draw depends on them."""
     images = native_images(sample, preprocessing)
-    if not augmentation.of_depth:
-        return images
-    if "depth" not in sample:
-        raise UserError(f"`{augmentation.of_depth[0]}` needs samples with depth and intrinsics: leave it out")
-    return images | {name: sample[name] for name in ("depth", "intrinsics")}
+    return images | {name: sample[name] for name in ("depth", "intrinsics") if augmentation.of_depth}
 
 
 def clean_batches(samples: tf.data.Dataset, preprocessing: Preprocessing, *, batch_size: int) -> tf.data.Dataset:
@@ -157,6 +153,8 @@ def view_batches(
     if count < batch_size:
         known = f"the data set has {count} records" if count >= 0 else "give count, the number of records in an epoch"
         raise ValueError(f"batch_size={batch_size}: {known}")
+    if augmentation.of_depth and not decode and "depth" not in records.element_spec:
+        raise UserError(f"`{augmentation.of_depth[0]}` needs samples with depth and intrinsics: leave it out")
     decode = decode or (lambda sample: sample)
 
     def prepare(epoch, index, record):

@@ -326,3 +326,32 @@ def test_fusions_and_pairs_round_trip(tmp_path, changes):
     config = _config(tmp_path, **changes)
     open_workdir(config)
     assert load_config(config.workdir) == config
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"background": "removed", "cache": "memory"}, r"^`cache=memory` keeps no depth: .* with `background`$"),
+        ({"crop_3d": (0.2, 1.0), "cache": "disk"}, r"^`cache=disk` keeps no depth: use `cache=none` with `crop_3d`$"),
+        ({"background_probability": 0.2}, r"^`background_probability=0.2` has no meaning without `background`"),
+        ({"background": "blurred", "background_probability": 0.0}, r"^`background=blurred` with .* changes no view"),
+        (
+            {"background": "blurred", "background_probability": (0.2, 0.3, 0.4)},
+            r"^`background_probability=0.2,0.3,0.4` speaks of small crops, and there are none",
+        ),
+        ({"background": "replaced", "batch_size": 1}, r"^`background=replaced` needs other frames in a batch"),
+        ({"crop_3d": (0.2, 1.0), "crop": 0.0}, r"^`crop_3d=0.2,1.0` has no meaning with `crop=0`"),
+        ({"background": "removed", "distribution": "multiworker"}, r"^`background=removed` was never tried with"),
+    ],
+)
+def test_views_by_measured_depth_are_refused_where_they_could_do_nothing(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        _config(tmp_path, **changes)
+
+
+def test_views_by_measured_depth_also_of_colour_alone_and_in_flags_txt(tmp_path):
+    config = _config(
+        tmp_path, modality="rgb", background="replaced", background_probability=(0.5, 0.2), crop_3d=(0.3, 1.0)
+    )
+    open_workdir(config)
+    assert load_config(config.workdir) == config
