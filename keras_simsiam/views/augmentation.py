@@ -155,11 +155,11 @@ class Augmentation(Checked):
 
     @property
     def of_depth(self):
-        """The settings that a view's measured depth is needed for, whatever the encoder sees: names, those that are given."""
+        """The names of the settings given that need a view's measured depth, whatever the encoder sees."""
         return [name for name in ("background", "crop_3d") if getattr(self, name) not in ("none", ())]
 
     def probability(self, name, view):
-        """A probability that may differ by view as a float, of the first view (0), the second (1) or a small crop (SMALL_VIEW)."""
+        """A probability that may differ by view: of the first (0), the second (1) or a small crop (SMALL_VIEW), a float."""
         values = getattr(self, name)
         return float(values[min(view, len(values) - 1)])
 

@@ -17,7 +17,7 @@ MIDDLE = 128 / 255  # what is removed becomes this: an HHA image's middle, and a
 _GRID = 64  # points a side at which a crop's depth is looked at: the cost does not grow with the frame
 _NEAREST, _FARTHEST = 0.02, 0.98  # of the measured depth in a crop: what noise at silhouettes does not move
 _LEAST = 0.1  # of what is measured in a crop, the nearest, is never background: no view is left empty
-_SLAB = (0.1, 1.0)  # metres from the nearest, to either side
+_SLAB = (0.1, 0.5)  # metres from the nearest, to either side
 _CELLS = 4  # a side, of what is left of a blurred background
 
 
@@ -30,7 +30,7 @@ def foreground(depth, box, seed):
 
     - a plane: what lies at most z deep stays, z uniform in near..far. A gap between object and wall is so hit as often as it
       is wide, an object's inside as seldom as it is thin;
-    - a slab: what lies at most t before or behind `near` stays, t log-uniform in 0.1..1 m.
+    - a slab: what lies at most t before or behind `near` stays, t log-uniform in 0.1..0.5 m.
 
     What is among the nearest tenth of the measured points, less what lies before a slab, stays with both. Of a crop without
     any measured depth all stays.

@@ -4,8 +4,8 @@ Colour, texture and size are drawn per instance, independently of the class. Tab
 as round one turntable: a background of its own would tell an instance better than its shape does. Crops are as tight as
 Washington's: a crop that is half table gives a SimSiam run views that look alike whatever the object.
 
-With places there are backgrounds nevertheless, seen around the object in wider crops, and no split has those of another: what an
-encoder learns of a place instead of the object is of no use where it is tested.
+With places there are backgrounds nevertheless, seen around the object in wider crops, and no split has those of another: what
+an encoder learns of a place instead of the object is of no use where it is tested.
 """
 
 import functools
