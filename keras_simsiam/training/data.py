@@ -145,6 +145,7 @@ def _has_labels(dataset):
 def _cached(config, dataset, records, decode):
     """The training records and the function that decodes them, or what stands for both where --cache says so."""
     limits = {"preprocessing": config.preprocessing, "limit_gb": config.cache_gb}
+    limits["depth"] = bool(config.augmentation.of_depth)
     if config.cache == "memory":
         return cache.in_memory(records, decode, **limits)
     if config.cache == "disk":

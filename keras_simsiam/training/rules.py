@@ -237,10 +237,7 @@ def _check_views(config):
 
 
 def _check_measured_depth(config):
-    """Refuse views by measured depth that a cache does not keep, and what is said of a background that stays as it is."""
-    for name in config.augmentation.of_depth:
-        if config.cache != "none":
-            raise UserError(f"`cache={config.cache}` keeps no depth: use `cache=none` with `{name}`")
+    """Refuse what is said of a background that stays as it is, and crops by metres where none is drawn."""
     default = Augmentation().background_probability
     if config.background == "none" and config.background_probability != default:
         raise UserError(f"{_given(config, 'background_probability')} has no meaning without `background`: leave it out")

@@ -331,8 +331,6 @@ def test_fusions_and_pairs_round_trip(tmp_path, changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"background": "removed", "cache": "memory"}, r"^`cache=memory` keeps no depth: .* with `background`$"),
-        ({"crop_3d": (0.2, 1.0), "cache": "disk"}, r"^`cache=disk` keeps no depth: use `cache=none` with `crop_3d`$"),
         ({"background_probability": 0.2}, r"^`background_probability=0.2` has no meaning without `background`"),
         ({"background": "blurred", "background_probability": 0.0}, r"^`background=blurred` with .* changes no view"),
         (
