@@ -264,7 +264,11 @@ def random_view(images, seed, *, augmentation, image_size, view=0):
     channels = [images[name].shape[-1] for name in names]
     changes = augmentation.background != "none" and augmentation.probability("background_probability", view)
     if changes:  # the mask is one more channel, and follows the flip
-        stacked = tf.concat([stacked, background.mask(images["depth"], box, fold(seed, 0), image_size)], -1)
+        happens = tf.random.stateless_uniform([], fold(seed, 1)) < changes
+        # a view that keeps its background lends it to another
+        wanted = happens | (augmentation.background == "replaced")
+        mask = background.mask(images["depth"], box, fold(seed, 0), image_size=image_size, wanted=wanted)
+        stacked = tf.concat([stacked, mask], -1)
         names, channels = [*names, "foreground"], [*channels, 1]
     stacked = _sometimes(stacked, flip_seed, augmentation.probability("flip", view), lambda x: tf.reverse(x, [1]))
     shown = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
@@ -280,8 +284,8 @@ def random_view(images, seed, *, augmentation, image_size, view=0):
             hha = color_transforms(hha, color_seed, augmentation=augmentation, view=view)
         shown["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
     if changes:  # last, so that the neutral value is one throughout
-        mask, drawn = shown.pop("foreground"), {"kind": augmentation.background, "probability": changes}
-        shown = background.change(shown, mask, fold(seed, 1), **drawn)
+        mask = shown.pop("foreground")
+        shown = background.change(shown, mask, happens, kind=augmentation.background)
     return shown
 
 

@@ -68,27 +68,29 @@ def _places(start, extent, size):
     return tf.clip_by_value(tf.cast(tf.floor(places), tf.int32), 0, size - 1)
 
 
-def mask(depth, box, seed, image_size):
-    """`foreground` as a channel of a view: float32 [S,S,1] in 0..1."""
-    whole = tf.constant([0.0, 0, _GRID, _GRID])
-    return tf.clip_by_value(resample(foreground(depth, box, seed)[..., tf.newaxis], whole, image_size), 0.0, 1.0)
+def mask(depth, box, seed, *, image_size, wanted):
+    """`foreground` as a channel of a view: float32 [S,S,1] in 0..1; where it is not wanted, all 1, which costs nothing."""
+
+    def cut():
+        stays = foreground(depth, box, seed)[..., tf.newaxis]
+        return tf.clip_by_value(resample(stays, tf.constant([0.0, 0, _GRID, _GRID]), image_size), 0.0, 1.0)
+
+    return tf.cond(wanted, cut, lambda: tf.ones([image_size, image_size, 1]))
 
 
-def change(view, mask, seed, *, kind, probability):
-    """Removes or blurs the background of a view with a probability; one to be replaced gets what `replace` needs.
+def change(view, mask, happens, *, kind):
+    """Removes or blurs the background of a view; one to be replaced gets what `replace` needs.
 
     Args:
         view: dict of `rgb` and/or `hha`, float32 [S,S,C] in 0..1.
         mask: float32 [S,S,1] in 0..1, how much of each pixel is foreground.
-        seed: int32 [2].
+        happens: bool scalar, whether this view's background changes.
         kind: one of CHOICES but `none`. `removed`: MIDDLE takes its place, in the fourth channel of HHA, which says what was
             measured, 0. `blurred`: means over a sixteenth of the view, in which the foreground has no part.
-        probability: 0..1.
 
     Returns:
-        A dict as `view`; with `replaced` also `foreground`, the mask, and `happens`, bool scalar.
+        A dict as `view`; with `replaced` also `foreground`, the mask, and `happens`.
     """
-    happens = tf.random.stateless_uniform([], seed) < probability
     if kind == "replaced":
         return view | {"foreground": mask, "happens": happens}
     behind = _neutral if kind == "removed" else lambda image: _spread(image[tf.newaxis], 1 - mask[tf.newaxis])[0]
