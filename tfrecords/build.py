@@ -110,6 +110,12 @@ flags.DEFINE_string(
 flags.DEFINE_integer("train_instances", 45, "synthetic: objects of each class to train on.", lower_bound=1)
 flags.DEFINE_integer("test_instances", 13, "synthetic: other objects of each class to test on.", lower_bound=0)
 flags.DEFINE_integer("frames_per_instance", 4, "synthetic: views of each object, over three videos.", lower_bound=1)
+flags.DEFINE_integer(
+    "places",
+    0,
+    "synthetic: cluttered places in which each split's objects are filmed, no place in two splits; 0: one plain background.",
+    lower_bound=0,
+)
 flags.DEFINE_integer("seed", 0, "Decides all that is random, the order of the records included.", lower_bound=0)
 flags.DEFINE_integer(
     "workers",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_simsiam.core import settings
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.training.config import RunConfig
@@ -102,6 +103,10 @@ def _check(config, dataset):
     """Refuse a data set that the configuration cannot train on."""
     if not dataset.has_depth and config.modality != "rgb":
         raise UserError(f"`modality={config.modality}`: {dataset.path} has no depth; use `modality=rgb`")
+    for name in config.augmentation.of_depth:
+        if not dataset.has_depth:
+            given = f"`{name}={settings.text(getattr(config, name))}`"
+            raise UserError(f"{given} needs measured depth, {dataset.path} has none: leave it out")
     unlabelled = dataset.splits["train"].unlabelled if "train" in dataset.splits else 0
     if unlabelled and config.method == "supervised":
         raise UserError(
@@ -140,6 +145,7 @@ def _has_labels(dataset):
 def _cached(config, dataset, records, decode):
     """The training records and the function that decodes them, or what stands for both where --cache says so."""
     limits = {"preprocessing": config.preprocessing, "limit_gb": config.cache_gb}
+    limits["depth"] = bool(config.augmentation.of_depth)
     if config.cache == "memory":
         return cache.in_memory(records, decode, **limits)
     if config.cache == "disk":

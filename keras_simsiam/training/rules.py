@@ -9,7 +9,7 @@ from keras_simsiam.depth.depth_images import GREY
 from keras_simsiam.methods import build
 from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
-from keras_simsiam.views.augmentation import PROBABILITIES
+from keras_simsiam.views.augmentation import PROBABILITIES, Augmentation
 from keras_simsiam.views.preprocessing import Preprocessing
 
 # The methods that a flag has a meaning for.
@@ -52,6 +52,8 @@ _TRIED_WITH_WORKERS = {
     "head_dropout": 0.0,
     "alternation": 1,
     "small_crops": 0,
+    "background": "none",
+    "crop_3d": (),
     "accumulate": 1,
     "init": "",
     "cache": "none",
@@ -84,6 +86,7 @@ def check(config):
     _check_devices(config)
     _check_views(config)
     _check_small_crops(config)
+    _check_measured_depth(config)
     _check_init(config)
 
 
@@ -307,6 +310,21 @@ def _check_views(config):
             raise UserError(f"{_given(config, name)} has no meaning with `crop=0`: no view is cropped; leave it out")
 
 
+def _check_measured_depth(config):
+    """Refuse what is said of a background that stays as it is, and crops by metres where none is drawn."""
+    default = Augmentation().background_probability
+    if config.background == "none" and config.background_probability != default:
+        raise UserError(f"{_given(config, 'background_probability')} has no meaning without `background`: leave it out")
+    if config.background != "none" and not any(config.background_probability):
+        raise UserError(
+            f"{_given(config, 'background')} with `background_probability=0` changes no view: leave both out"
+        )
+    if config.background == "replaced" and config.batch_size < 2:
+        raise UserError("`background=replaced` needs other frames in a batch: give a `batch_size` of at least 2")
+    if config.crop_3d and not any(config.crop[:2]):
+        raise UserError(f"{_given(config, 'crop_3d')} has no meaning with `crop=0`: no view is cropped; leave it out")
+
+
 def _check_small_crops(config):
     """Refuse small crops of a method that takes two views, and what is said of small crops where none are drawn."""
     if config.small_crops and config.method not in MULTI_CROP:
@@ -322,6 +340,7 @@ def _check_small_crops(config):
     of_small = ["small_size"] if config.small_size else []
     of_small += [name for name in ("small_crop",) if name in own]
     of_small += [name for name in PROBABILITIES if len(own.get(name, ())) > 2]
+    of_small += ["background_probability"] if len(config.background_probability) > 2 else []
     if of_small:
         raise UserError(
             f"{_given(config, of_small[0])} speaks of small crops, and there are none: give `small_crops` too"

@@ -11,8 +11,9 @@ import tensorflow as tf
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.core.modalities import NEUTRAL
 from keras_simsiam.core.settings import Checked, setting, text
-from keras_simsiam.views import published
+from keras_simsiam.views import background, published
 from keras_simsiam.views.blur import random_blur
+from keras_simsiam.views.crop_3d import metric_box
 from keras_simsiam.views.resample import centre_square, resample
 
 _CROP_RATIO = (3 / 4, 4 / 3)
@@ -102,6 +103,24 @@ class Augmentation(Checked):
     gravity_jitter: float = setting(
         0.0, "Degrees by which gravity is turned at most before HHA, per view.", low=0, high=90
     )
+    background: str = setting(
+        "none",
+        "What becomes of what lies behind a random depth in a view, of colour and HHA alike: nothing; or it is removed, "
+        "blurred, or replaced by that of another frame of the batch.",
+        choices=background.CHOICES,
+    )
+    background_probability: tuple[float, ...] = setting(
+        (0.5,),
+        "Probability that `background` changes a view; one number, or those of the first view, the second and small crops.",
+        low=0,
+        high=1,
+    )
+    crop_3d: tuple[float, ...] = setting(
+        (),
+        "Smallest and largest side in metres of a random crop around a random point of measured depth; default: crops by "
+        "area.",
+        above=0,
+    )
     small_crops: int = setting(
         0, "Small crops of each sample in addition to its two views (`method` dino, swav).", low=0
     )
@@ -118,7 +137,7 @@ class Augmentation(Checked):
         for name, value in published.drawn(self.augmentations, self.small_crops).items():
             given = getattr(self, name)
             object.__setattr__(self, name, value if given is None else given)  # the class is frozen
-        for name in PROBABILITIES:
+        for name in (*PROBABILITIES, "background_probability"):
             object.__setattr__(self, name, _by_view(name, getattr(self, name)))
         self._check_ranges()
 
@@ -138,14 +157,21 @@ class Augmentation(Checked):
             raise UserError(f"`max_crop={self.max_crop}`: must be at least `min_crop={self.min_crop}`")
         if len(self.small_crop) != 2 or self.small_crop[0] > self.small_crop[1]:
             raise UserError(f"`small_crop={text(self.small_crop)}`: give the smallest area and the largest")
+        if self.crop_3d and (len(self.crop_3d) != 2 or self.crop_3d[0] > self.crop_3d[1]):
+            raise UserError(f"`crop_3d={text(self.crop_3d)}`: give the smallest side and the largest, in metres")
 
     @property
     def before_hha(self):
         """Whether anything is drawn that HHA depends on, so that each view needs its own."""
         return self.sensor_noise > 0 or self.gravity_jitter > 0
 
+    @property
+    def of_depth(self):
+        """The names of the settings given that need a view's measured depth, whatever the encoder sees."""
+        return [name for name in ("background", "crop_3d") if getattr(self, name) not in ("none", ())]
+
     def probability(self, name, view):
-        """One of PROBABILITIES as a float, of the first view (0), the second (1) or a small crop (SMALL_VIEW)."""
+        """A probability that may differ by view: of the first (0), the second (1) or a small crop (SMALL_VIEW), a float."""
         values = getattr(self, name)
         return float(values[min(view, len(values) - 1)])
 
@@ -190,7 +216,8 @@ def two_views(images, seed, *, augmentation, image_size, others=None, depth_inpu
     """Two independent views of a sample.
 
     Args:
-        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel.
+        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel. Where
+            `augmentation.of_depth` names something also `depth` float32 [H,W], metres, and `intrinsics` float32 [4].
         seed: int32 [2].
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
@@ -198,7 +225,8 @@ def two_views(images, seed, *, augmentation, image_size, others=None, depth_inpu
         depth_input: what the `hha` image shows (`depth.depth_images`): a flip turns the x axis of `normals` as well.
 
     Returns:
-        A tuple of two dicts with the keys and channels of `images`, float32 [S,S,C] in 0..1.
+        A tuple of two dicts of `rgb` and/or `hha` as in `images`, float32 [S,S,C] in 0..1. With `background` = `replaced`
+        they have two keys more, which `background.replace` takes out of a batch.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     pair = images, images if others is None else others
@@ -233,8 +261,7 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
     Blur and solarisation, where they are wanted, come last and only on RGB, as in FAIR's and BYOL's code.
 
     Args:
-        images: dict with `rgb` and/or `hha`, float32 [H,W,3] in 0..1; `hha` may have a mask as fourth channel, which
-            follows only the geometry.
+        images: as in `two_views`; a mask of `hha` follows only the geometry, and the background.
         seed: int32 [2].
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
@@ -242,21 +269,29 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
         depth_input: as in `two_views`.
 
     Returns:
-        A dict with the keys and channels of `images`, float32 [S,S,C] in 0..1.
+        A dict of one view as in `two_views`.
     """
+    fold = tf.random.experimental.stateless_fold_in  # for what came later, so that the other draws stay as they are
     crop_seed, flip_seed, color_seed, hha_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
-    names = sorted(images)  # depth before colour
+    names = sorted(images.keys() - {"depth", "intrinsics"})  # depth before colour
     stacked = tf.concat([images[name] for name in names], axis=-1)  # one resample for all modalities
-    box = _box(tf.shape(stacked)[:2], crop_seed, augmentation.probability("crop", view), augmentation.area(view))
+    box = _box(images, tf.shape(stacked)[:2], crop_seed, augmentation, view)
     stacked = resample(stacked, box, image_size)
+    channels = [images[name].shape[-1] for name in names]
+    changes = augmentation.background != "none" and augmentation.probability("background_probability", view)
+    if changes:  # the mask is one more channel, and follows the flip
+        happens = tf.random.stateless_uniform([], fold(seed, 1)) < changes
+        # a view that keeps its background lends it to another
+        wanted = happens | (augmentation.background == "replaced")
+        mask = background.mask(images["depth"], box, fold(seed, 0), image_size=image_size, wanted=wanted)
+        stacked = tf.concat([stacked, mask], -1)
+        names, channels = [*names, "foreground"], [*channels, 1]
     flip = _mirrored_normals if depth_input == "normals" and "hha" in images else _mirrored
     stacked = _sometimes(stacked, flip_seed, augmentation.probability("flip", view), flip)
-    channels = [images[name].shape[-1] for name in names]
     shown = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
 
     if "rgb" in shown:
         rgb = color_transforms(shown["rgb"], color_seed, augmentation=augmentation, view=view)
-        fold = tf.random.experimental.stateless_fold_in  # so that the other draws stay as they are
         if blur := augmentation.probability("blur", view):
             rgb = random_blur(rgb, fold(color_seed, 0), blur)
         shown["rgb"] = _sometimes(rgb, fold(color_seed, 1), augmentation.probability("solarize", view), solarized)
@@ -265,9 +300,12 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
         if augmentation.hha_color:
             hha = color_transforms(hha, color_seed, augmentation=augmentation, view=view)
         shown["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
-    if augmentation.modality_dropout and len(shown) == 2:
-        seed = tf.random.experimental.stateless_fold_in(hha_seed, 3)  # the other draws stay as they are
-        shown = with_one_dropped(shown, seed, augmentation.modality_dropout)
+    if changes:  # last, so that the neutral value is one throughout
+        mask = shown.pop("foreground")
+        shown = background.change(shown, mask, happens, kind=augmentation.background)
+    if augmentation.modality_dropout and {"rgb", "hha"} <= shown.keys():
+        both = {name: shown[name] for name in ("rgb", "hha")}
+        shown |= with_one_dropped(both, fold(hha_seed, 3), augmentation.modality_dropout)
     return shown
 
 
@@ -289,11 +327,16 @@ def _sometimes(image, seed, probability, change):
     return tf.cond(happens, lambda: change(image), lambda: image)
 
 
-def _box(size, seed, probability, area):
-    """The box of a random crop, or the centre square, which evaluation takes."""
+def _box(images, size, seed, augmentation, view):
+    """The box of a random crop, by metres or by area, or the centre square, which evaluation takes."""
+    probability = augmentation.probability("crop", view)
     if not probability:
         return centre_square(size)
-    box = random_box(size, seed, *area)
+    box = random_box(size, seed, *augmentation.area(view))
+    if augmentation.crop_3d and view != SMALL_VIEW:
+        metric_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        metric, found = metric_box(images["depth"], images["intrinsics"], metric_seed, augmentation.crop_3d)
+        box = tf.where(found, metric, box)
     if probability == 1:
         return box
     happens = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 0)) < probability

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_simsiam.core.errors import UserError
 from keras_simsiam.depth import gravity, sensor_noise
+from keras_simsiam.views import background
 from keras_simsiam.views.augmentation import Augmentation, sample_seed, small_views, two_views
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view, label_of, native_images, without_autograph
 
@@ -55,12 +57,18 @@ def _views(sample, partner, seed, preprocessing, augmentation):
         # folded, so that crops and colours are those of a run without
         seeds = tf.random.experimental.stateless_split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
         sample, partner = (perturbed(each, seeds[view], augmentation) for view, each in enumerate(pair))
-    others = None if partner is None else native_images(partner, preprocessing)
-    images, size = native_images(sample, preprocessing), preprocessing.image_size
+    others = None if partner is None else _images(partner, preprocessing, augmentation)
+    images, size = _images(sample, preprocessing, augmentation), preprocessing.image_size
     drawn = {"augmentation": augmentation, "image_size": size, "others": others}
     drawn["depth_input"] = preprocessing.depth_input
     views = two_views(images, seed, **drawn)
     return views + small_views(images, seed, **drawn) if augmentation.small_crops else views
+
+
+def _images(sample, preprocessing, augmentation):
+    """What views are drawn of: the images of a sample, and its depth and camera where a draw depends on them."""
+    images = native_images(sample, preprocessing)
+    return images | {name: sample[name] for name in ("depth", "intrinsics") if augmentation.of_depth}
 
 
 def clean_batches(samples: tf.data.Dataset, preprocessing: Preprocessing, *, batch_size: int) -> tf.data.Dataset:
@@ -142,11 +150,14 @@ def view_batches(
 
     Raises:
         ValueError: there are fewer records than a batch holds, or their number is unknown and not given.
+        UserError: the augmentation needs depth, and the samples have none.
     """
     count = int(records.cardinality()) if count is None else count
     if count < batch_size:
         known = f"the data set has {count} records" if count >= 0 else "give count, the number of records in an epoch"
         raise ValueError(f"batch_size={batch_size}: {known}")
+    if augmentation.of_depth and not decode and "depth" not in records.element_spec:
+        raise UserError(f"`{augmentation.of_depth[0]}` needs samples with depth and intrinsics: leave it out")
     decode = decode or (lambda sample: sample)
 
     def prepare(epoch, index, record):
@@ -167,8 +178,15 @@ def view_batches(
         first_epoch=first_epoch,
         seen=first_step * batch_size,
     )
-    prepared = shuffled.map(prepare, tf.data.AUTOTUNE, deterministic=True)
-    return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    batches = shuffled.map(prepare, tf.data.AUTOTUNE, deterministic=True).batch(batch_size, drop_remainder=True)
+    if augmentation.background == "replaced":
+        batches = batches.map(_with_other_backgrounds, tf.data.AUTOTUNE, deterministic=True)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+@without_autograph
+def _with_other_backgrounds(batch):
+    return batch | {"views": background.replace(batch["views"])}
 
 
 def shuffled_epochs(records, held, *, per_epoch, seed, first_epoch=0, seen=0):

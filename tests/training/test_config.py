@@ -379,7 +379,10 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"compare": "intra_modal", "fusion": "early"}, "`compare=intra_modal` .*use `fusion=two_tower or shared`$"),
         ({"compare": "intra_modal", "hha_dropout": 0.3}, "`hha_dropout` .* to `compare=intra_modal`: leave it"),
         ({"compare": "cross_modal", "modality_dropout": 0.3}, "`modality_dropout` would .* to `compare=cross_modal`"),
-        ({"rotation_weight": 1.0, "modality": "hha"}, "`rotation_weight=1` turns depth against .*`modality=rgbd`, not hha$"),
+        (
+            {"rotation_weight": 1.0, "modality": "hha"},
+            "`rotation_weight=1` turns depth against .*`modality=rgbd`, not hha$",
+        ),
         ({"rotation_weight": 0.5, "hha_dropout": 0.3}, "`rotation_weight=0.5` needs .*: leave out `hha_dropout`$"),
         ({"compare_rgb": 1.0, "modality": "hha"}, "`compare_rgb=1`: needs `modality=rgbd`, not hha$"),
         ({"compare_hha": 0.5, "method": "byol"}, "`compare_hha=0.5`: needs `method` simsiam or simclr, not byol$"),
@@ -421,5 +424,32 @@ def test_fusions_and_pairs_that_cannot_be_are_refused(tmp_path, changes, message
 )
 def test_fusions_and_pairs_round_trip(tmp_path, changes):
     config = _config(tmp_path, **changes)
+    open_workdir(config)
+    assert load_config(config.workdir) == config
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"background_probability": 0.2}, r"^`background_probability=0.2` has no meaning without `background`"),
+        ({"background": "blurred", "background_probability": 0.0}, r"^`background=blurred` with .* changes no view"),
+        (
+            {"background": "blurred", "background_probability": (0.2, 0.3, 0.4)},
+            r"^`background_probability=0.2,0.3,0.4` speaks of small crops, and there are none",
+        ),
+        ({"background": "replaced", "batch_size": 1}, r"^`background=replaced` needs other frames in a batch"),
+        ({"crop_3d": (0.2, 1.0), "crop": 0.0}, r"^`crop_3d=0.2,1.0` has no meaning with `crop=0`"),
+        ({"background": "removed", "distribution": "multiworker"}, r"^`background=removed` was never tried with"),
+    ],
+)
+def test_views_by_measured_depth_are_refused_where_they_could_do_nothing(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        _config(tmp_path, **changes)
+
+
+def test_views_by_measured_depth_also_of_colour_alone_and_in_flags_txt(tmp_path):
+    config = _config(
+        tmp_path, modality="rgb", background="replaced", background_probability=(0.5, 0.2), crop_3d=(0.3, 1.0)
+    )
     open_workdir(config)
     assert load_config(config.workdir) == config

@@ -60,6 +60,13 @@ def _names(samples):
     return [sample["frame"].numpy().decode() for sample in samples]
 
 
+@pytest.mark.parametrize("given", [{"background": "removed"}, {"crop_3d": (0.2, 1.0)}])
+def test_views_by_measured_depth_of_a_data_set_without_are_refused(write, config, given):
+    dataset, (name,) = Dataset(write("data")), given
+    with pytest.raises(UserError, match=rf"^`{name}=.*` needs measured depth, .*data has none: leave it out$"):
+        load_data(config(dataset, **given), dataset)
+
+
 def test_training_records_bank_and_queries(write, config):
     dataset = Dataset(write("data", ["train", "val", "test"], labelled=6))
     data = load_data(config(dataset), dataset)

@@ -93,6 +93,25 @@ def test_the_same_batches_from_any_epoch_on(records):
     tf.nest.map_structure(np.testing.assert_array_equal, expected[2:], second)
 
 
+@pytest.mark.parametrize("modality", ["rgb", pytest.param("hha", marks=pytest.mark.slow)])
+def test_views_by_measured_depth_are_those_without_a_cache(records, tmp_path, modality):
+    preprocessing = Preprocessing(modality, 8, "paper")
+    drawn = {"jitter": 0.0, "background": "removed", "background_probability": 1.0, "crop_3d": (0.2, 0.5)}
+
+    def batch(records, decode):
+        given = {"preprocessing": preprocessing, "augmentation": Augmentation(**drawn), "count": COUNT}
+        return next(iter(view_batches(records, decode, batch_size=COUNT, **given)))
+
+    limits = {"preprocessing": preprocessing, "limit_gb": 1.0, "depth": True}
+    expected, cached = batch(*records), cache.in_memory(*records, **limits)
+    tf.nest.map_structure(np.testing.assert_array_equal, expected, batch(*cached))
+    if modality == "rgb":
+        on_disk = cache.on_disk(*records, count=COUNT, folder=tmp_path, identity="data", **limits)
+        _on_disk(records, preprocessing, tmp_path)
+        assert len(list(tmp_path.glob("*.frames"))) == 2
+        tf.nest.map_structure(np.testing.assert_array_equal, expected, batch(*on_disk))
+
+
 def test_the_labels_are_kept_of_labelled_frames_and_of_others(records, tmp_path):
     dataset, decode = records
 

@@ -3,16 +3,20 @@
 Colour, texture and size are drawn per instance, independently of the class. Table, room and lamp are the same throughout,
 as round one turntable: a background of its own would tell an instance better than its shape does. Crops are as tight as
 Washington's: a crop that is half table gives a SimSiam run views that look alike whatever the object.
+
+With places there are backgrounds nevertheless, seen around the object in wider crops, and no split has those of another: what
+an encoder learns of a place instead of the object is of no use where it is tested.
 """
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from keras_simsiam.core.errors import UserError
 from tfrecords.example import Frame
-from tfrecords.sources import Plan, choose, synthetic_render, synthetic_sensor, synthetic_shapes
+from tfrecords.sources import Plan, choose, synthetic_places, synthetic_render, synthetic_sensor, synthetic_shapes
 
 # The elevations measured on Washington's table (not the nominal ones), and its camera (640×480, zero-based centre).
 _VIDEOS = {1: 24.0, 2: 34.0, 4: 57.0}
@@ -22,15 +26,19 @@ _CENTRE = (319.0, 239.0)
 _TABLE, _FLOOR, _WALL = (0.78, 0.77, 0.74), (0.35, 0.35, 0.38), (0.80, 0.78, 0.70)  # colours
 _LAMP = np.array([-0.42, 0.80, -0.43])  # direction toward it: above the camera's left shoulder
 _MARGIN = 6  # pixels, at most, from the object to each edge of its crop
+_WIDE_MARGIN = 0.6  # the same in a place, as a share of the object's height or width
 _EXPOSURE, _WHITE_BALANCE = 0.2, 0.05  # logarithms of how far they wander from frame to frame
 
 _CLASSES = sorted(synthetic_shapes.CLASSES)
+_SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class _Reference:
     instance: int
     frame: int
+    place: int = -1  # within the split's; -1: none
+    split: str = ""  # which it is of, where there are places
 
 
 def plan(
@@ -40,6 +48,7 @@ def plan(
     test_instances: int = 13,
     frames_per_instance: int = 4,
     val_fraction: float = 0.0,
+    places: int = 0,
     seed: int = 0,
 ) -> Plan:
     """Plan a data set of 8 shapes; equal arguments give equal bytes.
@@ -52,6 +61,8 @@ def plan(
         frames_per_instance: views of each object, dealt out to three videos (camera elevations of about 24°, 34°, 57°).
         val_fraction: of each shape's training objects (instance: of each object's training views) that become `val`,
             in [0, 1).
+        places: how many cluttered places each split has, which no other split has: each video of an object is taken in one of
+            them, drawn whatever the class. 0: all frames have one plain background.
         seed: of everything.
 
     Raises:
@@ -73,6 +84,11 @@ def plan(
         instances += [f"{_CLASSES[number % len(_CLASSES)]}_{number // len(_CLASSES) + 1}" for number in numbers]
     if split == "instance":
         splits = _by_video(splits["train"], frames_per_instance, val_fraction)
+    if places:
+        splits = {
+            name: [_placed(reference, name, places, seed) for reference in references]
+            for name, references in splits.items()
+        }
     return Plan(
         splits={name: references for name, references in splits.items() if references},
         load=_Maker(seed, frames_per_instance, instances, by_instance=split == "instance"),
@@ -97,6 +113,12 @@ def _by_video(references, frames_per_instance, val_fraction):
     return splits
 
 
+def _placed(reference, split, places, seed):
+    """The reference with the place that its video is taken in."""
+    random = np.random.default_rng([seed, 3, _SPLITS.index(split), reference.instance, _video(reference)])
+    return replace(reference, place=int(random.integers(places)), split=split)
+
+
 def _video(reference):
     return list(_VIDEOS)[reference.frame % len(_VIDEOS)]
 
@@ -112,18 +134,21 @@ class _Maker:
         video = _video(reference)
         scene, blobs, first_turn = self._object(reference.instance)
         scene, elevation = self._filmed(scene, reference.instance, video)
+        if reference.split:
+            scene = _in_place(scene, _place(self._seed, reference.split, reference.place))
         random = np.random.default_rng([self._seed, 2, reference.instance, reference.frame])
         turn = first_turn + 2 * np.pi * (reference.frame + random.uniform(-0.3, 0.3)) / self._frames_per_instance
         scene = synthetic_render.Scene(**(vars(scene) | {"turn": turn}))
         axes = synthetic_render.camera_axes(np.radians(elevation))
-        position, intrinsics, size = _camera(scene.solid, axes, random)
+        margin = _WIDE_MARGIN if reference.split else 0
+        position, intrinsics, size = _camera(scene.solid, axes, random, margin=margin)
         image = synthetic_render.render(scene, position, axes=axes, intrinsics=intrinsics, size=size)
         depth = synthetic_sensor.depth_image(
             image.depth, image.facing, focal_length=_FOCAL_LENGTH, blobs=blobs, random=random
         )
         gain = 0.9 * np.exp(random.uniform(-_EXPOSURE, _EXPOSURE) + random.uniform(-_WHITE_BALANCE, _WHITE_BALANCE, 3))
         rgb = synthetic_sensor.color_image(image.rgb, gain, random)
-        rows, columns = _tight_crop(image.solid, random)
+        rows, columns = _tight_crop(image.solid, random, margin=margin)
         fx, fy, cx, cy = intrinsics
         return Frame(
             name=f"{self._instances[reference.instance]}_{video}_{reference.frame + 1}",
@@ -151,22 +176,37 @@ class _Maker:
         return synthetic_render.Scene(**(vars(scene) | changes)), _VIDEOS[video] + random.normal(0, 0.7)
 
 
-def _camera(solid, axes, random):
-    """Where the camera is, and a window that holds the solid and _MARGIN around it: intrinsics, height and width."""
+@functools.lru_cache(maxsize=64)
+def _place(seed, split, number):
+    return synthetic_places.draw(np.random.default_rng([seed, 4, _SPLITS.index(split), number]))
+
+
+def _in_place(scene, place):
+    textures, table = (scene.textures[0], *place.textures), place.stand * scene.solid.radius
+    return synthetic_render.Scene(scene.solid, scene.turn, table, place.wall, textures, place.light, place.things)
+
+
+def _camera(solid, axes, random, *, margin=0):
+    """Where the camera is, and a window that holds the solid and its margin: intrinsics, height and width."""
     centre = np.array([0.0, solid.height / 2, 0.0])
     aim = centre + random.uniform(-0.06, 0.06, 3)
     position = aim - random.uniform(0.8, 0.95) * axes[2]
     x, y, z = axes @ (centre - position)
     # in perspective a sphere reaches a little farther than its radius over its distance
-    half = int(1.02 * _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z) + _MARGIN + 2
+    half = int(1.02 * _FOCAL_LENGTH * np.hypot(solid.radius, solid.height / 2) / z)
+    half += max(_MARGIN, int(2 * margin * half)) + 2
     left, top = round(_FOCAL_LENGTH * x / z + _CENTRE[0]) - half, round(_FOCAL_LENGTH * y / z + _CENTRE[1]) - half
     return position, (_FOCAL_LENGTH, _FOCAL_LENGTH, _CENTRE[0] - left, _CENTRE[1] - top), (2 * half, 2 * half)
 
 
-def _tight_crop(solid, random):
-    """Rows and columns, as slices, of the solid [H,W] and up to _MARGIN pixels on each side of it."""
+def _tight_crop(solid, random, *, margin=0):
+    """Rows and columns, as slices, of the solid [H,W] and pixels on each side of it: up to _MARGIN, or from half of a margin,
+    a share of the solid's height or width, to all of it."""
     y, x = np.nonzero(solid)
     top, left, bottom, right = random.integers(0, _MARGIN + 1, 4)
+    if margin:
+        wide = np.array([np.ptp(y), np.ptp(x)] * 2) * random.uniform(margin / 2, margin, 4)
+        top, left, bottom, right = wide.astype(int)
     return slice(int(y.min() - top), int(y.max() + 1 + bottom)), slice(int(x.min() - left), int(x.max() + 1 + right))
 
 

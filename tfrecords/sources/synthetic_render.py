@@ -1,4 +1,4 @@
-"""A ray caster in NumPy: a solid on a table before a floor and a wall, textured, lit, seen by a known camera."""
+"""A ray caster in NumPy: a solid on a table before a floor, a wall and other things, textured, lit, seen by a known camera."""
 
 import colorsys
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from tfrecords.sources.synthetic_shapes import Solid
 
 _STEPS = 40
 _HIT = 2e-4
-_TABLE_TO_FLOOR = 0.72
+TABLE_TO_FLOOR = 0.72  # metres
+_FLOOR = 2  # the first of the surfaces that do not turn with the table
 _AMBIENT = 0.4
 
 # How many waves each kind of texture is made of: the first three at right angles, further ones in any direction.
@@ -46,12 +47,12 @@ class Texture:
         return self.colors[0] + mix[:, None] * (self.colors[1] - self.colors[0])
 
 
-def draw_texture(random: np.random.Generator) -> Texture:
-    """Draw a texture: its kind, two colours of about one hue, and a period of 1 to 6 cm in random directions."""
+def draw_texture(random: np.random.Generator, periods: tuple[float, float] = (0.012, 0.06)) -> Texture:
+    """Draw a texture: its kind, two colours of about one hue, and a period, in metres, in random directions."""
     kind = random.choice(list(_WAVES))
     square = np.linalg.qr(random.normal(size=(3, 3)))[0]
     directions = np.concatenate([square, random.normal(size=(3, 3))])[: _WAVES[kind]]
-    waves = directions * (2 * np.pi / random.uniform(0.012, 0.06))
+    waves = directions * (2 * np.pi / random.uniform(*periods))
     hue, saturation, value = random.uniform([0.0, 0.3, 0.3], [1.0, 0.8, 0.9])
     other_hue, paler, lighter = random.uniform([-0.1, 0.5, 0.6], [0.1, 1.0, 1.3])
     colors = [
@@ -67,6 +68,21 @@ def plain(color: tuple[float, float, float]) -> Texture:
 
 
 @dataclass(frozen=True)
+class Thing:
+    """One of the things around, which do not turn with the table.
+
+    Attributes:
+        solid: in its own coordinates, whose axes are the world's.
+        position: of its origin in the world [3], metres.
+        texture: by the position in the world.
+    """
+
+    solid: Solid
+    position: np.ndarray
+    texture: Texture
+
+
+@dataclass(frozen=True)
 class Scene:
     """What the camera looks at. World: x right, y up, z away from the camera; the solid about the origin, on y = 0.
 
@@ -74,8 +90,9 @@ class Scene:
         solid: on the table, in its own coordinates, which `turn` (radians) rotates about y, the table with it.
         table: half the side of the square table, metres.
         wall: z of the wall behind, metres.
-        textures: of the solid, the table, the floor and the wall.
+        textures: of the solid and the table, by the position on the table; of the floor and the wall, by that in the world.
         light: unit vector [3] toward the light.
+        things: what else is there; it casts no shadow.
     """
 
     solid: Solid
@@ -84,6 +101,7 @@ class Scene:
     wall: float
     textures: tuple[Texture, Texture, Texture, Texture]
     light: np.ndarray
+    things: tuple[Thing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,12 +154,13 @@ def render(
     origin = to_object @ position
     distance, surface = _first_hit(scene, origin, directions, to_object)
     points = origin + distance[:, None] * directions
+    in_world = points @ to_object
     normals = _normals(scene, surface, points, to_object)
     light = to_object @ scene.light
     colors = np.empty(points.shape)
-    for index, texture in enumerate(scene.textures):
+    for index, texture in enumerate((*scene.textures, *(thing.texture for thing in scene.things))):
         here = surface == index
-        colors[here] = texture(points[here])
+        colors[here] = texture((points if index < _FLOOR else in_world)[here])
     diffuse = np.maximum(normals @ light, 0) * _lit(scene.solid, points + 1e-3 * normals, light)
     rgb = np.clip(colors * (_AMBIENT + (1.2 - _AMBIENT) * diffuse)[:, None], 0, 1)
     facing = -(normals * directions).sum(axis=1)
@@ -150,17 +169,20 @@ def render(
 
 
 def _first_hit(scene, origin, directions, to_object):
-    """Distance along each ray [N] and the surface there: 0 solid, 1 table, 2 floor, 3 wall."""
+    """Distance along each ray [N] and the surface there: 0 solid, 1 table, 2 floor, 3 wall, the things from 4."""
     wall_normal = to_object @ np.array([0.0, 0.0, 1.0])
     with np.errstate(divide="ignore", invalid="ignore"):
         table = -origin[1] / directions[:, 1]
-        floor = (-_TABLE_TO_FLOOR - origin[1]) / directions[:, 1]
+        floor = (-TABLE_TO_FLOOR - origin[1]) / directions[:, 1]
         wall = (scene.wall - origin @ wall_normal) / (directions @ wall_normal)
     on_table = origin[[0, 2]] + table[:, None] * directions[:, [0, 2]]
     table[(table <= 0) | (np.abs(on_table).max(axis=1) > scene.table)] = np.inf
     floor[floor <= 0] = np.inf
     wall[wall <= 0] = np.inf
-    hits = np.stack([trace(scene.solid, origin, directions), table, floor, wall])
+    things = [
+        trace(thing.solid, to_object.T @ origin - thing.position, directions @ to_object) for thing in scene.things
+    ]
+    hits = np.stack([trace(scene.solid, origin, directions), table, floor, wall, *things])
     surface = hits.argmin(axis=0)
     return hits.min(axis=0), surface
 
@@ -197,12 +219,20 @@ def trace(solid: Solid, origins: np.ndarray, directions: np.ndarray, steps: int 
 
 def _normals(scene, surface, points, to_object):
     flat = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0], to_object @ [0.0, 0.0, -1.0]])
-    normals = flat[surface]
+    normals = flat[np.minimum(surface, len(flat) - 1)]
     solid = surface == 0
-    corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
-    gradient = sum(corner * scene.solid.distance(points[solid] + 3e-4 * corner)[:, None] for corner in corners)
-    normals[solid] = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
+    normals[solid] = _gradient(scene.solid, points[solid])
+    for index, thing in enumerate(scene.things, len(flat)):
+        here = surface == index
+        normals[here] = _gradient(thing.solid, points[here] @ to_object - thing.position) @ to_object.T
     return normals
+
+
+def _gradient(solid, points):
+    """Unit normals [N,3] of a solid's surface at points [N,3]."""
+    corners = np.array([[1, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
+    gradient = sum(corner * solid.distance(points + 3e-4 * corner)[:, None] for corner in corners)
+    return gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
 
 
 def _lit(solid, points, light):

@@ -36,14 +36,20 @@ class _Centred:
     may_lie: bool = False
 
 
-def draw(name: str, random: np.random.Generator) -> Solid:
-    """Draw an instance of a class: its proportions, its pose and its largest extent, 7 to 13 cm whatever the class."""
+def draw(name: str, random: np.random.Generator, half: tuple[float, float] = (0.035, 0.065)) -> Solid:
+    """Draw an instance of a class: its proportions, its pose and its largest extent, 7 to 13 cm whatever the class.
+
+    Args:
+        name: one of CLASSES.
+        random: of all draws.
+        half: the range of half of that extent, metres.
+    """
     centred = CLASSES[name](random)
     lying = centred.may_lie and random.random() < 0.4
     half_y, half_x, half_z = centred.half
     if lying:
         half_y, half_x = half_x, half_y
-    scale = random.uniform(0.035, 0.065) / max(half_y, half_x, half_z)
+    scale = random.uniform(*half) / max(half_y, half_x, half_z)
 
     def distance(points):
         x, y, z = (points / scale).T

@@ -153,7 +153,9 @@ def _tuned(compared, name, data, frames, plan, fraction, draw, settings):
     data.progress(f"fine-tuning: {name}, {fraction} of the labels, draw {draw + 1} of {len(plan.learnt[fraction])}")
     config = compared.source.config
     # a classifier takes two views
-    augmentation = dataclasses.replace(config.augmentation, small_crops=0) if config else Augmentation()
+    # of a frame that is kept there is no depth
+    plain = {"small_crops": 0, "background": "none", "crop_3d": ()}
+    augmentation = dataclasses.replace(config.augmentation, **plain) if config else Augmentation()
     found = []
     for rate in settings.finetune_lr:
         network, validation = finetuning.train(

@@ -170,3 +170,73 @@ def test_grazing_surfaces_return_nothing():
         np.ones((40, 60)), facing, focal_length=570.3, blobs=0.0, random=np.random.default_rng(0)
     )
     assert (depth[:, :20] == 0).all() and (depth[:, 20:] > 0).all()
+
+
+@pytest.fixture(scope="module")
+def placed():
+    return synthetic.plan(
+        train_instances=4, test_instances=2, frames_per_instance=3, val_fraction=0.25, places=2, seed=5
+    )
+
+
+def test_without_places_frames_are_those_of_earlier_versions(plan):
+    frame = plan.load(plan.splits["train"][7])
+    rgb, depth = (cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED) for png in (frame.rgb, frame.depth))
+    assert rgb.shape == (55, 45, 3)
+    # another processor may round otherwise
+    assert (rgb.sum(), depth.sum(dtype=np.int64)) == pytest.approx((933723, 1935261), rel=1e-4)
+
+
+def test_splits_have_their_own_places_and_videos_keep_theirs(placed):
+    seen = {split: {(r.split, r.place) for r in references} for split, references in placed.splits.items()}
+    assert seen == {split: {(split, 0), (split, 1)} for split in ("train", "val", "test")}
+    by_video = {}
+    for references in placed.splits.values():
+        for reference in references:
+            by_video.setdefault((reference.instance, synthetic._video(reference)), set()).add(reference.place)
+    assert all(len(places) == 1 for places in by_video.values())
+    for label in range(8):  # the place does not tell the class
+        assert len({r.place for r in placed.splits["train"] if r.instance % 8 == label}) == 2
+    walls = {synthetic._place(5, split, number).wall for split in seen for number in (0, 1)}
+    assert len(walls) == 6
+
+
+def test_a_place_lies_behind_the_object_which_is_the_same_as_without(placed):
+    without = synthetic.plan(train_instances=4, test_instances=2, frames_per_instance=3, val_fraction=0.25, seed=5)
+    for split in ("train", "test"):
+        for place in (0, 5):
+            here, plain = (plan.load(plan.splits[split][place]) for plan in (placed, without))
+            assert (here.name, here.label, here.instance, here.gravity) == (
+                plain.name,
+                plain.label,
+                plain.instance,
+                plain.gravity,
+            )
+            depth, tight = (cv2.imdecode(np.frombuffer(f.depth, np.uint8), cv2.IMREAD_UNCHANGED) for f in (here, plain))
+            assert np.all(1.3 * np.array(tight.shape) - 16 < depth.shape)
+            border = np.concatenate([depth[0], depth[:, 0], depth[:, -1]])
+            inside = np.median(depth[depth.shape[0] // 2 - 3 :][:6, depth.shape[1] // 2 - 3 :][:, :6])
+            assert np.percentile(border[border > 0], 60) > inside + 100  # millimetres
+
+
+def test_a_thing_stands_where_it_is_said_to_and_is_lit():
+    """A sphere half a metre behind the table's middle, seen straight through where the solid is not."""
+
+    def sphere(points):
+        return np.linalg.norm(points - [0, 0.2, 0], axis=1) - 0.2
+
+    scene = _scene(synthetic_shapes.draw("sphere", np.random.default_rng(0)), table=0.05)
+    red = synthetic_render.plain((1.0, 0.0, 0.0))
+    thing = synthetic_render.Thing(synthetic_shapes.Solid(sphere, 0.4, 0.2), np.array([0.3, 0.0, 0.5]), red)
+    scene = synthetic_render.Scene(**(vars(scene) | {"things": (thing,)}))
+    axes = synthetic_render.camera_axes(0.0)
+    position = np.array([0.3, 0.2, -0.9])  # in front of the sphere's centre, at its height
+    intrinsics = (200.0, 200.0, 40.0, 40.0)
+    image = synthetic_render.render(scene, position, axes=axes, intrinsics=intrinsics, size=(81, 81))
+    assert image.depth[40, 40] == pytest.approx(1.4 - 0.2, abs=1e-3)
+    assert image.facing[40, 40] == pytest.approx(1, abs=1e-3)
+    seen = image.rgb[..., 0] > image.rgb[..., 1]
+    rows, columns = np.nonzero(seen)
+    reach = 200 * 0.2 / np.sqrt(1.4**2 - 0.2**2)
+    assert (rows.min(), columns.min()) == pytest.approx((40 - reach, 40 - reach), abs=1)
+    assert image.rgb[rows.min() + 2, 40, 0] > image.rgb[rows.max() - 2, 40, 0]  # lit from above, whatever the turn
