@@ -109,7 +109,7 @@ class Method(keras.Model):
 
     @property
     def predictor_variables(self):
-        """What a learning rate of the predictor is for, a list; empty where there is no predictor."""
+        """What a learning rate of the predictor is for, a list; empty without a predictor."""
         predictor = getattr(self, "predictor", None)
         return predictor.trainable_variables if predictor is not None else []
 

@@ -106,7 +106,7 @@ def _stages(name, x, stages, width, zero_init_last, synchronized):
 
 
 def _pooled(maps):
-    """What a ResNet gives besides its stage maps."""
+    """What a ResNet gives next to its stage maps."""
     last = maps[STAGES[-1]]
     # float32 whatever the compute precision: kNN and probes compare embeddings
     embedding = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(last)  # BxD

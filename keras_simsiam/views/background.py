@@ -1,6 +1,6 @@
 """The background of a view, told from its object by measured depth: removed, blurred, or that of another frame of the batch.
 
-Background augmentation as Ryali et al. 2021 (arXiv 2103.12719) make it by saliency: what both views share beside the object is
+Background augmentation as Ryali et al. 2021 (arXiv 2103.12719) make it by saliency: what both views share around the object is
 the place, and a place identifies the frame. Colour and HHA of a view change together, after everything else that is drawn.
 """
 

@@ -142,6 +142,7 @@ def _folder(path, dataset, *, depth=True, camera=True):
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_folder_of_frames_gives_what_its_data_set_gives(depths, command, tmp_path):
     data_dir, encoder = depths
     path = _folder(tmp_path / "frames", Dataset(data_dir))

@@ -60,7 +60,10 @@ def _equal(first, second):
         np.testing.assert_allclose(one, other, atol=1e-4 * max(1, np.max(np.abs(other), initial=0)))
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in KNOWN else n for n in FUNCTIONS])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in (*KNOWN, "paper", "gravity from depth") else n for n in FUNCTIONS],
+)
 def test_graph_and_dataset_give_what_eager_gives(name):
     function, depth = FUNCTIONS[name], _depth("holes")
     eager = function(tf.constant(depth))
@@ -116,7 +119,7 @@ def test_known_gravity_skips_the_estimation(monkeypatch):
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize("encoding", hha.ENCODINGS)
+@pytest.mark.parametrize("encoding", ["gupta", pytest.param("paper", marks=pytest.mark.slow)])
 def test_static_shapes_survive(encoding):
     encode = tf.function(lambda depth: hha.encode(depth, INTRINSICS, encoding=encoding), autograph=False)
     for shape in ([30, 40], [None, 30, 40], [4, None, 40], [2, 3, None, None]):

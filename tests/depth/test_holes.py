@@ -151,7 +151,7 @@ def test_what_each_choice_makes_of_a_hole(encoding):
 
 
 @pytest.mark.parametrize(
-    "choice", [pytest.param(c, marks=pytest.mark.slow) if c == "inpaint" else c for c in holes.CHOICES]
+    "choice", [c if c in ("none", "nearest") else pytest.param(c, marks=pytest.mark.slow) for c in holes.CHOICES]
 )
 def test_encode_in_a_graph_and_on_nothing(choice):
     encode = tf.function(

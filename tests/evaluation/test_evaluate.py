@@ -106,21 +106,26 @@ def test_features_are_whitened_by_the_training_split_alone(settings, tmp_path):
     assert standardized["title"] == "kNN (k=5, T=0.1), standardized" and "shrinkage" not in standardized["protocol"]
 
 
-def test_colour_and_depth_apart_and_in_a_vote(tmp_path, settings):
+def test_by_modality_needs_an_encoder_that_keeps_them_apart(tmp_path, settings):
+    data_dir = write_dataset(tmp_path / "data", depth=True)
+    early = make_run(tmp_path / "early", data_dir, "rgbd", fusion="early")
+    for encoder in (settings["encoder"], early):
+        with pytest.raises(UserError, match=r"^`by_modality` needs an RGB-D encoder that keeps .* apart, which"):
+            evaluate(encoder, Dataset(data_dir), task="linear", by_modality=True)
+
+
+@pytest.mark.slow  # HHA is traced several times
+def test_colour_and_depth_apart_and_in_a_vote(tmp_path):
     """The depth of all frames is alike and tells nothing; the colours tell the classes apart."""
     data_dir = write_dataset(tmp_path / "data", depth=True)
-    given = {"encoder": make_run(tmp_path / "run", data_dir, "rgbd"), "dataset": Dataset(data_dir), "by_modality": True}
-    results = evaluate(**given, task=("knn", "linear"), knn_k=5)
+    encoder = make_run(tmp_path / "run", data_dir, "rgbd")
+    results = evaluate(encoder, Dataset(data_dir), task=("knn", "linear"), knn_k=5, by_modality=True)
     for found in (results["knn"], results["knn"]["scaled"], results["linear"]):
         scores = {name: each["top1"] for name, each in found["accuracy"].items()}
         assert list(scores)[:4] == [f"trained encoder{row}" for row in ("", ", colour", ", depth", ", vote of both")]
         for name in ("trained encoder", "untrained encoder"):
             assert scores[f"{name}, colour"] > 0.8 and scores[f"{name}, depth"] < 0.5
             assert scores[f"{name}, vote of both"] > 0.7
-    early = make_run(tmp_path / "early", data_dir, "rgbd", fusion="early")
-    for encoder in (settings["encoder"], early):
-        with pytest.raises(UserError, match=r"^`by_modality` needs an RGB-D encoder that keeps .* apart, which"):
-            evaluate(**given | {"encoder": encoder, "task": "linear"})
 
 
 def test_k_is_shown_as_it_was_used(settings, tmp_path):

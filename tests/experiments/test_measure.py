@@ -53,6 +53,7 @@ def test_measures_once_and_test_labels_reach_the_scores_alone(tiny, finish, perm
     assert "anew" in measure.measure(tiny.workdir, dataset, CONDITIONS, validate=True)
 
 
+@pytest.mark.slow
 def test_it_is_what_an_evaluation_finds_and_its_features_are_those_of_the_store(tiny, finish, tmp_path):
     config = dataclasses.replace(tiny, workdir=str(tmp_path / "run"))
     finish(config)

@@ -169,9 +169,8 @@ def test_a_request_larger_than_a_batch_is_split():
     np.testing.assert_allclose(found, expected(encoder, preprocessing, *samples), atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "choice", ["mask", *(pytest.param(c, marks=pytest.mark.slow) for c in ("neutral", "nearest", "inpaint"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
 def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
     preprocessing = Preprocessing("rgbd", SIZE, holes=choice)
     encoder = tiny_encoder("rgbd", preprocessing.channels)

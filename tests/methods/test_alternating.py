@@ -70,6 +70,7 @@ def _trained(make, steps=4):
     return _weights([method.encoder, method.projector, method.predictor])
 
 
+@pytest.mark.slow
 def test_one_step_a_block_is_simsiam_bit_for_bit():
     plain, one = _trained(SimSiam), _trained(lambda *networks: Alternating(*networks, steps=1))
     assert all((a == b).all() for a, b in zip(plain, one, strict=True))

@@ -1,4 +1,4 @@
-"""Relative rotation: what is turned, what is asked, and that a method learns it beside its own loss."""
+"""Relative rotation: what is turned, what is asked, and that a method learns it next to its loss."""
 
 import numpy as np
 import pytest
@@ -85,12 +85,13 @@ def test_the_loss_is_the_cross_entropy_of_the_relative_turn():
 
 def test_a_method_learns_it_and_logs_it():
     method = _method()
-    first = method.train_step(next(_batches(1)))
+    train_step = tf.function(method.train_step)
+    first = train_step(next(_batches(1)))
     method.reset_metrics()
     for step, batch in enumerate(_batches(60)):
         if step == 40:
             method.reset_metrics()
-        logs = method.train_step(batch)
+        logs = train_step(batch)
     assert set(logs) == {"loss", "gradient_norm", "std_projection", "loss_rotation", "accuracy_rotation"}
     assert float(logs["accuracy_rotation"]) > 0.85 and float(logs["loss_rotation"]) < float(first["loss_rotation"]) / 2
 

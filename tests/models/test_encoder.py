@@ -252,7 +252,9 @@ numpy.save(sys.argv[3], encoder(view)["embedding"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
+@pytest.mark.parametrize(
+    "fusion, gate", [("two_tower", True), ("exchange_c4", False), ("early", False), ("shared", True)]
+)
 def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, gate):
     encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, depth_gate=gate, width=4)
     view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
@@ -263,7 +265,14 @@ def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, gate):
     np.testing.assert_allclose(np.load(files[2]), encoder(view)["embedding"], atol=1e-5)
 
 
-@pytest.mark.parametrize(("fusion", "stem"), [("rgb", "imagenet"), *((fusion, "cifar") for fusion in FUSIONS)])
+@pytest.mark.parametrize(
+    ("fusion", "stem"),
+    [
+        ("rgb", "imagenet"),
+        ("two_tower", "cifar"),
+        *(pytest.param(name, "cifar", marks=pytest.mark.slow) for name in FUSIONS if name != "two_tower"),
+    ],
+)
 def test_any_size_has_the_same_weights_and_takes_small_views_too(fusion, stem):
     """As small crops need it: in the same order, so that an encoder of one size takes the weights after training."""
     options = {"modality": "rgb"} if fusion == "rgb" else {"modality": "rgbd", "fusion": fusion}

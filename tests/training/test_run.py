@@ -132,6 +132,7 @@ def test_modalities_of_a_frame_and_the_next(config, make_sample, compared):
     assert run.load_encoder(settings.workdir).output["embedding"].shape == (None, 32)
 
 
+@pytest.mark.slow
 def test_no_monitor_changes_what_is_trained(config, data, monkeypatch):
     changes = {"head_dropout": 0.2, "knn_every": 1, "epochs": 2}
     watched, alone = config("watched", **changes), config("alone", **changes)

@@ -151,8 +151,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_that_step(config, data):
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
-        (_spoil_weights, "the loss is (nan|inf)"),
-        (_spoil_projector, "the loss is (nan|inf)"),
+        pytest.param(_spoil_weights, "the loss is (nan|inf)", marks=pytest.mark.slow),
+        pytest.param(_spoil_projector, "the loss is (nan|inf)", marks=pytest.mark.slow),
         (_spoil_velocities, "a weight is not finite"),
     ],
 )

@@ -108,9 +108,8 @@ def test_what_is_drawn_before_hha_is_replayed_too_and_leaves_the_other_draws_alo
     assert not np.allclose(np.array(whole)[..., 3:], without[..., 3:], atol=0.02)
 
 
-@pytest.mark.parametrize(
-    "drawn", [{"sensor_noise": 1.0}, pytest.param({"gravity_jitter": 20.0}, marks=pytest.mark.slow)], ids=str
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("drawn", [{"sensor_noise": 1.0}, {"gravity_jitter": 20.0}], ids=str)
 def test_each_view_has_its_own_depth_and_gravity(make_sample, monkeypatch, drawn):
     """With the geometry left out, the views' HHA differ by what is drawn before it; RGB does not."""
     monkeypatch.setattr(augmentation_module, "random_view", lambda images, seed, **_: images)
@@ -185,7 +184,9 @@ def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["gupta", pytest.param("paper", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+@pytest.mark.parametrize(
+    "choice", ["mask", *(pytest.param(c, marks=pytest.mark.slow) for c in ("neutral", "nearest", "inpaint"))]
+)
 def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding):
     sample = make_sample()
     preprocessing = Preprocessing("rgbd", 24, encoding, choice)

@@ -70,6 +70,7 @@ def _on_disk(records, preprocessing, folder, identity="data", limit_gb=1.0):
     )
 
 
+@pytest.mark.slow
 def test_the_same_frames_bit_for_bit(records, tmp_path):
     preprocessing = Preprocessing("rgbd", 16, "gupta", "mask")
 

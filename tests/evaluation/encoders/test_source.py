@@ -129,6 +129,7 @@ def test_what_is_no_encoder(tmp_path):
             compare_by_name(str(tmp_path / f"{name}.keras"))
 
 
+@pytest.mark.slow
 def test_a_run_that_started_from_another(tmp_path):
     data_dir = write_dataset(tmp_path / "data", depth=True)
     start = make_run(tmp_path / "start", data_dir, seed=2)
