@@ -29,7 +29,7 @@ def encode(depth: TensorLike, intrinsics: TensorLike, depth_input: str) -> tf.Te
 
     `normals`: surface normals as colours (Aakerberg et al. 2017), 127.5·(n + 1); `disparity`: 255·NEAREST/Z in three equal
     channels; `jet`: depth stretched over its range in the image and coloured from red, near, to blue, far (Eitel et al. 2015);
-    `standardised`: mean 0 and variance 1 within the image, without its nearest and farthest tenth (Bachmann et al. 2022,
+    `standardized`: mean 0 and variance 1 within the image, without its nearest and farthest tenth (Bachmann et al. 2022,
     MultiMAE), in three equal channels. docs/hha.md has their equations.
 
     Args:
@@ -105,7 +105,7 @@ def _middle(depth, valid):
     return tf.reshape(mean, shape), tf.reshape(tf.sqrt(variance), shape)
 
 
-_IMAGES = {"normals": _normals, "disparity": _disparity, "jet": _jet, "standardised": _standardised}
+_IMAGES = {"normals": _normals, "disparity": _disparity, "jet": _jet, "standardized": _standardised}
 DEPTH_INPUTS = ("hha", *_IMAGES)
 # Those of three equal channels, in which no transform of colours changes hue or saturation.
-GREY = ("disparity", "standardised")
+GREY = ("disparity", "standardized")

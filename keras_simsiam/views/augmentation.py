@@ -13,14 +13,13 @@ from keras_simsiam.core.modalities import NEUTRAL
 from keras_simsiam.core.settings import Checked, setting, text
 from keras_simsiam.views import background, published
 from keras_simsiam.views.blur import random_blur
+from keras_simsiam.views.color import color_transforms, solarized, sometimes
 from keras_simsiam.views.crop_3d import metric_box
 from keras_simsiam.views.resample import centre_square, resample
 
 _CROP_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL and torchvision take it
-_SOLARIZED = 0.5  # what is at least as bright is inverted: BYOL's code
 _MIDDLE = NEUTRAL["hha"][0]  # an HHA image's middle: what its gain turns about, and what a dropped one is set to
 _HHA_GAIN = (0.5, 1.5)
 _HHA_OFFSET = 60 / 255
@@ -287,14 +286,14 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
         stacked = tf.concat([stacked, mask], -1)
         names, channels = [*names, "foreground"], [*channels, 1]
     flip = _mirrored_normals if depth_input == "normals" and "hha" in images else _mirrored
-    stacked = _sometimes(stacked, flip_seed, augmentation.probability("flip", view), flip)
+    stacked = sometimes(stacked, flip_seed, augmentation.probability("flip", view), flip)
     shown = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
 
     if "rgb" in shown:
         rgb = color_transforms(shown["rgb"], color_seed, augmentation=augmentation, view=view)
         if blur := augmentation.probability("blur", view):
             rgb = random_blur(rgb, fold(color_seed, 0), blur)
-        shown["rgb"] = _sometimes(rgb, fold(color_seed, 1), augmentation.probability("solarize", view), solarized)
+        shown["rgb"] = sometimes(rgb, fold(color_seed, 1), augmentation.probability("solarize", view), solarized)
     if "hha" in shown:
         hha, mask = shown["hha"][..., :3], shown["hha"][..., 3:]  # most images have no mask: no channel
         if augmentation.hha_color:
@@ -317,14 +316,6 @@ def _mirrored_normals(image):
     """A mirrored image whose first channel is the x component of normals: the normals of a mirrored scene."""
     mirrored = _mirrored(image)
     return tf.concat([1 - mirrored[..., :1], mirrored[..., 1:]], axis=-1)
-
-
-def _sometimes(image, seed, probability, change):
-    """The image, changed with a probability; one that is never changed takes no draw."""
-    if not probability:
-        return image
-    happens = tf.random.stateless_uniform([], seed) < probability
-    return tf.cond(happens, lambda: change(image), lambda: image)
 
 
 def _box(images, size, seed, augmentation, view):
@@ -373,62 +364,6 @@ def random_box(size, seed, min_area, max_area=1.0):
     crop = tf.stack([tf.minimum(height, width / ratio), tf.minimum(width, height * ratio)])
     centred = tf.concat([(tf.stack([height, width]) - crop) / 2, crop], 0)
     return tf.where(tf.reduce_any(fits), drawn, centred)
-
-
-def color_transforms(image, seed, *, augmentation, view=0):
-    """Colour jitter (brightness, contrast, saturation, hue in random order), then grayscale, each with its probability.
-
-    torchvision's ColorJitter: with a strength s factors uniform in 1 ± s, hue shift in ± s of the circle.
-
-    Args:
-        image: float32 [S,S,3] in 0..1.
-        seed: int32 [2].
-        augmentation: an `Augmentation`, of which `jitter`, `jitter_strength` and `grayscale` count.
-        view: which view it is, as in `random_view`.
-
-    Returns:
-        float32 [S,S,3] in 0..1.
-    """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 7))
-    order_seed, jitter_seed, grayscale_seed, *factor_seeds = seeds
-    strengths = augmentation.jitter_strength
-
-    def factor(index):
-        return tf.random.stateless_uniform([], factor_seeds[index], 1 - strengths[index], 1 + strengths[index])
-
-    operations = (
-        lambda x: _blend(x, 0.0, factor(0)),
-        lambda x: _blend(x, tf.reduce_mean(_gray(x)), factor(1)),
-        lambda x: _blend(x, _gray(x), factor(2)),
-        lambda x: tf.image.adjust_hue(x, factor(3) - 1),
-    )
-
-    def jitter(x):
-        for index in tf.unstack(tf.argsort(tf.random.stateless_uniform([4], order_seed))):
-            x = tf.switch_case(index, [lambda f=f, x=x: f(x) for f in operations])
-        return x
-
-    jittered = _sometimes(image, jitter_seed, augmentation.probability("jitter", view), jitter)
-    return _sometimes(
-        jittered,
-        grayscale_seed,
-        augmentation.probability("grayscale", view),
-        lambda x: tf.repeat(_gray(x), 3, axis=-1),
-    )
-
-
-def solarized(image):
-    """An image, float32 in 0..1, whose values of at least half are inverted (Grill et al. 2020, Appendix B)."""
-    return tf.where(image < _SOLARIZED, image, 1 - image)
-
-
-def _blend(image, other, factor):
-    """torchvision's blend: `factor` of the image, 1 − `factor` of the other."""
-    return tf.clip_by_value(factor * image + (1 - factor) * other, 0.0, 1.0)
-
-
-def _gray(image):
-    return tf.tensordot(image, tf.constant(_LUMA), 1)[..., tf.newaxis]
 
 
 def hha_transforms(hha, mask, seed, augmentation):

@@ -72,7 +72,7 @@ def test_standardised(missing):
     valid = depth > 0
     mean, deviation = _trimmed(depth[valid])
     expected = np.clip(128 + 32 * (depth - mean) / deviation, 0, 255)
-    found = _image(depth, "standardised")
+    found = _image(depth, "standardized")
     assert not found[~valid].any()
     # the histogram is in millimetres
     np.testing.assert_allclose(found[valid], np.repeat(expected[valid][:, None], 3, axis=-1), atol=32e-3 / deviation)
@@ -86,20 +86,20 @@ def test_standardised_of_few_pixels(count):
     depth[0, :count] = np.linspace(1, 4, count)
     mean, deviation = _trimmed(depth[0, :count])
     expected = np.clip(128 + 32 * (depth[0, :count] - mean) / max(deviation, 1e-3), 0, 255)
-    np.testing.assert_allclose(_image(depth, "standardised")[0, :count, 1], expected, atol=0.05)
+    np.testing.assert_allclose(_image(depth, "standardized")[0, :count, 1], expected, atol=0.05)
 
 
 def test_standardised_does_not_follow_the_extreme_tenths():
     depth = _depth(0)
     farther = np.where(depth > 9, 40, depth)  # as few as before
     near = depth < 3
-    np.testing.assert_array_equal(_image(depth, "standardised")[near], _image(farther, "standardised")[near])
+    np.testing.assert_array_equal(_image(depth, "standardized")[near], _image(farther, "standardized")[near])
 
 
 def test_standardised_and_jet_of_a_flat_image():
     """A thousandth of a millimetre of noise is not stretched over the range."""
     depth = (2 + 1e-6 * np.random.default_rng(0).standard_normal(SIZE)).astype(np.float32)
-    np.testing.assert_allclose(_image(depth, "standardised"), 128, atol=0.3)
+    np.testing.assert_allclose(_image(depth, "standardized"), 128, atol=0.3)
     assert np.ptp(_image(depth, "jet"), axis=(0, 1)).max() < 10
 
 
@@ -173,7 +173,7 @@ def test_refusals_are_those_of_hha(name):
 
 
 def test_an_unknown_depth_image():
-    with pytest.raises(ValueError, match="one of normals, disparity, jet, standardised, not 'hha'"):
+    with pytest.raises(ValueError, match="one of normals, disparity, jet, standardized, not 'hha'"):
         depth_images.encode(tf.ones(SIZE), INTRINSICS, "hha")
     with pytest.raises(ValueError, match="not 'depth'"):
         holes.encode(tf.ones(SIZE), INTRINSICS, depth_input="depth")

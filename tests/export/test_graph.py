@@ -187,7 +187,7 @@ def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "depth_input", ["disparity", *(pytest.param(d, marks=pytest.mark.slow) for d in ("normals", "jet", "standardised"))]
+    "depth_input", ["disparity", *(pytest.param(d, marks=pytest.mark.slow) for d in ("normals", "jet", "standardized"))]
 )
 def test_both_signatures_show_depth_as_training_does(depth_input, tmp_path):
     preprocessing = Preprocessing("rgbd", SIZE, holes="mask", depth_input=depth_input)

@@ -31,6 +31,16 @@ def batch_of(views, label=None, index=None):
     return {"views": tuple(views), "label": tf.constant(label, tf.int64), "index": tf.constant(index, tf.int64)}
 
 
+def linear_towers():
+    """Two linear towers on 2×2 pixels, three features each, concatenated."""
+    keras.utils.set_random_seed(0)
+    view = {name: keras.Input((2, 2, 3), name=name) for name in ("rgb", "hha")}
+    towers = [
+        keras.layers.Dense(3, name=f"{name}_tower")(keras.layers.Flatten()(images)) for name, images in view.items()
+    ]
+    return keras.Model(view, {"embedding": keras.layers.Concatenate()(towers)})
+
+
 def _encoder():
     images = keras.Input((None, None, 3), name="rgb")
     x = keras.layers.ReLU()(batch_norm(True)(keras.layers.Conv2D(6, 3)(images)))

@@ -10,21 +10,11 @@ from keras_simsiam.methods.cross_modal import CrossModal
 from keras_simsiam.models import resnet
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
-from tests.methods.small import batch_of
-
-
-def _encoder():
-    """Two linear towers on 2×2 pixels, three features each, concatenated."""
-    keras.utils.set_random_seed(0)
-    view = {name: keras.Input((2, 2, 3), name=name) for name in ("rgb", "hha")}
-    towers = [
-        keras.layers.Dense(3, name=f"{name}_tower")(keras.layers.Flatten()(images)) for name, images in view.items()
-    ]
-    return keras.Model(view, {"embedding": keras.layers.Concatenate()(towers)})
+from tests.methods.small import batch_of, linear_towers
 
 
 def _method(toy, projector=None, **kwargs):
-    return CrossModal(_encoder(), projector or toy.linear(3, 5), toy.linear(5, 5), **kwargs)
+    return CrossModal(linear_towers(), projector or toy.linear(3, 5), toy.linear(5, 5), **kwargs)
 
 
 def _views():

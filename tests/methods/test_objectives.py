@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow import keras
 
 from keras_simsiam.methods import build
 from keras_simsiam.methods.cross_modal import CrossModal
@@ -17,20 +16,10 @@ from keras_simsiam.optimization.optimizers import TorchSGD
 from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.devices import precision
-from tests.methods.small import batch_of
+from tests.methods.small import batch_of, linear_towers
 
 TERMS = ("joint", "rgb", "hha", "cross")
 WEIGHTS = {"joint": 1.0, "rgb": 0.5, "hha": 2.0, "cross": 0.25}
-
-
-def _encoder():
-    """Two linear towers on 2×2 pixels, three features each, concatenated."""
-    keras.utils.set_random_seed(0)
-    view = {name: keras.Input((2, 2, 3), name=name) for name in ("rgb", "hha")}
-    towers = [
-        keras.layers.Dense(3, name=f"{name}_tower")(keras.layers.Flatten()(images)) for name, images in view.items()
-    ]
-    return keras.Model(view, {"embedding": keras.layers.Concatenate()(towers)})
 
 
 def _batch(samples=4):
@@ -45,7 +34,7 @@ def _batch(samples=4):
 
 def _method(toy, kind, weights=WEIGHTS, encoder=None, **kwargs):
     """The weighted sum of SimSiam's or SimCLR's losses, each with its own linear heads."""
-    encoder, terms = encoder or _encoder(), {}
+    encoder, terms = encoder or linear_towers(), {}
     for term in weights:
         heads = [toy.linear(6 if term == "joint" else 3, 5), *([toy.linear(5, 5)] if kind is SimSiam else [])]
         terms[term] = kind(encoder, *heads, **kwargs)
@@ -125,7 +114,7 @@ def test_gradients_are_the_weighted_sum_of_the_methods_alone(toy, kind):
 
 
 def test_weights_of_one_kind_are_the_published_comparisons(toy):
-    encoder, batch = _encoder(), _batch()
+    encoder, batch = linear_towers(), _batch()
     across = _method(toy, SimSiam, {"cross": 1.0}, encoder)
     heads = across.terms["cross"].projector, across.terms["cross"].predictor
     expected = CrossModal(encoder, *heads).objective(batch)
@@ -137,7 +126,7 @@ def test_weights_of_one_kind_are_the_published_comparisons(toy):
 
 
 def test_the_encoder_sees_each_view_once(toy):
-    encoder, seen = _encoder(), []
+    encoder, seen = linear_towers(), []
 
     def counted(view, training):
         seen.append(training)

@@ -245,13 +245,13 @@ def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
     ):
         _config(tmp_path, depth_input="disparity", **colour)
     with pytest.raises(
-        UserError, match=r"^`depth_input=depth`: choose one of hha, normals, disparity, jet, standardised$"
+        UserError, match=r"^`depth_input=depth`: choose one of hha, normals, disparity, jet, standardized$"
     ):
         _config(tmp_path, depth_input="depth")
     _config(tmp_path, depth_input="jet", **colour)
     _config(tmp_path, depth_input="disparity", modality="hha")  # what the set says
     # what a recipe of HHA may hold, and the control of colour alone
-    _config(tmp_path, depth_input="standardised", hha_encoding="paper", sensor_noise=0.5, hha_jitter=True, holes="mask")
+    _config(tmp_path, depth_input="standardized", hha_encoding="paper", sensor_noise=0.5, hha_jitter=True, holes="mask")
     _config(tmp_path, depth_input="normals", modality="rgb")
 
 

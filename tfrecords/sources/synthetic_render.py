@@ -92,7 +92,7 @@ class Scene:
         wall: z of the wall behind, metres.
         textures: of the solid and the table, by the position on the table; of the floor and the wall, by that in the world.
         light: unit vector [3] toward the light.
-        things: what else is there; it casts no shadow.
+        things: the other objects in view; they cast no shadow.
     """
 
     solid: Solid
