@@ -8,7 +8,7 @@ from tensorflow import keras
 from keras_simsiam.core.errors import UserError
 from keras_simsiam.models import vit
 from keras_simsiam.models.dropout import DropPath
-from keras_simsiam.models.encoder import FUSIONS, build_encoder
+from keras_simsiam.models.encoder import EXCHANGES, FUSIONS, build_encoder
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,8 @@ def test_attention_is_its_definition():
 
 
 @pytest.mark.parametrize(
-    "fusion", ["early", *(pytest.param(name, marks=pytest.mark.slow) for name in FUSIONS if name != "early")]
+    "fusion",
+    ["early", *(pytest.param(name, marks=pytest.mark.slow) for name in FUSIONS if name not in ("early", *EXCHANGES))],
 )
 def test_a_fusion_saved_and_reloaded(tmp_path, fusion):
     """With all that a ViT may have."""
