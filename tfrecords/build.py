@@ -92,6 +92,12 @@ flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=0.9,
 )
+flags.DEFINE_string(
+    "without_depth",
+    None,
+    "folder: a colour image without a depth image: 'skip' (the default); or 'keep', a frame whose depth is missing "
+    "throughout.",
+)
 flags.DEFINE_string("rgb", None, "folder: the colour images, by a pattern below --input (default 'rgb/*').")
 flags.DEFINE_string(
     "camera", None, "folder, tfds: fx,fy,cx,cy in pixels, zero-based pixel centres; read no camera file."

@@ -63,6 +63,8 @@ def _print_depth(depth):
     if "metres" in depth:
         least, median, greatest = (depth["metres"][name] for name in ("min", "median", "max"))
         print(f"depth: {least:.3f} to {greatest:.3f} m, median {median:.2f} m")
+    if "frames_without" in depth:
+        print(f"without any depth: {depth['frames_without']} frames")
     print(f"missing depth: {depth['missing']:.1%} of all pixels; frames by their share of it:")
     frames = depth["frames_by_missing"]
     for number, count in enumerate(frames):

@@ -115,6 +115,8 @@ def _depth(facts):
         "missing": round(facts["missing"] / (facts["missing"] + present), 6),
         "frames_by_missing": facts["missing_frames"],
     }
+    if facts.get("empty_frames"):
+        depth["frames_without"] = facts["empty_frames"]
     if present:
         least, greatest = facts["metres"]
         depth["metres"] = {"min": least, "median": _median(facts["centimetres"], present), "max": greatest}

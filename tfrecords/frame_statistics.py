@@ -79,11 +79,13 @@ class _Depth:
     def __init__(self):
         self._values = defaultdict(lambda: np.zeros(2**16, np.int64))
         self._missing = [0] * MISSING_BINS
+        self._empty = 0
 
     def add(self, depth, units_per_metre):
         counts = np.bincount(depth.reshape(-1))
         self._values[units_per_metre][: len(counts)] += counts
         # A frame with nothing but holes belongs to the last bin, not past it.
+        self._empty += int(counts[0] == depth.size)
         self._missing[min(int(counts[0] / depth.size * MISSING_BINS), MISSING_BINS - 1)] += 1
 
     def facts(self):
@@ -98,6 +100,7 @@ class _Depth:
         return {
             "missing": int(sum(values[0] for values in self._values.values())),
             "missing_frames": self._missing,
+            "empty_frames": self._empty,
             "metres": [min(metres), max(metres)] if metres else None,
             "centimetres": dict(centimetres),
         }
@@ -118,6 +121,8 @@ def _merge_depth(one, other):
     return {
         "missing": one["missing"] + other["missing"],
         "missing_frames": [a + b for a, b in zip(one["missing_frames"], other["missing_frames"], strict=True)],
+        # shards of a build that an earlier version began do not tell
+        "empty_frames": one.get("empty_frames", 0) + other.get("empty_frames", 0),
         "metres": [min(low for low, _ in metres), max(high for _, high in metres)] if metres else None,
         "centimetres": dict(Counter(one["centimetres"]) + Counter(other["centimetres"])),
     }

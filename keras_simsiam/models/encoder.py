@@ -35,6 +35,7 @@ def build_encoder(
     hha_channels: int = 3,
     fusion: str = "two_tower",
     depth_gate: bool = False,
+    missing_token: bool = False,
     any_size: bool = False,
     **options,
 ) -> keras.Model:
@@ -60,6 +61,9 @@ def build_encoder(
         fusion: one of FUSIONS; of only `rgb` or `hha`, `two_tower` gives the one tower.
         depth_gate: multiply depth's half of the embedding, not of the maps, by the share of the view whose depth was
             measured. Needs `rgbd`, four HHA channels, and a fusion that keeps the modalities' features apart.
+        missing_token: where an image is `modalities.NEUTRAL` throughout, take learnt weights for its features, and zeros for
+            its maps: a dropped modality, a frame without depth. Needs `rgbd` and a fusion that keeps the modalities'
+            features apart. The weights start at zero.
         any_size: take views of any height and width, those that the patch divides of a ViT. The weights are those of
             `image_size`, in the same order.
         **options: passed on to `resnet` (stem, width, zero_init_last, synchronized) or to `vit` (patch, positions,
@@ -92,6 +96,8 @@ def build_encoder(
     else:
         build = functools.partial(resnet, backbone, image_size, any_size=any_size, **options)
     features = FUSIONS[fusion](view, build)
+    if missing_token:
+        features = [_with_token(name, view[name], found) for name, found in zip(view, features, strict=True)]
     if depth_gate:
         features[1]["embedding"] = _gated(features[1]["embedding"], view["hha"])
     if len(features) == 1:
@@ -171,6 +177,9 @@ class EncoderSettings(Checked):
         choices=FUSIONS,
     )
     depth_gate: bool = setting(False, "Weigh depth's features by the share of a view's depth that was measured.")
+    missing_token: bool = setting(
+        False, "Learn features that stand for a missing modality, in place of what the tower makes of its mean value."
+    )
     backbone: str = setting("resnet18", "The ResNet or ViT of each modality's tower.", choices=BACKBONES)
     stem: str = setting("imagenet", "imagenet: 7x7 stride 2 and max-pool; cifar: 3x3 stride 1.", choices=STEMS)
     width: int = setting(64, "Channels of the backbone's first stage (64 in the paper).", low=1)
@@ -203,3 +212,26 @@ def _gated(embedding, hha):
     """The embedding [B,D] times the mean of the mask in HHA [B,S,S,4], which is in 0..1."""
     measured = keras.layers.GlobalAveragePooling2D(dtype="float32", name="measured")(hha)[:, 3:]  # Bx1
     return keras.layers.Multiply(dtype="float32", name="gated")([embedding, measured])
+
+
+def _with_token(name, images, features):
+    """A modality's features, a token in place of the embedding where the image [B,S,S,C] says nothing, and maps of zeros.
+
+    Of Keras's own layers, so that a saved encoder loads without this package.
+    """
+    distance = keras.layers.Reshape((-1, 1), dtype="float32")(symbolic.abs(_normalised(name, images)))
+    farthest = keras.layers.GlobalMaxPooling1D(dtype="float32")(distance)  # Bx1
+    # a resampled constant is off by a few units in the last place, a level of 8 bits by 0.015
+    missing = symbolic.cast(symbolic.less(farthest, 0.01), "float32")
+    present = keras.layers.Rescaling(-1.0, 1.0, dtype="float32")(missing)
+    token = keras.layers.Dense(
+        features["embedding"].shape[-1],
+        use_bias=False,
+        kernel_initializer="zeros",
+        dtype="float32",
+        name=f"{name}_token",
+    )
+    embedding = keras.layers.Multiply(dtype="float32")([features["embedding"], present])
+    present = keras.layers.Reshape((1, 1, 1))(present)
+    maps = {key: keras.layers.Multiply()([map, present]) for key, map in features.items() if key != "embedding"}
+    return {"embedding": keras.layers.Add(dtype="float32")([embedding, token(missing)])} | maps

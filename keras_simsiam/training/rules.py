@@ -113,6 +113,8 @@ def _check_fusion(config):
         )
     if config.fusion in encoder.EXCHANGES and config.init:
         raise UserError(f"`init` starts whole backbones, which `fusion={config.fusion}` cuts: leave one of them out")
+    if config.missing_token:
+        _check_missing_token(config)
     if not config.depth_gate:
         return
     if config.modality != "rgbd":
@@ -123,6 +125,19 @@ def _check_fusion(config):
         )
     if config.holes != "mask":
         raise UserError(f"`depth_gate` needs to know what was measured: use `holes=mask`, not {config.holes}")
+
+
+def _check_missing_token(config):
+    """Refuse a token where no modality can be missing, or nothing would be left of it."""
+    if config.modality != "rgbd":
+        raise UserError(f"`missing_token` has no meaning for `modality={config.modality}`: leave it out")
+    if config.fusion not in encoder.APART:
+        raise UserError(
+            f"`missing_token` stands for the features of one modality, `fusion={config.fusion}` has none: use "
+            f"{' or '.join(encoder.APART)}"
+        )
+    if config.depth_gate:
+        raise UserError("`depth_gate` would weigh the token by what was measured, nothing: leave out `missing_token`")
 
 
 def _check_depth_input(config):

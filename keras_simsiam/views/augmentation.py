@@ -21,6 +21,7 @@ _CROP_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
 
 _MIDDLE = NEUTRAL["hha"][0]  # an HHA image's middle: what its gain turns about, and what a dropped one is set to
+_ALMOST = 1.5 / 255  # from it; that of mirrored normals is a level off
 _HHA_GAIN = (0.5, 1.5)
 _HHA_OFFSET = 60 / 255
 
@@ -296,9 +297,13 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
         shown["rgb"] = sometimes(rgb, fold(color_seed, 1), augmentation.probability("solarize", view), solarized)
     if "hha" in shown:
         hha, mask = shown["hha"][..., :3], shown["hha"][..., 3:]  # most images have no mask: no channel
+        missing = tf.reduce_all(
+            tf.abs(hha - _MIDDLE) < _ALMOST
+        )  # a frame without depth has nothing that could be moved
         if augmentation.hha_color:
             hha = color_transforms(hha, color_seed, augmentation=augmentation, view=view)
-        shown["hha"] = tf.concat(hha_transforms(hha, mask, hha_seed, augmentation), axis=-1)
+        hha, mask = hha_transforms(hha, mask, hha_seed, augmentation)
+        shown["hha"] = tf.concat([tf.where(missing, _MIDDLE, hha), mask], axis=-1)
     if changes:  # last, so that the neutral value is one throughout
         mask = shown.pop("foreground")
         shown = background.change(shown, mask, happens, kind=augmentation.background)

@@ -4,9 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_simsiam.core.modalities import MODALITIES
+from keras_simsiam.core.modalities import MODALITIES, NEUTRAL
 from keras_simsiam.core.settings import Checked, setting
-from keras_simsiam.depth import holes
+from keras_simsiam.depth import camera, holes
 from keras_simsiam.depth.depth_images import DEPTH_INPUTS
 from keras_simsiam.depth.hha import ENCODINGS
 from keras_simsiam.views.resample import centre_square, resample
@@ -57,19 +57,28 @@ def encoded_images(sample, preprocessing):
 
     Returns:
         A dict with `rgb` uint8 [H,W,3] and/or `hha` float32 [H,W,3] in 0..255, the image that `preprocessing.depth_input`
-        names; `hha` is [H,W,4] with `preprocessing.holes` = `mask`.
+        names; `hha` is [H,W,4] with `preprocessing.holes` = `mask`. A sample without any measured
+        pixel has a neutral one, as a dropped one is, and not what the depth image makes of holes.
     """
     images = {name: sample[name] for name in MODALITIES[preprocessing.modality] if name in sample}
     if "hha" in MODALITIES[preprocessing.modality] and "hha" not in images:
-        camera = sample["intrinsics"], sample.get("gravity")
+        known = sample["intrinsics"], sample.get("gravity")
         images["hha"] = holes.encode(
             sample["depth"],
-            *camera,
+            *known,
             encoding=preprocessing.hha_encoding,
             holes=preprocessing.holes,
             depth_input=preprocessing.depth_input,
         )
+        images["hha"] = _neutral_without_depth(images["hha"], sample["depth"])
     return images
+
+
+def _neutral_without_depth(image, depth):
+    """The depth image [H,W,C], or what a dropped one is (`modalities.NEUTRAL`) where no pixel of depth [H,W] was measured."""
+    _, valid = camera.measured(depth)
+    neutral = 255 * tf.constant(NEUTRAL["hha"][: image.shape[-1]])
+    return tf.where(tf.reduce_any(valid), image, neutral)
 
 
 def label_of(sample):

@@ -241,6 +241,33 @@ def test_the_gate_weighs_depth_by_the_share_that_was_measured(shallow, fusion):
     assert np.linalg.norm(hha, axis=1).min() > 0.1
 
 
+@pytest.mark.parametrize("fusion", ["two_tower", "shared"])
+def test_a_token_stands_for_what_is_missing(shallow, fusion):
+    """A dropped image has the token for its half of the embedding and no maps; the rest is as without."""
+    options = {"hha_channels": 4, "fusion": fusion, "width": 4}
+    plain = build_encoder("rgbd", "resnet18", 32, **options)
+    encoder = build_encoder("rgbd", "resnet18", 32, missing_token=True, **options)
+    tokens = {name: encoder.get_layer(f"{name}_token") for name in ("rgb", "hha")}
+    for value, token in enumerate(tokens.values(), 1):
+        token.set_weights([np.full([1, 32], float(value))])
+    rest = [weight for weight in encoder.weights if "token" not in getattr(weight, "path", weight.name)]
+    for weight, value in zip(rest, plain.get_weights(), strict=True):
+        weight.assign(value)
+    view = _with_mask(_view("rgbd", batch=3), tf.ones([3, 32, 32, 1]))
+    neutral = {name: tf.tile(tf.constant(value)[None, None, None], [1, 32, 32, 1]) for name, value in NEUTRAL.items()}
+    view["hha"] = tf.concat([view["hha"][:2], 1.0000001 * neutral["hha"]], 0)  # the second sample has both
+    view["rgb"] = tf.concat([neutral["rgb"], view["rgb"][1:]], 0)
+    found, expected = encoder(view), plain(view)
+    for key, feature in expected.items():
+        rgb, hha = np.split(np.array(feature), 2, axis=-1)
+        rgb[0], hha[2] = (1, 2) if key == "embedding" else (0, 0)
+        np.testing.assert_allclose(found[key], np.concatenate([rgb, hha], -1), atol=1e-5)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(encoder(view, training=True)["embedding"])
+    by_weight = tape.gradient(loss, [token.trainable_variables[0] for token in tokens.values()])
+    np.testing.assert_allclose(by_weight, np.ones([2, 1, 32]))
+
+
 ALONE = """
 import sys
 import numpy, tensorflow as tf
@@ -253,10 +280,18 @@ numpy.save(sys.argv[3], encoder(view)["embedding"])
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "fusion, gate", [("two_tower", True), ("exchange_c4", False), ("early", False), ("shared", True)]
+    ("fusion", "option"),
+    [
+        ("two_tower", "depth_gate"),
+        ("two_tower", "missing_token"),
+        ("exchange_c4", ""),
+        ("early", ""),
+        ("shared", "depth_gate"),
+    ],
 )
-def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, gate):
-    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, depth_gate=gate, width=4)
+def test_a_saved_encoder_loads_without_this_package(tmp_path, fusion, option):
+    options = {option: True} if option else {}
+    encoder = build_encoder("rgbd", "resnet18", 32, hha_channels=4, fusion=fusion, width=4, **options)
     view = _with_mask(_view("rgbd"), tf.fill([2, 32, 32, 1], 0.5))
     encoder.save(tmp_path / "encoder.keras")
     np.savez(tmp_path / "view.npz", **view)

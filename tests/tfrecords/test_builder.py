@@ -110,6 +110,7 @@ def test_dataset_json(tmp_path):
     expected = {"min": present.min(), "median": np.median(present), "max": present.max()}
     assert written["depth"]["metres"] == pytest.approx(expected, abs=0.006)
     bins = Counter(min(int(share * 10), 9) for share in (depth == 0).mean(axis=(1, 2)))
+    assert "frames_without" not in written["depth"]
     assert written["depth"]["frames_by_missing"] == [bins[number] for number in range(10)]
 
 
@@ -120,6 +121,15 @@ def test_intrinsics_that_differ_are_a_range(tmp_path):
     plan = Plan(**(vars(make_plan()) | {"load": varied}))
     camera = build(tmp_path / "a", plan)["camera"]
     assert camera == {"intrinsics_range": [[500.0, 500.0, 3.5, -339.0], [500.0, 839.0, 3.5, 0.0]], "size": [8, 6]}
+
+
+def test_frames_without_any_depth_are_counted(tmp_path):
+    def sometimes(number):
+        nothing = {"depth": png(np.zeros((6, 8), np.uint16))} if number % 3 == 0 else {}
+        return Frame(**(vars(load(number)) | nothing))
+
+    plan = Plan(**(vars(make_plan(range(90), range(300, 303))) | {"load": sometimes}))
+    assert build(tmp_path / "a", plan)["depth"]["frames_without"] == 31
 
 
 def test_color_only(tmp_path):

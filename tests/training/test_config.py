@@ -348,6 +348,12 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, exchange_c3, exchange_c4, early, shared$"),
         ({"fusion": "early", "modality": "rgb"}, "`fusion=early` has no meaning for `modality=rgb`: leave it out$"),
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "`depth_gate` has no meaning for `modality=hha`"),
+        ({"missing_token": True, "modality": "hha"}, "`missing_token` has no meaning for `modality=hha`"),
+        (
+            {"missing_token": True, "fusion": "early"},
+            "`missing_token` .* `fusion=early` has none: use two_tower or shared$",
+        ),
+        ({"missing_token": True, "depth_gate": True, "holes": "mask"}, "`depth_gate` .*leave out `missing_token`$"),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
         (
             {"fusion": "exchange_c3", "backbone": "vit_s"},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_simsiam.core.modalities import NEUTRAL
 from keras_simsiam.depth import gravity, holes
 from keras_simsiam.depth.depth_images import DEPTH_INPUTS
 from keras_simsiam.views import augmentation as augmentation_module
@@ -53,11 +54,19 @@ def test_clean_view_is_the_centre_square(make_sample):
     np.testing.assert_allclose(view["rgb"], tf.cast(sample["rgb"][10:50], tf.float32) / 255, atol=1e-6)
 
 
-def test_missing_depth_everywhere_is_a_legal_sample(make_sample):
-    sample = make_sample() | {"depth": tf.zeros([48, 40])}
-    for encoding in ("gupta", "paper"):
-        view = clean_view(sample, Preprocessing("rgbd", 16, encoding))
-        assert np.isfinite(view["hha"]).all()
+@pytest.mark.parametrize(
+    "options",
+    [{"hha_encoding": "gupta"}, {"hha_encoding": "paper"}, {"holes": "mask"}, {"holes": "nearest"}]
+    + [{"depth_input": name} for name in DEPTH_INPUTS[1:]],
+    ids=str,
+)
+def test_a_frame_without_depth_has_a_neutral_depth_image(make_sample, options):
+    """In clean views and in random ones, whatever moves the values of depth images."""
+    sample, preprocessing = make_sample() | {"depth": tf.zeros([48, 40])}, Preprocessing("rgbd", 16, **options)
+    augmentation = Augmentation(hha_jitter=True, hha_color=True, flip=1.0)
+    for view in (clean_view(sample, preprocessing), *_views(sample, None, [0, 1], preprocessing, augmentation)):
+        neutral = np.broadcast_to(NEUTRAL["hha"][: view["hha"].shape[-1]], view["hha"].shape)
+        np.testing.assert_allclose(view["hha"], neutral, atol=1e-6)
 
 
 def test_clean_batches_carry_what_is_known(make_sample):

@@ -3,6 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 
+import cv2
+import numpy as np
+
 from keras_simsiam.core.errors import UserError
 from tfrecords import camera_file, depth_files, images
 from tfrecords.camera_file import Camera
@@ -11,6 +14,8 @@ from tfrecords.sources import Plan, choose, folder_layout, hold_out
 from tfrecords.sources.folder_layout import Reference
 
 UNKNOWN = (0.0, 0.0, 0.0)
+# All zero, as for gravity, says that nothing is known; nothing asks for them without depth.
+UNKNOWN_CAMERA = (0.0, 0.0, 0.0, 0.0)
 
 
 def plan(
@@ -18,6 +23,7 @@ def plan(
     rgb: str = "rgb/*",
     *,
     depth: str = "depth/*",
+    without_depth: str = "skip",
     camera: str | None = None,
     camera_file: str | None = None,
     units_per_metre: float | None = None,
@@ -38,6 +44,8 @@ def plan(
         rgb: pattern of the colour images, PNG or JPEG (`folder_layout.scan`).
         depth: pattern of the depth images; a frame's two images are those for which the wildcards match the same. Empty:
             colour only.
+        without_depth: `skip`: a colour image without a depth image is left out; or `keep`: its depth is missing throughout. It
+            needs no camera then.
         camera: fx,fy,cx,cy of the colour images, to which the depth is registered.
         camera_file: path of the camera file; without either the camera.json next to or above each image is read.
         units_per_metre: depth value of one metre, where the camera file does not tell it.
@@ -53,6 +61,9 @@ def plan(
     Raises:
         UserError: a file or an argument that the user can correct, named in the message.
     """
+    choose("without_depth", without_depth, ("skip", "keep"))
+    if without_depth == "keep" and not depth:
+        raise UserError("`without_depth=keep` is for frames with and without depth in one data set: give `depth` too")
     choose("labels", labels, ("none", "folder"))
     choose("split", split, ("all", "folder"))
     direction = _gravity(gravity)
@@ -66,9 +77,10 @@ def plan(
     if labels == "folder":
         references, classes = _labelled(references, int(split == "folder"))
     splits = _by_folder(references) if split == "folder" else {"train": references}
+    cameras = _cameras(references, camera, camera_file, units_per_metre, depth, without_depth)
     return Plan(
         splits=_hold_out(splits, val_fraction) if val_fraction else splits,
-        load=_Loader(_cameras(references, camera, camera_file, units_per_metre, bool(depth)), direction, bool(depth)),
+        load=_Loader(cameras, direction, bool(depth), without_depth),
         classes=classes,
         instances=[],
         gravity={"mode": "unknown"} if direction == UNKNOWN else {"mode": "given", "direction": list(direction)},
@@ -121,15 +133,19 @@ def _hold_out(splits, fraction):
     return splits | {"train": held["train"], "val": splits.get("val", []) + held["val"]}
 
 
-def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[str, tuple[Camera, float]]:
+def _cameras(references, camera, path, units_per_metre, depth, without_depth) -> Mapping[str, tuple[Camera, float]]:
     """Camera and units by folder of images; none where nothing tells the camera of images without depth."""
     given = camera_file.given(camera, path)
-    if given is None and not has_depth:
+    if given is None and not depth:
         return {}
+    if given is None and without_depth == "keep":
+        references = [
+            each for each in references if each.depth_path or camera_file.nearest(os.path.dirname(_path(each)))
+        ]
     paths = {os.path.dirname(_path(reference)): _path(reference) for reference in references}
     cameras = {folder: given or camera_file.of_image(path) for folder, path in paths.items()}
     return {
-        folder: (own, camera_file.units(own, units_per_metre, paths[folder]) if has_depth else 1.0)
+        folder: (own, camera_file.units(own, units_per_metre, paths[folder]) if depth else 1.0)
         for folder, own in cameras.items()
     }
 
@@ -137,16 +153,22 @@ def _cameras(references, camera, path, units_per_metre, has_depth) -> Mapping[st
 class _Loader:
     """Reader of a reference's frame."""
 
-    def __init__(self, cameras: Mapping[str, tuple[Camera, float]], gravity: Sequence[float], has_depth: bool):
-        self._cameras, self._gravity, self._has_depth = cameras, gravity, has_depth
+    def __init__(
+        self, cameras: Mapping[str, tuple[Camera, float]], gravity: Sequence[float], has_depth: bool, without_depth: str
+    ):
+        self._cameras, self._gravity, self._has_depth, self._without = cameras, gravity, has_depth, without_depth
 
     def __call__(self, reference: Reference) -> Frame:
         self._check_partner(reference)
         rgb, size = images.read_color(reference.color_path)
         camera, units = self._cameras.get(os.path.dirname(reference.color_path), (None, 1.0))
         _check_camera(camera, reference.color_path, size)
+        intrinsics = camera.intrinsics if camera else UNKNOWN_CAMERA
         depth = None
-        if self._has_depth:
+        if self._has_depth and reference.depth_path is None:
+            depth = cv2.imencode(".png", np.zeros(size, np.uint16))[1].tobytes()
+            intrinsics = camera.intrinsics if camera else _some_camera(size)
+        elif self._has_depth:
             depth, units, depth_size = depth_files.read_for_record(reference.depth_path, units)
             _check_registered(reference, size, depth_size)
         return Frame(
@@ -154,8 +176,7 @@ class _Loader:
             rgb=rgb,
             depth=depth,
             units_per_metre=units,
-            # All zero, as for gravity, says that nothing is known; nothing asks for them without depth.
-            intrinsics=camera.intrinsics if camera else (0.0, 0.0, 0.0, 0.0),
+            intrinsics=intrinsics,
             gravity=self._gravity,
             label=reference.label,
         )
@@ -163,8 +184,17 @@ class _Loader:
     def _check_partner(self, reference):
         if reference.color_path is None:
             raise UserError(f"{reference.depth_path} has no colour image of its name: fetch it, or remove the depth")
-        if self._has_depth and reference.depth_path is None:
-            raise UserError(f"{reference.color_path} has no depth image of its name: fetch it, or remove the colour")
+        if self._has_depth and self._without == "skip" and reference.depth_path is None:
+            raise UserError(
+                f"{reference.color_path} has no depth image of its name: fetch it, remove the colour, or give "
+                "`without_depth=keep`"
+            )
+
+
+def _some_camera(size):
+    """A camera of some 53 degrees: a record with depth has one, though what has no depth makes no use of it."""
+    height, width = size
+    return float(max(size)), float(max(size)), (width - 1) / 2, (height - 1) / 2
 
 
 def _check_camera(camera, path, size):

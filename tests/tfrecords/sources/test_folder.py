@@ -226,10 +226,30 @@ def test_a_missing_partner_is_a_frame_that_cannot_be_used(root, add):
     plan = folder.plan(str(root))
     whole, no_depth, no_color = plan.splits["train"]
     assert plan.load(whole).name == "1"
-    with pytest.raises(UserError, match=r"rgb/2.png has no depth image of its name"):
+    with pytest.raises(UserError, match=r"rgb/2.png has no depth image of its name.*`without_depth=keep`$"):
         plan.load(no_depth)
     with pytest.raises(UserError, match=r"depth/3.png has no colour image of its name"):
         plan.load(no_color)
+
+
+def test_frames_without_depth_are_kept_where_that_is_asked_for(root, add):
+    """With the camera of their folder, or one that stands for any where nothing tells it."""
+    colors = [add(path) for path in ("a/1_rgb.png", "a/2_rgb.png", "b/3_rgb.png")]
+    measured = add("a/1_depth.png")
+    (root / "camera.json").rename(root / "a" / "camera.json")
+    plan = folder.plan(str(root), "*/*_rgb", depth="*/*_depth", without_depth="keep")
+    whole, without, unknown = _load_all(plan)
+    assert [frame.rgb for frame in (whole, without, unknown)] == colors
+    assert whole.depth == measured and whole.intrinsics == without.intrinsics == (30.0, 31.0, 15.5, 11.5)
+    assert unknown.intrinsics == (32.0, 32.0, 15.5, 11.5)
+    for frame in (without, unknown):
+        np.testing.assert_array_equal(_depth_of(frame), np.zeros((24, 32), np.uint16))
+
+
+def test_without_depth_needs_a_pattern_of_depth(root, add):
+    add("rgb/1.png")
+    with pytest.raises(UserError, match=r"`without_depth=keep` .* give `depth` too$"):
+        folder.plan(str(root), depth="", without_depth="keep")
 
 
 @pytest.mark.parametrize(
