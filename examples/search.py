@@ -28,6 +28,7 @@ class Index(typing.NamedTuple):
     names: np.ndarray  # str [N]
     pictures: np.ndarray  # str [N], paths of the colour images
     vectors: np.ndarray  # float32 [N,D], of length 1
+    whitened: np.ndarray  # float32 [N,D], of length 1; [N,0] where the model does not whiten
 
 
 def build(model, plan):
@@ -49,13 +50,14 @@ def build(model, plan):
         raise UserError(f"--model={model} is no SavedModel: give a version's folder, such as serving/rgb/1") from error
     embed = loaded.signatures["serving_default"]
     references = plan.splits["train"]
-    vectors = [_embedding(embed, plan.load(reference)) for reference in references]
+    vectors, whitened = zip(*(_embedding(embed, plan.load(reference)) for reference in references), strict=True)
     paths = [os.path.abspath(reference.color_path) for reference in references]
-    return Index(np.array([reference.name for reference in references]), np.array(paths), np.array(vectors))
+    names = [reference.name for reference in references]
+    return Index(np.array(names), np.array(paths), np.array(vectors), np.array(whitened))
 
 
 def _embedding(embed, frame):
-    """A frame's embedding, whitened where the model can, float32 [D] of length 1; the model takes the files as they are."""
+    """A frame's embedding as it is and whitened, float32 [D] of length 1; the model takes the files as they are."""
     parts = {
         "image": frame.rgb,
         "depth": frame.depth,
@@ -67,10 +69,11 @@ def _embedding(embed, frame):
     if "depth" in specs and frame.depth is None:
         raise UserError("--depth is empty, but the model looks at depth: give the pattern of the depth images")
     found = embed(**{name: tf.constant([parts[name]], spec.dtype) for name, spec in specs.items()})
-    return tf.math.l2_normalize(found.get("whitened", found["embedding"])[0]).numpy()
+    whitened = found.get("whitened", np.zeros([1, 0], np.float32))
+    return [tf.math.l2_normalize(vectors[0]).numpy() for vectors in (found["embedding"], whitened)]
 
 
-def neighbours(index, query, count, among="*"):
+def neighbours(index, query, count, among="*", scaling="none"):
     """The frames nearest to one of the index by cosine, nearest first; itself left out.
 
     Args:
@@ -78,19 +81,23 @@ def neighbours(index, query, count, among="*"):
         query: the frame's name.
         count: how many, at most.
         among: pattern of the names that may be found, with `*`, `?` and `[…]` (fnmatch; `*` matches `/` too).
+        scaling: `none`, or `whitened` features.
 
     Returns:
         (places in the index, cosines), each [count] or shorter.
 
     Raises:
-        UserError: no frame has that name, or none may be found.
+        UserError: no frame has that name, none may be found, or the model does not whiten.
     """
+    vectors = index.whitened if scaling == "whitened" else index.vectors
+    if not vectors.shape[1]:
+        raise UserError("--scaling=whitened: the model does not whiten, for its run kept no whitening; leave it out")
     if query not in index.names:
         raise UserError(f"--query={query}: no frame of that name; they are called {', '.join(index.names[:3])}, …")
     kept = [place for place, name in enumerate(index.names) if name != query and fnmatch.fnmatchcase(name, among)]
     if not kept:
         raise UserError(f"--among={among} matches no frame; they are called {', '.join(index.names[:3])}, …")
-    cosines = index.vectors[kept] @ index.vectors[list(index.names).index(query)]
+    cosines = vectors[kept] @ vectors[list(index.names).index(query)]
     nearest = np.argsort(-cosines, kind="stable")[:count]
     return np.array(kept)[nearest], cosines[nearest]
 
@@ -162,6 +169,7 @@ def define_flags():
     flags.DEFINE_list("query", None, "Names of frames to look for, separated by commas.", required=True)
     flags.DEFINE_integer("count", 6, "Neighbours of each.", lower_bound=1)
     flags.DEFINE_string("among", "*", "Pattern of the names to find: frames of one video are nearly the same picture.")
+    flags.DEFINE_enum("scaling", "none", ["none", "whitened"], "Features compared as they are, or whitened.")
     flags.DEFINE_string("output", None, "Picture to write, .png.", required=True)
 
 
@@ -176,7 +184,7 @@ def main():
     camera = {"camera": values.camera, "units_per_metre": values.units_per_metre}
     plan = folder.plan(values.input, values.rgb, depth=values.depth, **camera)
     index = opened(values.index, values.model, plan)
-    results = {name: neighbours(index, name, values.count, values.among) for name in values.query}
+    results = {name: neighbours(index, name, values.count, values.among, values.scaling) for name in values.query}
     for name, (nearest, cosines) in results.items():
         listed = (f"{index.names[place]} ({cosine:.3f})" for place, cosine in zip(nearest, cosines, strict=True))
         print(f"{name}: {', '.join(listed)}")

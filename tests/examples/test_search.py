@@ -51,7 +51,8 @@ def saved(path, depth):
             metres = tf.reduce_mean(tf.cast(tf.io.decode_png(files["depth"][0], 1, tf.uint16), tf.float32))
             camera = tf.concat([files["intrinsics"][0], files["gravity"][0]], 0)
             embedding = tf.concat([[metres / files["units_per_metre"][0]], camera], 0)
-        return {"embedding": embedding[tf.newaxis]}
+        found = {"embedding": embedding[tf.newaxis]}
+        return found if depth else found | {"whitened": found["embedding"] - 100}
 
     tf.saved_model.save(tf.Module(), str(path), {"serving_default": embed.get_concrete_function(**specs)})
     return str(path)
@@ -70,6 +71,11 @@ def test_nearest_first_and_itself_left_out(frames, tmp_path):
     colours /= np.linalg.norm(colours, axis=1, keepdims=True)
     np.testing.assert_allclose(found[1], colours[1:] @ colours[0], atol=1e-6)
     assert names(index, search.neighbours(index, "a_1_1", 9, among="[ab]_?_1")) == ["a_2_1", "b_1_1"]
+    whitened = np.array([COLOURS[name] for name in COLOURS], float) - 100
+    whitened /= np.linalg.norm(whitened, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        search.neighbours(index, "b_1_1", 1, "a_2_1", "whitened")[1], whitened[3] @ whitened[2:3].T, atol=1e-6
+    )
     with pytest.raises(UserError, match=r"--among=c\* matches no frame"):
         search.neighbours(index, "a_1_1", 3, among="c*")
     with pytest.raises(UserError, match="--query=c: no frame of that name; they are called a_1_1, a_1_2, a_2_1, …"):
@@ -81,6 +87,8 @@ def test_a_model_of_depth_gets_the_frames_depth_and_camera(frames, tmp_path):
     index = search.build(model, folder.plan(frames))
     expected = np.array([[place + 1, 20, 20, 7.5, 5.5, 0, 0, 0] for place in range(5)])
     np.testing.assert_allclose(index.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+    with pytest.raises(UserError, match="--scaling=whitened: the model does not whiten"):
+        search.neighbours(index, "a_1_1", 1, scaling="whitened")
     with pytest.raises(UserError, match="--depth is empty, but the model looks at depth"):
         search.build(model, folder.plan(frames, depth=""))
     with pytest.raises(UserError, match="is no SavedModel"):
