@@ -1,7 +1,8 @@
 """Depth images other than HHA, in its place: surface normals, disparity, jet, standardised depth, points in space.
 
 Each is float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN, as HHA is: what comes after takes any of them. None needs
-gravity, and only normals and points need the intrinsics. None needs statistics of a data set: their scales are fixed or the image's own.
+gravity, and only normals and points need the intrinsics. None needs statistics of a data set: their scales are fixed or the
+image's own.
 """
 
 import tensorflow as tf

@@ -1,8 +1,8 @@
 """Depth as points in space, and those as occupied cells of three cubic grids around what is nearest.
 
-A point map is the depth image that `--depth_input=voxels` hands through crops and flips: X, Y and Z of every pixel in the camera's
-frame. The point of the camera itself stands for missing depth: no surface can lie there, and it is what HHA's neutral value
-decodes to. So an image that is dropped, or a background that is removed, has no points either.
+A point map is the depth image that `--depth_input=voxels` hands through crops and flips: X, Y and Z of every pixel in the
+camera's frame. The point of the camera itself stands for missing depth: no surface can lie there, and it is what HHA's neutral
+value decodes to. So an image that is dropped, or a background that is removed, has no points either.
 """
 
 import tensorflow as tf
@@ -20,7 +20,7 @@ SIZE = 32
 EXTENTS = (0.4, 1.6, 6.4)
 
 _NEAR = 0.02  # the share of the points that decides where the nearest are: what noise at silhouettes does not move
-_BEFORE = 2  # cells between the front and that share
+_BEFORE = 2.5  # cells between the front and that share: a wall that is faced squarely lies in the middle of a cell
 _LOOKED_AT = 4096  # points, or up to twice as many, that are sorted for it: sorting all would cost more than the rest
 
 
@@ -81,7 +81,7 @@ def occupied(
 ) -> tf.Tensor:
     """Which cells of cubic grids hold a point.
 
-    The axes are the camera's. Each grid begins two cells before the nearest points (the 2nd percentile of Z), and its middle in
+    The axes are the camera's. Each grid begins 2.5 cells before the nearest points (the 2nd percentile of Z), and its middle in
     X and Y is the mean of what lies within its depth. So it moves with the object, and does not grow with it.
 
     Args:
@@ -119,4 +119,5 @@ def _near(depth, valid):
     depth, valid = depth[:, ::step], valid[:, ::step]
     ordered = tf.sort(tf.where(valid, depth, REACH), axis=1)
     count = tf.reduce_sum(tf.cast(valid, tf.float32), axis=1, keepdims=True)
-    return tf.gather(ordered, tf.cast(tf.round(_NEAR * tf.maximum(count - 1, 0)), tf.int32), axis=1, batch_dims=1)
+    place = tf.cast(tf.round(_NEAR * tf.maximum(count - 1, 0)), tf.int32)
+    return tf.ensure_shape(tf.gather(ordered, place, axis=1, batch_dims=1), [depth.shape[0], 1])

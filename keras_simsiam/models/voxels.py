@@ -1,6 +1,7 @@
 """A 3-D CNN as the tower of depth: points to occupied cells, and a small residual network on these.
 
-The paper's own proposal for depth, after Zia et al., RGB-D Object Recognition Using Deep Convolutional Neural Networks, ICCVW 2017.
+What the RGB-D paper proposes for depth, after Zia et al., RGB-D Object Recognition Using Deep Convolutional Neural Networks,
+ICCVW 2017.
 """
 
 import tensorflow as tf
@@ -74,7 +75,9 @@ def voxel_net(width=64, zero_init_last=False, synchronized=False):
     for place, stage in enumerate(STAGES):
         x = _block(x, width * 2**place, 2 if place else 1, zero_init_last, synchronized)
         maps[stage] = _mean_over_depth(x)
-    embedding = keras.layers.GlobalAveragePooling3D(dtype="float32", name="pool")(x)  # as of a ResNet, in every precision
+    embedding = keras.layers.GlobalAveragePooling3D(dtype="float32", name="pool")(
+        x
+    )  # as of a ResNet, in every precision
     return keras.Model(cells, {"embedding": embedding, "map": maps["c5"], **maps}, name="voxel_net")
 
 

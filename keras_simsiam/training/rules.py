@@ -147,7 +147,7 @@ def _check_voxels(config):
             f"`backbone={config.backbone}` has no meaning for `modality=hha` with {given}, a 3-D CNN: leave it out"
         )
     encoder.check_voxels(config.fusion, config.backbone)
-    if config.holes == "neutral" or config.holes == "mask" and not config.depth_gate:
+    if config.holes == "neutral" or (config.holes == "mask" and not config.depth_gate):
         raise UserError(
             f"`holes={config.holes}` has no meaning with {given}, where missing depth is no point: use none, or fill holes"
         )
