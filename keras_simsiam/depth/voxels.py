@@ -107,9 +107,10 @@ def occupied(
         cells = tf.floor((points - corner) / cell)
         shown &= tf.reduce_all((cells >= 0) & (cells < size), axis=-1)
         x, y, z = tf.unstack(tf.cast(tf.where(shown[..., tf.newaxis], cells, 0.0), tf.int32), axis=-1)
-        places = tf.where(shown, first_cells + (z * size + y) * size + x, -1)  # below zero: no cell
-        hits = tf.math.unsorted_segment_sum(tf.ones_like(places, tf.float32), places, batch * size**3)
-        grids.append(tf.reshape(tf.minimum(hits, 1.0), [batch, size, size, size]))
+        places = tf.where(shown, first_cells + (z * size + y) * size + x, batch * size**3)  # the last: no cell
+        empty, hits = tf.zeros([batch * size**3 + 1]), tf.ones_like(places, tf.float32)
+        grid = tf.tensor_scatter_nd_update(empty, places[..., tf.newaxis], hits)  # once or often: 1
+        grids.append(tf.reshape(grid[:-1], [batch, size, size, size]))
     return tf.ensure_shape(tf.stack(grids, axis=-1), [points.shape[0], *[size] * 3, len(extents)])
 
 
