@@ -161,7 +161,7 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if self.synchronized or len(inputs.shape) != 4:
+        if self.synchronized or len(inputs.shape) not in (4, 5):
             return super().call(inputs, training=training, mask=mask)
         training = bool(training) and self.trainable
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
@@ -172,6 +172,7 @@ class _FusedBatchNormalization(keras.layers.BatchNormalization):
             variance=None if training else tf.convert_to_tensor(self.moving_variance),
             epsilon=self.epsilon,
             is_training=training,
+            data_format="NHWC" if len(inputs.shape) == 4 else "NDHWC",
         )
         if training:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -1,12 +1,13 @@
-"""Depth images other than HHA, in its place: surface normals, disparity, jet, standardised depth.
+"""Depth images other than HHA, in its place: surface normals, disparity, jet, standardised depth, points in space.
 
 Each is float32 `[..., H, W, 3]` in 0..255, not rounded and never NaN, as HHA is: what comes after takes any of them. None needs
-gravity, and only normals need the intrinsics. None needs statistics of a data set: their scales are fixed or the image's own.
+gravity, and only normals and points need the intrinsics. None needs statistics of a data set: their scales are fixed or the
+image's own.
 """
 
 import tensorflow as tf
 
-from keras_simsiam.depth import camera, hha
+from keras_simsiam.depth import camera, hha, voxels
 from keras_simsiam.depth import normals as surface
 from keras_simsiam.depth.camera import TensorLike
 
@@ -30,7 +31,8 @@ def encode(depth: TensorLike, intrinsics: TensorLike, depth_input: str) -> tf.Te
     `normals`: surface normals as colours (Aakerberg et al. 2017), 127.5·(n + 1); `disparity`: 255·NEAREST/Z in three equal
     channels; `jet`: depth stretched over its range in the image and coloured from red, near, to blue, far (Eitel et al. 2015);
     `standardized`: mean 0 and variance 1 within the image, without its nearest and farthest tenth (Bachmann et al. 2022,
-    MultiMAE), in three equal channels. docs/hha.md has their equations.
+    MultiMAE), in three equal channels; `voxels`: X, Y and Z of each pixel, of which a 3-D CNN makes voxels
+    (`keras_simsiam.depth.voxels`). docs/hha.md has their equations.
 
     Args:
         depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
@@ -39,7 +41,7 @@ def encode(depth: TensorLike, intrinsics: TensorLike, depth_input: str) -> tf.Te
 
     Returns:
         float32 `[..., H, W, 3]` in 0..255. Missing depth: in `normals` the vector zero, 127.5, which a pixel without a normal
-        has too; in the others black.
+        has too; in `voxels` 128, which a point out of reach has too; in the others black.
 
     Raises:
         ValueError: it is none of them; depth or intrinsics as `camera.checked`, which says when a graph raises
@@ -59,6 +61,10 @@ def _normals(depth, intrinsics, valid):
     # the fit gives a missing pixel the normal of what lies around it
     shown = tf.where((valid & normals_valid)[..., tf.newaxis, :, :], normals, 0.0)
     return tf.unstack(tf.clip_by_value(127.5 * (shown + 1.0), 0.0, 255.0), axis=-3)
+
+
+def _points(depth, intrinsics, valid):
+    return voxels.point_map(depth, valid, intrinsics)
 
 
 def _disparity(depth, _intrinsics, valid):
@@ -105,7 +111,13 @@ def _middle(depth, valid):
     return tf.reshape(mean, shape), tf.reshape(tf.sqrt(variance), shape)
 
 
-_IMAGES = {"normals": _normals, "disparity": _disparity, "jet": _jet, "standardized": _standardised}
+_IMAGES = {
+    "normals": _normals,
+    "disparity": _disparity,
+    "jet": _jet,
+    "standardized": _standardised,
+    "voxels": _points,
+}
 DEPTH_INPUTS = ("hha", *_IMAGES)
 # Those of three equal channels, in which no transform of colours changes hue or saturation.
 GREY = ("disparity", "standardized")

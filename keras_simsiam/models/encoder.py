@@ -13,6 +13,7 @@ from keras_simsiam.models.resnet import BACKBONES as RESNETS
 from keras_simsiam.models.resnet import STEMS, batch_norm, resnet, resnet_halves
 from keras_simsiam.models.vit import BACKBONES as VITS
 from keras_simsiam.models.vit import POSITIONS, vit
+from keras_simsiam.models.voxels import ResizedAs, Voxels, voxel_net
 
 BACKBONES = (*RESNETS, *VITS)
 # the settings that only one kind of backbone has
@@ -36,6 +37,7 @@ def build_encoder(
     fusion: str = "two_tower",
     depth_gate: bool = False,
     missing_token: bool = False,
+    voxels: bool = False,
     any_size: bool = False,
     **options,
 ) -> keras.Model:
@@ -64,6 +66,9 @@ def build_encoder(
         missing_token: where an image is `modalities.NEUTRAL` throughout, take learnt weights for its features, and zeros for
             its maps: a dropped modality, a frame without depth. Needs `rgbd` and a fusion that keeps the modalities'
             features apart. The weights start at zero.
+        voxels: the HHA image is a point map (`depth_input=voxels`), and depth's tower a 3-D CNN on the voxels of its points
+            (`models.voxels`), of whatever backbone; colour's is the backbone. Needs `two_tower`, and ResNet-18 or -34, whose
+            features are as many as the 3-D CNN's.
         any_size: take views of any height and width, those that the patch divides of a ViT. The weights are those of
             `image_size`, in the same order.
         **options: passed on to `resnet` (stem, width, zero_init_last, synchronized) or to `vit` (patch, positions,
@@ -77,7 +82,7 @@ def build_encoder(
 
     Raises:
         UserError: an unknown modality, fusion, backbone, stem or kind of positions, a patch that does not divide the view, or
-            an exchange of maps between ViTs.
+            an exchange of maps between ViTs, or voxels with another fusion or backbone.
     """
     chosen = ("modality", modality, MODALITIES), ("fusion", fusion, FUSIONS), ("backbone", backbone, BACKBONES)
     for name, value, choices in chosen:
@@ -86,6 +91,8 @@ def build_encoder(
     channels = {name: hha_channels if name == "hha" else 3 for name in MODALITIES[modality]}
     side = None if any_size else image_size
     view = {name: keras.Input((side, side, channels[name]), name=name) for name in channels}
+    if voxels and "hha" in view:
+        check_voxels(fusion, backbone)
     if fusion in EXCHANGES:
         if backbone in VITS:
             raise UserError(f"`fusion={fusion}` cuts ResNets: with `backbone={backbone}` use another `fusion`")
@@ -95,7 +102,7 @@ def build_encoder(
         build = functools.partial(vit, backbone, image_size, any_size=any_size, **options)
     else:
         build = functools.partial(resnet, backbone, image_size, any_size=any_size, **options)
-    features = FUSIONS[fusion](view, build)
+    features = (_with_voxel_tower if voxels and "hha" in view else FUSIONS[fusion])(view, build)
     if missing_token:
         features = [_with_token(name, view[name], found) for name, found in zip(view, features, strict=True)]
     if depth_gate:
@@ -116,6 +123,19 @@ def build_encoder(
 def _two_tower(view, build):
     """A backbone a modality: a list of dicts of features, one of each modality."""
     return [_tower(name, images, build) for name, images in view.items()]
+
+
+def _with_voxel_tower(view, build):
+    """A 3-D CNN for depth, and where there is colour a backbone for it: a list of dicts of features, one of each modality."""
+    points = keras.Input(view["hha"].shape[1:], name="hha")
+    options = {name: build.keywords[name] for name in VOXEL_OPTIONS if name in build.keywords}
+    features = voxel_net(**options)(Voxels(dtype="float32", name="voxels")(points))
+    depth = keras.Model(points, features, name="hha_tower")(view["hha"])
+    if "rgb" not in view:
+        return [depth]
+    rgb = _tower("rgb", view["rgb"], build)
+    maps = {key: ResizedAs(name=f"hha_{key}")([depth[key], rgb[key]]) for key in depth if key != "embedding"}
+    return [rgb, depth | maps]
 
 
 def _early(view, build):
@@ -157,7 +177,20 @@ def _exchange(view, build):
     return features
 
 
+def check_voxels(fusion, backbone):
+    """Refuse a fusion or a backbone that does not go with a 3-D tower: UserError."""
+    if fusion != "two_tower":
+        raise UserError(f"`fusion={fusion}` has no meaning for a 3-D tower of `depth_input=voxels`: use two_tower")
+    if backbone not in VOXEL_BACKBONES:
+        raise UserError(
+            f"`backbone={backbone}` has other features than the 3-D tower of `depth_input=voxels`: use "
+            f"{' or '.join(VOXEL_BACKBONES)}"
+        )
+
+
 EXCHANGES = {"exchange_c3": "c3", "exchange_c4": "c4"}  # the stage after which maps are exchanged
+VOXEL_OPTIONS = ("width", "zero_init_last", "synchronized")  # of the backbone that are also a 3-D tower's
+VOXEL_BACKBONES = ("resnet18", "resnet34")  # whose features are as many as those of a 3-D tower
 APART = ("two_tower", "shared")  # fusions with features of colour alone and of depth alone
 FUSIONS = {"two_tower": _two_tower, **dict.fromkeys(EXCHANGES, _exchange), "early": _early, "shared": _shared}
 

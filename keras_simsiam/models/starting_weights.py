@@ -74,8 +74,9 @@ def _networks(encoder):
     """The networks of an encoder by name; None where it has none."""
     models = {layer.name: layer for layer in encoder.layers if isinstance(layer, keras.Model)}
     towers = {name: _network(model) for name, model in models.items() if name in ("rgb_tower", "hha_tower")}
+    towers = {name: network for name, network in towers.items() if network is not None}  # a 3-D tower begins no other
     if towers:
-        return None if None in towers.values() else towers
+        return towers
     is_early = "stacked" in {layer.name for layer in encoder.layers}
     network = _network(encoder)
     return None if network is None else {"early" if is_early else "shared": network}

@@ -5,11 +5,13 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from keras_simsiam.core import settings
 from keras_simsiam.core.dataset import Dataset
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.depth import camera
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.devices import Devices
 from keras_simsiam.views import cache
@@ -72,6 +74,7 @@ def load_data(
     else:
         _check_for_knn(config, knn_dataset)
         dataset, knn_dataset = _readable(config, dataset), _readable(config, knn_dataset)
+    _check_camera(config, dataset)
     place = (devices or Devices(config.distribution)).worker
     share = dataset.share("train", place)
     data = Data(
@@ -111,6 +114,22 @@ def _check(config, dataset):
     if unlabelled and config.method == "supervised":
         raise UserError(
             f"`method=supervised`: {unlabelled} training frames of {dataset.path} have no label; leave them out"
+        )
+
+
+def _check_camera(config, dataset):
+    """Refuse depth without a camera, of which no points can be made; the first frame speaks for all."""
+    if config.depth_input != "voxels" or config.modality == "rgb" or "train" not in dataset.splits:
+        return
+    with _naming_corrupt_shards(dataset):
+        sample = next(iter(dataset.samples("train").take(1)), None)
+    if sample is None or not np.any(camera.measured(sample["depth"])[1]):
+        return
+    intrinsics = np.asarray(sample.get("intrinsics", np.zeros(4)))
+    if not (np.isfinite(intrinsics).all() and intrinsics[:2].min() > 0):
+        raise UserError(
+            f"`depth_input=voxels` needs intrinsics, {dataset.path} has {settings.text(tuple(intrinsics.tolist()))}: build it "
+            "with `camera=fx,fy,cx,cy`, or use another `depth_input`"
         )
 
 

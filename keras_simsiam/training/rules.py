@@ -77,6 +77,7 @@ def check(config):
     _check_backbone(config)
     _check_fusion(config)
     _check_depth_input(config)
+    _check_voxels(config)
     _check_depth_augmentation(config)
     _check_positives(config)
     _check_compared(config)
@@ -149,6 +150,34 @@ def _check_depth_input(config):
         raise UserError(f"`hha_encoding={config.hha_encoding}` has no meaning with {given}: leave it out")
     if config.gravity_jitter:
         raise UserError(f"`gravity_jitter` has no meaning with {given}, which does not show gravity: leave it out")
+
+
+def _check_voxels(config):
+    """Refuse what a 3-D tower does not have, and what would put points where nothing was measured."""
+    if config.depth_input != "voxels" or config.modality == "rgb":
+        return
+    given = "`depth_input=voxels`"
+    if config.modality == "hha" and config.backbone != encoder.EncoderSettings.backbone:
+        raise UserError(
+            f"`backbone={config.backbone}` has no meaning for `modality=hha` with {given}, a 3-D CNN: leave it out"
+        )
+    encoder.check_voxels(config.fusion, config.backbone)
+    if config.holes == "neutral" or (config.holes == "mask" and not config.depth_gate):
+        raise UserError(
+            f"`holes={config.holes}` has no meaning with {given}, where missing depth is no point: use none, or fill holes"
+        )
+    for name in ("hha_color", "hha_jitter"):
+        if getattr(config, name):
+            raise UserError(f"`{name}` would move the points of {given} to where nothing is: leave it out")
+    if config.background in ("blurred", "replaced"):
+        raise UserError(f"`background={config.background}` would mix the points of {given}: use removed or none")
+    if config.rotation_weight:
+        raise UserError(
+            f"`rotation_weight={config.rotation_weight:g}` turns images, and {given} has the same voxels turned: leave it out"
+        )
+    if config.init and (config.modality == "hha" or config.init_towers != "rgb"):
+        remedy = "leave it out" if config.modality == "hha" else "use `init_towers=rgb`"
+        raise UserError(f"`init` holds no weights for the 3-D tower of {given}: {remedy}")
 
 
 def _check_depth_augmentation(config):

@@ -42,6 +42,7 @@ def encoder_of(config, synchronized=False, *, any_size=False):
         given.pop("backbone"),
         config.image_size,
         hha_channels=config.preprocessing.channels.get("hha", 3),
+        voxels=config.depth_input == "voxels",
         synchronized=synchronized,
         any_size=any_size,
         **given,

@@ -15,7 +15,7 @@ from keras_simsiam.views import background, published
 from keras_simsiam.views.blur import random_blur
 from keras_simsiam.views.color import color_transforms, solarized, sometimes
 from keras_simsiam.views.crop_3d import metric_box
-from keras_simsiam.views.resample import centre_square, resample
+from keras_simsiam.views.resample import centre_square, resample_images
 
 _CROP_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
@@ -222,7 +222,8 @@ def two_views(images, seed, *, augmentation, image_size, others=None, depth_inpu
         augmentation: an `Augmentation`.
         image_size: S, the side of a view in pixels.
         others: the images that the second view is of, of any size; None: those of the first.
-        depth_input: what the `hha` image shows (`depth.depth_images`): a flip turns the x axis of `normals` as well.
+        depth_input: what the `hha` image shows (`depth.depth_images`): a flip turns the x axis of `normals` and
+            `voxels` as well.
 
     Returns:
         A tuple of two dicts of `rgb` and/or `hha` as in `images`, float32 [S,S,C] in 0..1. With `background` = `replaced`
@@ -274,9 +275,8 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
     fold = tf.random.experimental.stateless_fold_in  # for what came later, so that the other draws stay as they are
     crop_seed, flip_seed, color_seed, hha_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
     names = sorted(images.keys() - {"depth", "intrinsics"})  # depth before colour
-    stacked = tf.concat([images[name] for name in names], axis=-1)  # one resample for all modalities
-    box = _box(images, tf.shape(stacked)[:2], crop_seed, augmentation, view)
-    stacked = resample(stacked, box, image_size)
+    box = _box(images, tf.shape(images[names[0]])[:2], crop_seed, augmentation, view)
+    stacked = resample_images({name: images[name] for name in names}, box, image_size, depth_input=depth_input)
     channels = [images[name].shape[-1] for name in names]
     changes = augmentation.background != "none" and augmentation.probability("background_probability", view)
     if changes:  # the mask is one more channel, and follows the flip
@@ -284,9 +284,11 @@ def random_view(images, seed, *, augmentation, image_size, view=0, depth_input="
         # a view that keeps its background lends it to another
         wanted = happens | (augmentation.background == "replaced")
         mask = background.mask(images["depth"], box, fold(seed, 0), image_size=image_size, wanted=wanted)
+        if depth_input == "voxels":  # a mean of a point and what replaces it is another point
+            mask = tf.round(mask)
         stacked = tf.concat([stacked, mask], -1)
         names, channels = [*names, "foreground"], [*channels, 1]
-    flip = _mirrored_normals if depth_input == "normals" and "hha" in images else _mirrored
+    flip = _FLIPS.get(depth_input, _mirrored) if "hha" in images else _mirrored
     stacked = sometimes(stacked, flip_seed, augmentation.probability("flip", view), flip)
     shown = dict(zip(names, tf.split(stacked, channels, axis=-1), strict=True))
 
@@ -321,6 +323,15 @@ def _mirrored_normals(image):
     """A mirrored image whose first channel is the x component of normals: the normals of a mirrored scene."""
     mirrored = _mirrored(image)
     return tf.concat([1 - mirrored[..., :1], mirrored[..., 1:]], axis=-1)
+
+
+def _mirrored_points(image):
+    """The same of an image whose first channel is X, zero at the middle."""
+    mirrored = _mirrored(image)
+    return tf.concat([2 * _MIDDLE - mirrored[..., :1], mirrored[..., 1:]], axis=-1)
+
+
+_FLIPS = {"normals": _mirrored_normals, "voxels": _mirrored_points}  # by `depth_input`; others are mirrored as they are
 
 
 def _box(images, size, seed, augmentation, view):

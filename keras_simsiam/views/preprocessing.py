@@ -9,7 +9,7 @@ from keras_simsiam.core.settings import Checked, setting
 from keras_simsiam.depth import camera, holes
 from keras_simsiam.depth.depth_images import DEPTH_INPUTS
 from keras_simsiam.depth.hha import ENCODINGS
-from keras_simsiam.views.resample import centre_square, resample
+from keras_simsiam.views.resample import centre_square, resample_images
 
 # Graph operations throughout: autograph has nothing to convert in them, and looking takes as long as tracing them.
 without_autograph = tf.autograph.experimental.do_not_convert
@@ -36,7 +36,8 @@ class Preprocessing(Checked):
     )
     depth_input: str = setting(
         "hha",
-        "What shows depth: HHA, surface normals, disparity, jet colours, or depth standardised in each image.",
+        "What shows depth: HHA, surface normals, disparity, jet colours, depth standardised in each image, or voxels: points "
+        "for a 3-D CNN as tower.",
         choices=DEPTH_INPUTS,
     )
 
@@ -102,7 +103,7 @@ def clean_view(sample, preprocessing):
         A dict with `rgb` and/or `hha`, float32 [S,S,C] in 0..1, C as in `preprocessing.channels`.
     """
     images = native_images(sample, preprocessing)
-    stacked = tf.concat(list(images.values()), axis=-1)
-    resized = resample(stacked, centre_square(tf.shape(stacked)[:2]), preprocessing.image_size)
+    box = centre_square(tf.shape(next(iter(images.values())))[:2])
+    resized = resample_images(images, box, preprocessing.image_size, depth_input=preprocessing.depth_input)
     channels = [preprocessing.channels[name] for name in images]
     return dict(zip(images, tf.split(resized, channels, axis=-1), strict=True))

@@ -125,15 +125,15 @@ def test_a_pixel_without_a_normal_is_the_vector_zero():
 def test_the_mirrored_scene_has_the_mirrored_image(name):
     depth, mirrored = _depth(), INTRINSICS * [1, 1, 0, 1] + [0, 0, SIZE[1] - 1 - INTRINSICS[2], 0]
     expected = _image(depth, name)[:, ::-1].copy()
-    if name == "normals":
-        expected[..., 0] = 255 - expected[..., 0]
+    if name in ("normals", "voxels"):
+        expected[..., 0] = (255 if name == "normals" else 256) - expected[..., 0]
     found = depth_images.encode(depth[:, ::-1], mirrored.astype(np.float32), name)
     np.testing.assert_allclose(found, expected, atol=0.1)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_an_image_without_depth(name):
-    expected = 127.5 if name == "normals" else 0
+    expected = {"normals": 127.5, "voxels": 128}.get(name, 0)
     np.testing.assert_array_equal(_image(np.full(SIZE, np.nan, np.float32), name), np.full((*SIZE, 3), expected))
     assert _image(np.zeros([0, *SIZE], np.float32), name).shape == (0, *SIZE, 3)
 
@@ -173,7 +173,7 @@ def test_refusals_are_those_of_hha(name):
 
 
 def test_an_unknown_depth_image():
-    with pytest.raises(ValueError, match="one of normals, disparity, jet, standardized, not 'hha'"):
+    with pytest.raises(ValueError, match="one of normals, disparity, jet, standardized, voxels, not 'hha'"):
         depth_images.encode(tf.ones(SIZE), INTRINSICS, "hha")
     with pytest.raises(ValueError, match="not 'depth'"):
         holes.encode(tf.ones(SIZE), INTRINSICS, depth_input="depth")

@@ -205,6 +205,25 @@ def test_both_signatures_show_depth_as_training_does(depth_input, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("modality", ["hha", "rgbd"])
+def test_a_3d_tower_takes_frames_of_depth_as_others_do(modality, tmp_path, monkeypatch):
+    monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))
+    preprocessing = Preprocessing(modality, SIZE, depth_input="voxels")
+    encoder = build_encoder(modality, "resnet18", SIZE, width=4, voxels=True)
+    module, signatures = servable(encoder, preprocessing)
+    tf.saved_model.save(module, str(tmp_path), signatures)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures
+    samples = [frame(40, 48, 0), frame(40, 48, 1)]
+    right = expected(encoder, preprocessing, *(sample for sample, _ in samples))
+    for name in ("tensors", "serving_default"):
+        given = [sample if name == "tensors" else sample | files for sample, files in samples]
+        np.testing.assert_allclose(call(loaded[name], modality, name, *given)["embedding"], right, atol=1e-4)
+    without = [sample | {"intrinsics": tf.zeros([4])} for sample, _ in samples]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="focal lengths positive"):
+        call(loaded["tensors"], modality, "tensors", *without)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion, gate", [("two_tower", True), ("early", False), ("shared", True)])
 def test_a_model_of_each_fusion_gives_the_embeddings_of_the_library(tmp_path, monkeypatch, fusion, gate):
     monkeypatch.setitem(resnet.BACKBONES, "resnet18", ((1, 1, 1, 1), False))

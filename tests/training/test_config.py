@@ -245,7 +245,7 @@ def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
     ):
         _config(tmp_path, depth_input="disparity", **colour)
     with pytest.raises(
-        UserError, match=r"^`depth_input=depth`: choose one of hha, normals, disparity, jet, standardized$"
+        UserError, match=r"^`depth_input=depth`: choose one of hha, normals, disparity, jet, standardized, voxels$"
     ):
         _config(tmp_path, depth_input="depth")
     _config(tmp_path, depth_input="jet", **colour)
@@ -253,6 +253,42 @@ def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
     # what a recipe of HHA may hold, and the control of colour alone
     _config(tmp_path, depth_input="standardized", hha_encoding="paper", sensor_noise=0.5, hha_jitter=True, holes="mask")
     _config(tmp_path, depth_input="normals", modality="rgb")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"fusion": "early"}, "`fusion=early` has no meaning for a 3-D tower of `depth_input=voxels`: use two_tower"),
+        ({"fusion": "exchange_c3"}, "`fusion=exchange_c3` has no meaning for a 3-D tower"),
+        ({"backbone": "resnet50"}, "`backbone=resnet50` has other features .*: use resnet18 or resnet34"),
+        ({"backbone": "vit_ti", "patch": 8}, "`backbone=vit_ti` has other features .*: use resnet18 or resnet34"),
+        (
+            {"modality": "hha", "backbone": "resnet34"},
+            "`backbone=resnet34` has no meaning for `modality=hha` with `depth_inp",
+        ),
+        ({"holes": "mask"}, "`holes=mask` has no meaning with `depth_input=voxels`, .*: use none, or fill holes"),
+        ({"holes": "neutral"}, "`holes=neutral` has no meaning with `depth_input=voxels`"),
+        (
+            {"hha_color": True},
+            "`hha_color` would move the points of `depth_input=voxels` to where nothing is: leave it out",
+        ),
+        ({"hha_jitter": True}, "`hha_jitter` would move the points of `depth_input=voxels`"),
+        ({"background": "blurred"}, "`background=blurred` would mix the points of .*: use removed or none"),
+        (
+            {"rotation_weight": 0.5},
+            "`rotation_weight=0.5` turns images, and `depth_input=voxels` has the same voxels turned",
+        ),
+        ({"init": "runs/a"}, "`init` holds no weights for the 3-D tower of .*: use `init_towers=rgb`"),
+        ({"init": "runs/a", "modality": "hha"}, "`init` holds no weights for the 3-D tower of .*: leave it out"),
+    ],
+)
+def test_what_a_3d_tower_does_not_have_is_refused(tmp_path, changes, line):
+    with pytest.raises(UserError, match="^" + line):
+        _config(tmp_path, depth_input="voxels", **changes)
+    _config(tmp_path, depth_input="voxels", background="removed", modality_dropout=0.3, holes="nearest")
+    _config(tmp_path, depth_input="voxels", holes="mask", depth_gate=True)
+    _config(tmp_path, depth_input="voxels", init="runs/a", init_towers="rgb")
+    _config(tmp_path, depth_input="voxels", modality="rgb", backbone="resnet50")
 
 
 def test_an_earlier_run_is_one_of_hha(tmp_path):

@@ -16,7 +16,7 @@ from keras_simsiam.training import run
 from keras_simsiam.training.config import RunConfig
 from keras_simsiam.training.data import load_data
 from keras_simsiam.views import augmentation
-from tfrecords import Dataset
+from tfrecords import Dataset, example
 from tfrecords.example import Frame
 from tfrecords.writer import Writer
 
@@ -175,3 +175,27 @@ class Arrays:
 def test_a_data_set_of_another_kind(config):
     dataset = Arrays(np.random.default_rng(0).integers(0, 256, (8, 20, 20, 3), np.uint8))
     assert np.isfinite(run.train(config(dataset), dataset)["loss"])
+
+
+@pytest.mark.parametrize("lacks", ["zeros", "nothing"])
+def test_a_3d_tower_needs_the_camera(config, write, lacks):
+    """A program's own data set: the builder has a camera wherever it has depth."""
+
+    class WithDepth(Dataset):
+        def samples(self, split):
+            return super().samples(split).map(self._with_depth)
+
+        def decode(self, record):
+            return example.decode(record, has_depth=False)
+
+        @staticmethod
+        def _with_depth(sample):
+            known = {name: part for name, part in sample.items() if lacks == "zeros" or name != "intrinsics"}
+            return known | {"depth": tf.ones([20, 20])}
+
+    dataset = WithDepth(**vars(Dataset(write("data"))) | {"has_depth": True})
+    with pytest.raises(
+        UserError, match=r"^`depth_input=voxels` needs intrinsics, .* has 0.0,0.0,0.0,0.0: .*`camera=fx"
+    ):
+        load_data(config(dataset, modality="hha", depth_input="voxels"), dataset)
+    load_data(config(dataset, modality="hha", depth_input="jet"), dataset)

@@ -78,6 +78,7 @@ LARGE_BATCH = {"optimizer": "lars", "decay": "weights", "warmup_epochs": 1.5, "c
         {"modality": "rgbd", "compare": "intra_modal"},
         {"modality": "rgbd", "modality_dropout": 0.5, "holes": "mask"},
         {"modality": "rgbd", "rotation_weight": 1.0},
+        {"modality": "rgbd", "depth_input": "voxels", "modality_dropout": 0.5},
         {"modality": "rgbd", "method": "simclr", "compare_rgb": 1.0, "compare_hha": 1.0, "compare_joint": 0.0},
         {"method": "simclr"},
         {"method": "mocov2", "queue_size": 6},

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_simsiam.core.modalities import NEUTRAL
-from keras_simsiam.depth import gravity, holes
+from keras_simsiam.depth import camera, gravity, holes, voxels
 from keras_simsiam.depth.depth_images import DEPTH_INPUTS
 from keras_simsiam.views import augmentation as augmentation_module
 from keras_simsiam.views import batches as batches_module
@@ -388,3 +388,66 @@ def test_records_in_the_shuffles_memory():
     assert records_held(1, 1024) == 512
     assert records_held(128, 600_000) == 223
     assert records_held(1, 2**21) == 1
+
+
+def _points(sample, **augmentation):
+    """The points of the clean view of a sample, or of its two views: an array [N,3] in metres of each."""
+    preprocessing = Preprocessing("rgbd", 24, depth_input="voxels")
+    views = [clean_view(sample, preprocessing)]
+    if augmentation:
+        given = {
+            "augmentation": Augmentation(**{"augmentations": "none"} | augmentation),
+            "preprocessing": preprocessing,
+        }
+        batch = next(iter(view_batches(tf.data.Dataset.from_tensors(sample), batch_size=1, **given)))
+        views = [{name: image[0] for name, image in view.items()} for view in batch["views"]]
+    return [points[valid].numpy() for points, valid in (voxels.points_of(255 * view["hha"]) for view in views)]
+
+
+def _farthest_from(points, others):
+    return np.abs(points[:, None] - others[None]).max(axis=2).min(axis=1).max()
+
+
+def _two_surfaces(make_sample):
+    """A sample with a near surface before a far one, and holes."""
+    depth = np.where(np.random.default_rng(0).random((48, 40)) < 0.2, 0, 2.0).astype(np.float32)
+    depth[10:30, 10:25] = 0.8
+    return make_sample() | {"depth": tf.constant(depth)}
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        {},
+        {"min_crop": 0.1, "crop": 1.0},
+        {"crop": 1.0, "crop_3d": (0.3, 0.9)},
+        {"background": "removed", "background_probability": 1.0},
+        {"augmentations": "simsiam"},
+    ],
+)
+def test_no_point_of_a_view_lies_where_none_was_measured(make_sample, drawn):
+    """Not between two surfaces, nor between one and the camera."""
+    sample = _two_surfaces(make_sample)
+    every = camera.back_project(sample["depth"], sample["intrinsics"])
+    every = tf.transpose(every, [1, 2, 0])[sample["depth"] > 0].numpy()
+    for points in _points(sample, **drawn | ({"flip": 0.0} if drawn else {})):
+        assert len(points) > 20 and _farthest_from(points, every) < 1e-4
+
+
+def test_a_flipped_view_has_the_points_of_the_mirrored_scene(make_sample):
+    sample = _two_surfaces(make_sample)
+    (clean,) = _points(sample)
+    for points in _points(sample, flip=1.0):
+        assert len(points) == len(clean) and _farthest_from(points * [-1, 1, 1], clean) < 1e-4
+
+
+def test_a_dropped_depth_has_no_points(make_sample):
+    preprocessing = Preprocessing("hha", 24, depth_input="voxels")
+    dropped, kept = (
+        _views(
+            make_sample(), None, sample_seed(0, 0, 0), preprocessing, Augmentation(augmentations="none", hha_dropout=p)
+        )
+        for p in (1 - 1e-6, 0.0)
+    )
+    assert not voxels.points_of(255 * dropped[0]["hha"])[1].numpy().any()
+    assert voxels.points_of(255 * kept[0]["hha"])[1].numpy().any()
