@@ -77,6 +77,7 @@ def check(config):
     _check_backbone(config)
     _check_fusion(config)
     _check_depth_input(config)
+    _check_holes(config)
     _check_depth_augmentation(config)
     _check_positives(config)
     _check_compared(config)
@@ -134,6 +135,14 @@ def _check_depth_input(config):
         raise UserError(f"`hha_encoding={config.hha_encoding}` has no meaning with {given}: leave it out")
     if config.gravity_jitter:
         raise UserError(f"`gravity_jitter` has no meaning with {given}, which does not show gravity: leave it out")
+
+
+def _check_holes(config):
+    """Refuse a fill along colour that the exported encoder could not do: of depth alone, it takes no colour."""
+    if config.holes == "guided" and config.modality == "hha":
+        raise UserError(
+            "`holes=guided` fills depth along colour, which an encoder of `modality=hha` is not given: use `holes=nearest`"
+        )
 
 
 def _check_depth_augmentation(config):

@@ -31,7 +31,7 @@ class Preprocessing(Checked):
     hha_encoding: str = setting("paper", "Gupta's HHA, or the simpler one of the RGB-D paper.", choices=ENCODINGS)
     holes: str = setting(
         "none",
-        "Missing depth: as published, a mask channel, a neutral value, or filled by the nearest or smoothly.",
+        "Missing depth: as published, a mask channel, a neutral value, or filled by the nearest, smoothly, or along colour.",
         choices=holes.CHOICES,
     )
     depth_input: str = setting(
@@ -68,6 +68,7 @@ def encoded_images(sample, preprocessing):
             encoding=preprocessing.hha_encoding,
             holes=preprocessing.holes,
             depth_input=preprocessing.depth_input,
+            rgb=sample.get("rgb"),
         )
     return images
 

@@ -161,7 +161,7 @@ def test_holes_of_each(name):
 def test_no_gravity_is_estimated(name, monkeypatch):
     monkeypatch.setattr(holes.gravity_estimation, "estimate", lambda *_: pytest.fail("estimated"))
     for choice in holes.CHOICES:
-        holes.encode(_depth(), INTRINSICS, depth_input=name, holes=choice)
+        holes.encode(_depth(), INTRINSICS, depth_input=name, holes=choice, rgb=tf.zeros([*SIZE, 3]))
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -302,7 +302,7 @@ def test_an_earlier_value_and_another_comparison_are_refused(tmp_path):
 
 
 def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
-    with pytest.raises(UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint$"):
+    with pytest.raises(UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint, guided$"):
         _config(tmp_path, holes="wish")
 
 
@@ -336,7 +336,7 @@ def test_flags_txt_is_read_as_absl_reads_a_file_of_flags(tmp_path):
     assert config == _config(tmp_path, width=8, hha_color=True, symmetric=False)
 
 
-@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint", "guided"])
 def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
     open_workdir(_config(tmp_path, holes=choice))
     assert load_config(str(tmp_path / "run")).preprocessing.holes == choice
@@ -348,6 +348,10 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
         ({"fusion": "late"}, r"`fusion=late`: choose one of two_tower, exchange_c3, exchange_c4, early, shared$"),
         ({"fusion": "early", "modality": "rgb"}, "`fusion=early` has no meaning for `modality=rgb`: leave it out$"),
         ({"depth_gate": True, "modality": "hha", "holes": "mask"}, "`depth_gate` has no meaning for `modality=hha`"),
+        (
+            {"holes": "guided", "modality": "hha"},
+            "`holes=guided` fills depth along colour, which an encoder of `modality=hha` is not given: use `holes=nearest`$",
+        ),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
         (
             {"fusion": "exchange_c3", "backbone": "vit_s"},
