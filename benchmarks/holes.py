@@ -21,8 +21,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.depth import holes
+from keras_simsiam.depth import completion, holes
 
+FIGURE = ("none", "mask", "neutral", *holes.FILLS, "guided")
 SCENES = {
     "kinect2": "kinect2/depth/sample_depth.png",
     "redwood": "redwood/depth/00000.png",
@@ -54,11 +55,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=pathlib.Path, required=True, help="Folder of the unpacked rgbd_frames.")
     parser.add_argument("--figure", type=pathlib.Path, help="PNG to draw the choices into.")
+    parser.add_argument(
+        "--holes_model", help="A completion that tools.depth_completion has written, as a row `learned`."
+    )
     parser.add_argument("--seed", type=int, default=0, help="Seed of the windows drawn.")
     arguments = parser.parse_args()
     scenes = {name: load_depth(arguments.frames / path) for name, path in SCENES.items()}
     colors = {name: load_color(arguments.frames / path) for name, path in COLORS.items()}
-    print_table(list(draw_trials(scenes, colors, np.random.default_rng(arguments.seed))), fills(), scenes, colors)
+    trials = list(draw_trials(scenes, colors, np.random.default_rng(arguments.seed)))
+    print_table(trials, fills(arguments.holes_model), scenes, colors)
     if arguments.figure:
         draw_figure(arguments.frames, arguments.figure)
 
@@ -121,10 +126,13 @@ def telea(depth):
     return cv2.inpaint(millimetres, (depth == 0).astype(np.uint8), 5, cv2.INPAINT_TELEA) / 1000.0
 
 
-def fills():
+def fills(holes_model=None):
     """The fills by name, each a function from depth and colour to depth, `nearest` first."""
     graphs = {name: tf.function(lambda depth, _, fill=fill: fill(depth)) for name, fill in holes.FILLS.items()}
     graphs["guided"] = tf.function(holes.guided)
+    if holes_model:
+        weights = completion.load(holes_model)
+        graphs["learned"] = tf.function(lambda depth, rgb: holes.learned(depth, rgb, weights))
     each = {f"`{name}`": lambda *images, graph=graph: graph(*images).numpy() for name, graph in graphs.items()}
     each["recursive median 5×5 (NumPy)"] = lambda depth, _: recursive_median(depth)
     return each | {"cv2.inpaint, Telea, radius 5": lambda depth, _: telea(depth)}
@@ -164,7 +172,7 @@ def seconds_a_frame(fill, frames):
 
 def draw_figure(frames, path):
     """A column a frame; rows: colour, depth, HHA (gupta) of each choice, of `mask` the fourth channel."""
-    figure, axes = plt.subplots(2 + len(holes.CHOICES), len(SHOWN), figsize=(9.6, 17.2), layout="constrained")
+    figure, axes = plt.subplots(2 + len(FIGURE), len(SHOWN), figsize=(9.6, 19.6), layout="constrained")
     for column, (name, (depth_file, color_file)) in zip(axes.T, SHOWN.items(), strict=True):
         depth = load_depth(frames / depth_file)
         color = load_color(frames / color_file)
@@ -173,11 +181,11 @@ def draw_figure(frames, path):
         column[1].imshow(np.where(depth > 0, depth, np.nan), cmap="viridis", vmax=np.percentile(depth, 99))
         camera = json.loads(((frames / depth_file).parents[1] / "camera.json").read_text())
         intrinsics = tf.constant([camera[key] for key in ("fx", "fy", "cx", "cy")], tf.float32)
-        for axis, choice in zip(column[2:], holes.CHOICES, strict=True):
+        for axis, choice in zip(column[2:], FIGURE, strict=True):
             image = holes.encode(depth, intrinsics, holes=choice, rgb=color).numpy()
             picture = image[..., 3] if choice == "mask" else image
             axis.imshow(np.round(picture).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
-    for row, label in zip(axes, ("colour", "depth", *holes.CHOICES), strict=True):
+    for row, label in zip(axes, ("colour", "depth", *FIGURE), strict=True):
         row[0].set_ylabel("mask (4th channel)" if label == "mask" else label, fontsize=11)
         for axis in row:
             axis.set(xticks=[], yticks=[])

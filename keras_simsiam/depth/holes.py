@@ -1,4 +1,4 @@
-"""Missing depth: three ways to fill it, and depth images that do so or that say where depth is missing.
+"""Missing depth: four ways to fill it, and depth images that do so or that say where depth is missing.
 
 A fill takes depth `[..., H, W]` in metres, of which anything not positive or not finite is missing, and returns it
 complete. Measured pixels stay as they are, bit for bit; an image without any depth stays without, all zero.
@@ -6,7 +6,7 @@ complete. Measured pixels stay as they are, bit for bit; an image without any de
 
 import tensorflow as tf
 
-from keras_simsiam.depth import camera, depth_images, hha
+from keras_simsiam.depth import camera, completion, depth_images, hha
 from keras_simsiam.depth import gravity as gravity_estimation
 from keras_simsiam.depth.camera import TensorLike
 
@@ -120,8 +120,32 @@ def guided(depth: TensorLike, rgb: TensorLike) -> tf.Tensor:
     return tf.where(valid, depth, tf.reshape(filled, tf.shape(depth)))
 
 
+def learned(depth: TensorLike, rgb: TensorLike, weights) -> tf.Tensor:
+    """Fill holes by a learnt completion (keras_simsiam.depth.completion), which starts from `guided` and `inpaint`.
+
+    Args:
+        depth: float32 `[..., H, W]`, metres.
+        rgb: `[..., H, W, 3]` in 0..255, of the same pixels.
+        weights: what `completion.load` gives.
+
+    Returns:
+        float32 `[..., H, W]`, metres; filled pixels lie within the factor e^0.5 of the two fills.
+    """
+    depth = tf.convert_to_tensor(depth, tf.float32)
+    known, valid = camera.measured(depth)
+    images = [-1, *camera.image_size(depth)]
+    starts = tf.stack([tf.reshape(start, images) for start in (guided(known, rgb), inpaint(known))])
+    rgb = tf.cast(tf.reshape(rgb, [*images, 3]), tf.float32) / 255
+    any_depth = tf.reduce_any(valid, axis=(-2, -1), keepdims=True)
+    starts = tf.where(starts > 0, starts, 1.0)  # of an image without depth
+    found = completion.correct(starts, rgb, tf.reshape(valid, images), weights)
+    found = tf.clip_by_value(tf.reshape(found, tf.shape(depth)), camera.NEAREST, camera.FARTHEST)
+    return tf.where(valid, depth, tf.where(any_depth, found, 0.0))
+
+
 FILLS = {"nearest": nearest, "inpaint": inpaint}  # of depth alone
-CHOICES = ("none", "mask", "neutral", *FILLS, "guided")
+OF_COLOR = ("guided", "learned")
+CHOICES = ("none", "mask", "neutral", *FILLS, *OF_COLOR)
 
 
 def encode(
@@ -133,6 +157,7 @@ def encode(
     holes: str = "none",
     depth_input: str = "hha",
     rgb: TensorLike | None = None,
+    holes_model: str = "",
 ) -> tf.Tensor:
     """Encode depth as HHA, or another depth image, with one of the choices of what becomes of missing depth.
 
@@ -140,16 +165,18 @@ def encode(
         depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
         intrinsics, gravity, encoding: as `hha.encode` takes them.
         holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
-            0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`, `guided`: the depth is
-            filled first and then encoded as if measured; unknown gravity is still estimated only from what was measured.
+            0 where not; `neutral`: UNKNOWN in all channels where depth is missing; the others: the depth is filled
+            first and then encoded as if measured; unknown gravity is still estimated only from what was measured.
         depth_input: one of `depth_images.DEPTH_INPUTS`; gravity and the encoding are of `hha` alone.
-        rgb: `[..., H, W, 3]` in 0..255, the colour of the same pixels; only `guided` needs it.
+        rgb: `[..., H, W, 3]` in 0..255, the colour of the same pixels; only `guided` and `learned` need it.
+        holes_model: the file of the completion of `learned` (`completion.load`).
 
     Returns:
         float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
 
     Raises:
-        ValueError: the choice, the encoding or the depth image is not known; `guided` without colour.
+        ValueError: the choice, the encoding or the depth image is not known; `guided` or `learned` without colour.
+        UserError: the file of the completion cannot be read.
     """
 
     def encoded(depth, gravity=gravity):
@@ -159,18 +186,24 @@ def encode(
 
     if holes not in CHOICES:
         raise ValueError(f"holes must be one of {', '.join(CHOICES)}, not {holes!r}")
-    if holes == "guided" and rgb is None:
-        raise ValueError("holes='guided' fills depth along colour: give rgb, or use nearest")
-    if holes in FILLS or holes == "guided":
+    if holes in OF_COLOR and rgb is None:
+        raise ValueError(f"holes={holes!r} fills depth along colour: give rgb, or use nearest")
+    if holes in FILLS or holes in OF_COLOR:
         if depth_input == "hha":
             # Estimated from a filled image it may be another: of one real frame (docs/holes.md) a right angle off.
             gravity = gravity_estimation.known_or_estimated(gravity, depth, intrinsics)
-        return encoded(guided(depth, rgb) if holes == "guided" else FILLS[holes](depth), gravity)
+        return encoded(_filled(depth, rgb, holes, holes_model), gravity)
     image = encoded(depth)
     valid = camera.measured(depth)[1][..., tf.newaxis]
     if holes == "mask":
         return tf.concat([image, 255.0 * tf.cast(valid, tf.float32)], axis=-1)
     return tf.where(valid, image, UNKNOWN) if holes == "neutral" else image
+
+
+def _filled(depth, rgb, holes, holes_model):
+    if holes == "learned":
+        return learned(depth, rgb, completion.load(holes_model))
+    return guided(depth, rgb) if holes == "guided" else FILLS[holes](depth)
 
 
 def _nearest_in_row(valid):

@@ -5,7 +5,9 @@ import math
 
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.depth import completion
 from keras_simsiam.depth.depth_images import GREY
+from keras_simsiam.depth.holes import OF_COLOR
 from keras_simsiam.methods import build
 from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
@@ -138,11 +140,23 @@ def _check_depth_input(config):
 
 
 def _check_holes(config):
-    """Refuse a fill along colour that the exported encoder could not do: of depth alone, it takes no colour."""
-    if config.holes == "guided" and config.modality == "hha":
+    """Refuse a fill along colour that the exported encoder could not do: of depth alone, it takes no colour; and a learnt
+    fill without its completion."""
+    if config.holes in OF_COLOR and config.modality == "hha":
         raise UserError(
-            "`holes=guided` fills depth along colour, which an encoder of `modality=hha` is not given: use `holes=nearest`"
+            f"`holes={config.holes}` fills depth along colour, which an encoder of `modality=hha` is not given: use "
+            "`holes=nearest`"
         )
+    if config.holes_model and config.holes != "learned":
+        raise UserError(
+            f"`holes_model={config.holes_model}` has no meaning with `holes={config.holes}`: use `holes=learned`"
+        )
+    if config.holes == "learned" and not config.holes_model:
+        raise UserError(
+            "`holes=learned` needs a completion: give the `holes_model` that tools.depth_completion has written"
+        )
+    if config.holes == "learned" and config.modality == "rgbd":
+        completion.load(config.holes_model)
 
 
 def _check_depth_augmentation(config):

@@ -31,13 +31,17 @@ class Preprocessing(Checked):
     hha_encoding: str = setting("paper", "Gupta's HHA, or the simpler one of the RGB-D paper.", choices=ENCODINGS)
     holes: str = setting(
         "none",
-        "Missing depth: as published, a mask channel, a neutral value, or filled by the nearest, smoothly, or along colour.",
+        "Missing depth: as published, a mask channel, a neutral value, or filled: by the nearest, smoothly, along colour, or "
+        "by `holes_model`.",
         choices=holes.CHOICES,
     )
     depth_input: str = setting(
         "hha",
         "What shows depth: HHA, surface normals, disparity, jet colours, or depth standardised in each image.",
         choices=DEPTH_INPUTS,
+    )
+    holes_model: str = setting(
+        "", "Of holes learned: the completion that `python -m tools.depth_completion` has written."
     )
 
     @property
@@ -69,6 +73,7 @@ def encoded_images(sample, preprocessing):
             holes=preprocessing.holes,
             depth_input=preprocessing.depth_input,
             rgb=sample.get("rgb"),
+            holes_model=preprocessing.holes_model,
         )
     return images
 

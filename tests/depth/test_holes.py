@@ -192,6 +192,9 @@ def test_eager_graph_and_dataset_agree(name):
     assert static.outputs[0].shape == (2, 30, 40)
 
 
+CHOICES = [choice for choice in holes.CHOICES if choice != "learned"]  # which has tests/depth/test_completion.py
+
+
 def _encode(choice, depth, encoding="gupta"):
     return holes.encode(depth, INTRINSICS, DOWN, encoding=encoding, holes=choice, rgb=_color(depth)).numpy()
 
@@ -217,7 +220,7 @@ def test_what_each_choice_makes_of_a_hole(encoding):
 
 
 @pytest.mark.parametrize(
-    "choice", [c if c in ("none", "nearest") else pytest.param(c, marks=pytest.mark.slow) for c in holes.CHOICES]
+    "choice", [c if c in ("none", "nearest") else pytest.param(c, marks=pytest.mark.slow) for c in CHOICES]
 )
 def test_encode_in_a_graph_and_on_nothing(choice):
     encode = tf.function(
@@ -264,5 +267,5 @@ def test_a_fill_does_not_turn_a_real_frame(real_frames):
 
 
 def test_an_unknown_choice_is_refused():
-    with pytest.raises(ValueError, match=r"none, mask, neutral, nearest, inpaint, guided, not 'wish'"):
+    with pytest.raises(ValueError, match=r"none, mask, neutral, nearest, inpaint, guided, learned, not 'wish'"):
         _encode("wish", _plane())

@@ -302,7 +302,9 @@ def test_an_earlier_value_and_another_comparison_are_refused(tmp_path):
 
 
 def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
-    with pytest.raises(UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint, guided$"):
+    with pytest.raises(
+        UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint, guided, learned$"
+    ):
         _config(tmp_path, holes="wish")
 
 
@@ -352,6 +354,13 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
             {"holes": "guided", "modality": "hha"},
             "`holes=guided` fills depth along colour, which an encoder of `modality=hha` is not given: use `holes=nearest`$",
         ),
+        (
+            {"holes": "learned"},
+            "`holes=learned` needs a completion: give the `holes_model` that tools.depth_completion",
+        ),
+        ({"holes_model": "a.npz"}, "`holes_model=a.npz` has no meaning with `holes=none`: use `holes=learned`$"),
+        ({"holes": "learned", "holes_model": "a.npz"}, "`holes_model=a.npz` cannot be read .*: give a file that"),
+        ({"holes": "learned", "holes_model": "a.npz", "modality": "hha"}, "`holes=learned` fills depth along colour"),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
         (
             {"fusion": "exchange_c3", "backbone": "vit_s"},
