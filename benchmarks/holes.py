@@ -128,7 +128,7 @@ def telea(depth):
 
 def fills(holes_model=None):
     """The fills by name, each a function from depth and colour to depth, `nearest` first."""
-    graphs = {name: tf.function(lambda depth, _, fill=fill: fill(depth)) for name, fill in holes.FILLS.items()}
+    graphs = {name: tf.function(lambda depth, rgb, fill=fill: fill(depth)) for name, fill in holes.FILLS.items()}
     graphs["guided"] = tf.function(holes.guided)
     if holes_model:
         weights = completion.load(holes_model)
