@@ -1,9 +1,10 @@
-"""Missing depth: how far the fills are from the truth, and what each choice makes of real frames. Quality, no timings.
+"""Missing depth: how far the fills are from the truth, and what each choice makes of real frames.
 
     python -m benchmarks.holes --frames=rgbd_frames --figure=docs/images/holes.png
 
 `--frames` is the folder that shared/data/rgbd_frames.tar.xz unpacks to. The table: windows of real depth that miss
-nothing, in which holes copied from windows of the other scenes are punched; errors are only of the punched pixels.
+nothing, in which holes copied from windows of the other scenes are punched; errors are only of the punched pixels. Times
+are of the whole frames of 640×480 pixels with the holes that they have.
 """
 
 import keras_simsiam.core.command  # noqa: F401
@@ -12,23 +13,32 @@ import argparse
 import itertools
 import json
 import pathlib
+import statistics
+import time
 
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
-from keras_simsiam.depth import holes
+from keras_simsiam.depth import completion, holes
 
+FIGURE = ("none", "mask", "neutral", *holes.FILLS, "guided")
 SCENES = {
     "kinect2": "kinect2/depth/sample_depth.png",
     "redwood": "redwood/depth/00000.png",
     "sun": "sun/depth/SUN_depth.png",
     "tum": "tum_fr1_desk/depth/1305031453.374112.png",
 }
+COLORS = {
+    "kinect2": "kinect2/color/sample_rgb.png",
+    "redwood": "redwood/color/00000.jpg",
+    "sun": "sun/color/SUN_color.jpg",
+    "tum": "tum_fr1_desk/rgb/1305031453.359684.png",
+}
 SHOWN = {  # frames of which more than 15 % is missing, and their colour
-    "sun": (SCENES["sun"], "sun/color/SUN_color.jpg"),
-    "tum_fr1_desk": ("tum_fr1_desk/depth/1305031453.374112.png", "tum_fr1_desk/rgb/1305031453.359684.png"),
+    "sun": (SCENES["sun"], COLORS["sun"]),
+    "tum_fr1_desk": (SCENES["tum"], COLORS["tum"]),
     "tum_fr1_desk, 0.2 s later": (
         "tum_fr1_desk/depth/1305031453.574074.png",
         "tum_fr1_desk/rgb/1305031453.559753.png",
@@ -38,16 +48,22 @@ WINDOW = 160
 HOLE_SHARE = (0.1, 0.5)
 TRIALS = 10  # of each pair of scenes
 SATURATED = 65535
+TIMED, RUNS = (480, 640), 5  # frames of this size, each so many times
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=pathlib.Path, required=True, help="Folder of the unpacked rgbd_frames.")
     parser.add_argument("--figure", type=pathlib.Path, help="PNG to draw the choices into.")
+    parser.add_argument(
+        "--holes_model", help="A completion that tools.depth_completion has written, as a row `learned`."
+    )
     parser.add_argument("--seed", type=int, default=0, help="Seed of the windows drawn.")
     arguments = parser.parse_args()
     scenes = {name: load_depth(arguments.frames / path) for name, path in SCENES.items()}
-    print_table(list(draw_trials(scenes, np.random.default_rng(arguments.seed))))
+    colors = {name: load_color(arguments.frames / path) for name, path in COLORS.items()}
+    trials = list(draw_trials(scenes, colors, np.random.default_rng(arguments.seed)))
+    print_table(trials, fills(arguments.holes_model), scenes, colors)
     if arguments.figure:
         draw_figure(arguments.frames, arguments.figure)
 
@@ -62,15 +78,21 @@ def load_depth(path):
     return values.astype(np.float32) / np.float32(camera["depth_units_per_metre"])
 
 
-def draw_trials(scenes, random):
-    """Yield (complete depth, hole), `[WINDOW, WINDOW]` each, the hole of another scene and mirrored half of the time."""
+def load_color(path):
+    """Colour, uint8 `[H, W, 3]`."""
+    return np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+
+
+def draw_trials(scenes, colors, random):
+    """Yield (complete depth, hole, colour), windows of WINDOW² pixels; the hole of another scene, mirrored half of the time."""
     for truth, source in itertools.permutations(scenes, 2):
         complete = windows(scenes[truth], 0, 0)
         holed = windows(scenes[source], *HOLE_SHARE)
         for _ in range(TRIALS):
             hole = _cut(scenes[source], holed[random.integers(len(holed))]) == 0
-            depth = _cut(scenes[truth], complete[random.integers(len(complete))])
-            yield depth, hole[:, ::-1] if random.random() < 0.5 else hole
+            corner = complete[random.integers(len(complete))]
+            hole = hole[:, ::-1] if random.random() < 0.5 else hole
+            yield _cut(scenes[truth], corner), hole, _cut(colors[truth], corner)
 
 
 def windows(depth, least, most):
@@ -81,9 +103,9 @@ def windows(depth, least, most):
     return np.argwhere((counts >= least * size**2) & (counts <= most * size**2))
 
 
-def _cut(depth, corner):
+def _cut(image, corner):
     y, x = corner
-    return depth[y : y + WINDOW, x : x + WINDOW]
+    return image[y : y + WINDOW, x : x + WINDOW]
 
 
 def recursive_median(depth):
@@ -104,36 +126,66 @@ def telea(depth):
     return cv2.inpaint(millimetres, (depth == 0).astype(np.uint8), 5, cv2.INPAINT_TELEA) / 1000.0
 
 
-def print_table(trials):
-    """Print the errors of every fill over all punched pixels."""
-    fills = {f"`{name}`": lambda depth, fill=fill: fill(depth).numpy() for name, fill in holes.FILLS.items()}
-    fills |= {"recursive median 5×5 (NumPy)": recursive_median, "cv2.inpaint, Telea, radius 5": telea}
-    punched = np.array([hole.mean() for _, hole in trials])
+def fills(holes_model=None):
+    """The fills by name, each a function from depth and colour to depth, `nearest` first."""
+    graphs = {name: tf.function(lambda depth, rgb, fill=fill: fill(depth)) for name, fill in holes.FILLS.items()}
+    graphs["guided"] = tf.function(holes.guided)
+    if holes_model:
+        weights = completion.load(holes_model)
+        graphs["learned"] = tf.function(lambda depth, rgb: holes.learned(depth, rgb, weights))
+    each = {f"`{name}`": lambda *images, graph=graph: graph(*images).numpy() for name, graph in graphs.items()}
+    each["recursive median 5×5 (NumPy)"] = lambda depth, _: recursive_median(depth)
+    return each | {"cv2.inpaint, Telea, radius 5": lambda depth, _: telea(depth)}
+
+
+def print_table(trials, fills, scenes, colors):
+    """Print the errors of every fill over all punched pixels, and its time a frame as a multiple of the first fill's."""
+    punched = np.array([hole.mean() for _, hole, _ in trials])
     print(f"{len(trials)} windows, {100 * punched.min():.0f} to {100 * punched.max():.0f} % punched")
-    print("| fill | mean absolute error, mm | RMSE, mm | within 5 % |\n|---|---|---|---|")
+    print("| fill | mean absolute error, mm | RMSE, mm | within 5 % | time |\n|---|---|---|---|---|")
+    frames = [(scenes[name], colors[name]) for name in scenes if scenes[name].shape == TIMED]
+    unit = None
     for name, fill in fills.items():
-        pairs = [(fill(np.where(hole, 0, depth).astype(np.float32))[hole], depth[hole]) for depth, hole in trials]
+        seconds = seconds_a_frame(fill, frames)
+        unit = unit or seconds
+        pairs = [
+            (fill(np.where(hole, 0, depth).astype(np.float32), rgb)[hole], depth[hole]) for depth, hole, rgb in trials
+        ]
         filled, truth = (np.concatenate(part).astype(np.float64) for part in zip(*pairs, strict=True))
         error = np.abs(filled - truth)
-        near = 100 * np.mean(error < 0.05 * truth)
-        print(f"| {name} | {1000 * error.mean():.1f} | {1000 * np.sqrt((error**2).mean()):.1f} | {near:.1f} % |")
+        mean, squared, near = error.mean(), np.sqrt((error**2).mean()), np.mean(error < 0.05 * truth)
+        accuracy = f"{1000 * mean:.1f} | {1000 * squared:.1f} | {100 * near:.1f} %"
+        print(f"| {name} | {accuracy} | {seconds / unit:.1f} |")
+    print(f"time 1: {1000 * unit:.0f} ms a frame")
+
+
+def seconds_a_frame(fill, frames):
+    """The median over runs, of the mean over frames; a first run is not timed."""
+    times = []
+    for _ in range(1 + RUNS):
+        start = time.perf_counter()
+        for images in frames:
+            fill(*images)
+        times.append((time.perf_counter() - start) / len(frames))
+    return statistics.median(times[1:])
 
 
 def draw_figure(frames, path):
     """A column a frame; rows: colour, depth, HHA (gupta) of each choice, of `mask` the fourth channel."""
-    figure, axes = plt.subplots(2 + len(holes.CHOICES), len(SHOWN), figsize=(9.6, 17.2), layout="constrained")
+    figure, axes = plt.subplots(2 + len(FIGURE), len(SHOWN), figsize=(9.6, 19.6), layout="constrained")
     for column, (name, (depth_file, color_file)) in zip(axes.T, SHOWN.items(), strict=True):
         depth = load_depth(frames / depth_file)
-        column[0].imshow(cv2.imread(str(frames / color_file))[..., ::-1])
+        color = load_color(frames / color_file)
+        column[0].imshow(color)
         column[0].set_title(f"{name}\n{100 * np.mean(depth == 0):.1f} % missing", fontsize=10)
         column[1].imshow(np.where(depth > 0, depth, np.nan), cmap="viridis", vmax=np.percentile(depth, 99))
         camera = json.loads(((frames / depth_file).parents[1] / "camera.json").read_text())
         intrinsics = tf.constant([camera[key] for key in ("fx", "fy", "cx", "cy")], tf.float32)
-        for axis, choice in zip(column[2:], holes.CHOICES, strict=True):
-            image = holes.encode(depth, intrinsics, holes=choice).numpy()
+        for axis, choice in zip(column[2:], FIGURE, strict=True):
+            image = holes.encode(depth, intrinsics, holes=choice, rgb=color).numpy()
             picture = image[..., 3] if choice == "mask" else image
             axis.imshow(np.round(picture).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
-    for row, label in zip(axes, ("colour", "depth", *holes.CHOICES), strict=True):
+    for row, label in zip(axes, ("colour", "depth", *FIGURE), strict=True):
         row[0].set_ylabel("mask (4th channel)" if label == "mask" else label, fontsize=11)
         for axis in row:
             axis.set(xticks=[], yticks=[])

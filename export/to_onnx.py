@@ -61,6 +61,7 @@ def export(encoder, preprocessing, output):
         "hha_encoding": preprocessing.hha_encoding,
         "holes": preprocessing.holes,
         "depth_input": preprocessing.depth_input,
+        "holes_model": preprocessing.holes_model,
     }
     onnx.helper.set_model_props(model, facts | {"inputs": _PREPARATION, "output": "pooled features, not normalised"})
     content = model.SerializeToString()

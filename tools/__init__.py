@@ -1,1 +1,1 @@
-"""`python -m tools.doctor` and `python -m tools.depth2hha`, whose code is in keras_simsiam/commands/."""
+"""`python -m tools.doctor`, `tools.depth2hha` and `tools.depth_completion`, whose code is in keras_simsiam/commands/."""

@@ -31,7 +31,7 @@ def make_encoder(
     Args:
         encoding: "gupta" or "paper".
         gravity: its direction in the camera's frame, None to estimate it from each image.
-        holes_as: one of `keras_simsiam.depth.holes.CHOICES`; `mask` gives [H,W,4].
+        holes_as: one of `keras_simsiam.depth.holes.CHOICES` that needs no colour; `mask` gives [H,W,4].
     """
 
     @tf.function(

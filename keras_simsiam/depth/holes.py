@@ -1,4 +1,4 @@
-"""Missing depth: two ways to fill it, and depth images that do so or that say where depth is missing.
+"""Missing depth: four ways to fill it, and depth images that do so or that say where depth is missing.
 
 A fill takes depth `[..., H, W]` in metres, of which anything not positive or not finite is missing, and returns it
 complete. Measured pixels stay as they are, bit for bit; an image without any depth stays without, all zero.
@@ -6,7 +6,7 @@ complete. Measured pixels stay as they are, bit for bit; an image without any de
 
 import tensorflow as tf
 
-from keras_simsiam.depth import camera, depth_images, hha
+from keras_simsiam.depth import camera, completion, depth_images, hha
 from keras_simsiam.depth import gravity as gravity_estimation
 from keras_simsiam.depth.camera import TensorLike
 
@@ -16,6 +16,15 @@ UNKNOWN = 128.0
 
 _NOT_IN_ROW = 1 << 30  # farther than any two pixels, and its square fits int64
 _LEVELS = 15  # halvings that bring an image of up to 32768 pixels a side to a single one
+
+# Of `guided`. A hole's pixel and its eight neighbours, of which the path to a measured pixel is made:
+_AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+_PIXELS_PER_COLOUR = 10.0  # length of a step between colours that differ by 1 (of 0..1, summed over the channels)
+_UNREACHED = 1e9  # pixels: longer than any path
+_HALVINGS = 31  # of the rest of a path, of at most 2³¹ pixels
+_SWEEPS = 16  # of smoothing
+_SAME_COLOUR, _SAME_DEPTH = 0.05, 0.1  # differences at which a neighbour counts 1/e: of colour, and relative of depth
+_STAYS = 1e-6  # weight of a pixel's depth against its neighbours': all of it where none of them is alike
 
 
 def nearest(depth: TensorLike) -> tf.Tensor:
@@ -64,8 +73,79 @@ def inpaint(depth: TensorLike) -> tf.Tensor:
     return tf.where(valid, depth, tf.reshape(filled, tf.shape(depth)))
 
 
-FILLS = {"nearest": nearest, "inpaint": inpaint}
-CHOICES = ("none", "mask", "neutral", *FILLS)
+def guided(depth: TensorLike, rgb: TensorLike) -> tf.Tensor:
+    """Fill holes along colour: with the depth of the measured pixel at the end of the shortest path, then smoothed.
+
+    A path goes from pixel to pixel; a step is as long as it is wide, and longer by 10 pixels where the colour changes by 1:
+    the geodesic distance of Criminisi et al., Geodesic image and video editing, ACM Transactions on Graphics 2010. What is
+    filled so has steps where two sources meet. 16 sweeps of means over the neighbours smooth them; a neighbour counts as
+    its colour and depth are alike, as in a joint bilateral filter, so that depth edges stay. Colour is first smoothed by a
+    binomial of 5×5 pixels: noise would lengthen all paths. The cost grows with the missing pixels times the longest path.
+
+    Args:
+        depth: float32 `[..., H, W]`, metres.
+        rgb: `[..., H, W, 3]` in 0..255, of the same pixels.
+
+    Returns:
+        float32 `[..., H, W]`, metres; filled pixels lie between the least and the greatest depth measured in the image,
+        which count as 0.1 mm to 10 km (keras_simsiam.depth.camera).
+    """
+    depth = tf.convert_to_tensor(depth, tf.float32)
+    known, valid = camera.measured(depth)
+    height, width = camera.image_size(depth)
+    # One pixel around each image, which no path enters, spares questions about borders.
+    edge = [[0, 0], [1, 1], [1, 1]]
+    around = [-1, height, width]
+    fillable = tf.broadcast_to(tf.reduce_any(valid, axis=(-2, -1), keepdims=True), tf.shape(valid))
+    inside = tf.reshape(tf.pad(tf.reshape(fillable, around), edge), [-1])
+    values = tf.reshape(tf.pad(tf.reshape(known, around), edge), [-1])
+    colors = _smoothed(tf.cast(tf.reshape(rgb, [*around, 3]), tf.float32) / 255)
+    colors = tf.reshape(tf.pad(colors, [*edge, [0, 0]]), [-1, 3])
+
+    holes = tf.cast(tf.where(inside & (values == 0))[:, 0], tf.int32)
+    neighbours = tf.stack([holes + y * (width + 2) + x for y, x in _AROUND])
+    difference = tf.reduce_sum(tf.abs(tf.gather(colors, neighbours) - tf.gather(colors, holes)), -1)
+    inside, given = tf.gather(inside, neighbours), tf.gather(values, neighbours)
+    place = tf.tensor_scatter_nd_update(  # of a hole's pixel among them
+        tf.zeros_like(values, tf.int32), holes[:, tf.newaxis], tf.range(tf.size(holes))
+    )
+    among = tf.gather(place, neighbours)  # of neighbours that are no holes 0, which `given` overrides
+    length = tf.constant([[(y * y + x * x) ** 0.5] for y, x in _AROUND])
+    steps = tf.where(inside, length + _PIXELS_PER_COLOUR * difference, _UNREACHED)
+    alike = tf.where(inside, tf.exp(-difference / _SAME_COLOUR) / length, 0.0)
+    found = _smooth(_along_paths(steps, given, among), alike, given, among)
+
+    filled = tf.tensor_scatter_nd_update(values, holes[:, tf.newaxis], found)
+    filled = tf.reshape(filled, [-1, height + 2, width + 2])[:, 1:-1, 1:-1]
+    return tf.where(valid, depth, tf.reshape(filled, tf.shape(depth)))
+
+
+def learned(depth: TensorLike, rgb: TensorLike, weights) -> tf.Tensor:
+    """Fill holes by a learnt completion (keras_simsiam.depth.completion), which starts from `guided` and `inpaint`.
+
+    Args:
+        depth: float32 `[..., H, W]`, metres.
+        rgb: `[..., H, W, 3]` in 0..255, of the same pixels.
+        weights: what `completion.load` gives.
+
+    Returns:
+        float32 `[..., H, W]`, metres; filled pixels lie within the factor e^0.5 of the two fills.
+    """
+    depth = tf.convert_to_tensor(depth, tf.float32)
+    known, valid = camera.measured(depth)
+    images = [-1, *camera.image_size(depth)]
+    starts = tf.stack([tf.reshape(start, images) for start in (guided(known, rgb), inpaint(known))])
+    rgb = tf.cast(tf.reshape(rgb, [*images, 3]), tf.float32) / 255
+    any_depth = tf.reduce_any(valid, axis=(-2, -1), keepdims=True)
+    starts = tf.where(starts > 0, starts, 1.0)  # of an image without depth
+    found = completion.correct(starts, rgb, tf.reshape(valid, images), weights)
+    found = tf.clip_by_value(tf.reshape(found, tf.shape(depth)), camera.NEAREST, camera.FARTHEST)
+    return tf.where(valid, depth, tf.where(any_depth, found, 0.0))
+
+
+FILLS = {"nearest": nearest, "inpaint": inpaint}  # of depth alone
+OF_COLOR = ("guided", "learned")
+CHOICES = ("none", "mask", "neutral", *FILLS, *OF_COLOR)
 
 
 def encode(
@@ -76,6 +156,8 @@ def encode(
     encoding: str = "gupta",
     holes: str = "none",
     depth_input: str = "hha",
+    rgb: TensorLike | None = None,
+    holes_model: str = "",
 ) -> tf.Tensor:
     """Encode depth as HHA, or another depth image, with one of the choices of what becomes of missing depth.
 
@@ -83,15 +165,18 @@ def encode(
         depth: float32 `[..., H, W]`, metres; what is not positive and finite is missing.
         intrinsics, gravity, encoding: as `hha.encode` takes them.
         holes: `none`: as published (`hha.encode`); `mask`: the same with a fourth channel, 255 where depth was measured and
-            0 where not; `neutral`: UNKNOWN in all channels where depth is missing; `nearest`, `inpaint`: the depth is filled
+            0 where not; `neutral`: UNKNOWN in all channels where depth is missing; the others: the depth is filled
             first and then encoded as if measured; unknown gravity is still estimated only from what was measured.
         depth_input: one of `depth_images.DEPTH_INPUTS`; gravity and the encoding are of `hha` alone.
+        rgb: `[..., H, W, 3]` in 0..255, the colour of the same pixels; only `guided` and `learned` need it.
+        holes_model: the file of the completion of `learned` (`completion.load`).
 
     Returns:
         float32 `[..., H, W, 3]` in 0..255, with `mask` `[..., H, W, 4]`.
 
     Raises:
-        ValueError: the choice, the encoding or the depth image is not known.
+        ValueError: the choice, the encoding or the depth image is not known; `guided` or `learned` without colour.
+        UserError: the file of the completion cannot be read.
     """
 
     def encoded(depth, gravity=gravity):
@@ -101,16 +186,24 @@ def encode(
 
     if holes not in CHOICES:
         raise ValueError(f"holes must be one of {', '.join(CHOICES)}, not {holes!r}")
-    if holes in FILLS:
+    if holes in OF_COLOR and rgb is None:
+        raise ValueError(f"holes={holes!r} fills depth along colour: give rgb, or use nearest")
+    if holes in FILLS or holes in OF_COLOR:
         if depth_input == "hha":
             # Estimated from a filled image it may be another: of one real frame (docs/holes.md) a right angle off.
             gravity = gravity_estimation.known_or_estimated(gravity, depth, intrinsics)
-        return encoded(FILLS[holes](depth), gravity)
+        return encoded(_filled(depth, rgb, holes, holes_model), gravity)
     image = encoded(depth)
     valid = camera.measured(depth)[1][..., tf.newaxis]
     if holes == "mask":
         return tf.concat([image, 255.0 * tf.cast(valid, tf.float32)], axis=-1)
     return tf.where(valid, image, UNKNOWN) if holes == "neutral" else image
+
+
+def _filled(depth, rgb, holes, holes_model):
+    if holes == "learned":
+        return learned(depth, rgb, completion.load(holes_model))
+    return guided(depth, rgb) if holes == "guided" else FILLS[holes](depth)
 
 
 def _nearest_in_row(valid):
@@ -176,3 +269,60 @@ def _half(images):
     first, second = images[..., ::2], images[..., 1::2]
     outer = (first + 5.0 * second)[..., :-2] + (5.0 * first + second)[..., 2:]
     return tf.linalg.matrix_transpose(outer + 10.0 * (first + second)[..., 1:-1])
+
+
+def _smoothed(images):
+    """Images `[N, H, W, 3]` smoothed by a binomial of 5×5 pixels, 1, 4, 6, 4, 1; what lies beyond a border is as the border."""
+    height, width = camera.image_size(images[..., 0])
+    for axis, size in ((1, height), (2, width)):
+        places = [tf.clip_by_value(tf.range(size) + shift, 0, size - 1) for shift in (-2, -1, 1, 2)]
+        far, near, after, beyond = (tf.gather(images, place, axis=axis) for place in places)
+        images = (far + beyond + 4.0 * (near + after) + 6.0 * images) / 16.0
+    return images
+
+
+def _along_paths(steps, given, among):
+    """Depth of the measured pixel at the end of the shortest path from each hole's pixel: float32 `[N]`.
+
+    Bellman and Ford's relaxation of all pixels at once, until no path gets shorter. Then each pixel's next one on its path is
+    known, and following those by 1, 2, 4… pixels at a time finds the ends.
+
+    Args:
+        steps: float32 `[8, N]`, the length of a step from a hole's pixel to each neighbour.
+        given: float32 `[8, N]`, the measured depth of a neighbour; 0: it is a hole too.
+        among: int32 `[8, N]`, which hole's pixel a neighbour is.
+    """
+
+    def by_way_of(lengths):
+        return steps + tf.where(given > 0, 0.0, tf.gather(lengths, among))
+
+    def relaxed(_changed, lengths):
+        # nothing is longer than unreached, so that rounding cannot go on for ever
+        shorter = tf.minimum(tf.reduce_min(by_way_of(lengths), 0), _UNREACHED)
+        return tf.reduce_any(shorter < lengths), shorter
+
+    start = tf.constant(True), tf.fill(tf.shape(steps)[1:], _UNREACHED)
+    lengths = tf.while_loop(lambda changed, _: changed, relaxed, start)[1]
+    first = tf.argmin(by_way_of(lengths), 0, tf.int32)
+    chosen = tf.stack([first, tf.range(tf.size(first))], 1)
+    ends, following = tf.gather_nd(given, chosen), tf.gather_nd(among, chosen)
+
+    def followed(ends, following):
+        return tf.where(ends > 0, ends, tf.gather(ends, following)), tf.gather(following, following)
+
+    return tf.while_loop(
+        lambda ends, _: tf.reduce_any(ends == 0), followed, (ends, following), maximum_iterations=_HALVINGS
+    )[0]
+
+
+def _smooth(found, alike, given, among):
+    """Filled depth `[N]` after sweeps of means over neighbours of similar colour (`alike`, float32 `[8, N]`) and depth."""
+
+    def sweep(depth):
+        others = tf.where(given > 0, given, tf.gather(depth, among))
+        apart = tf.abs(others - depth) / (_SAME_DEPTH * tf.minimum(others, depth))
+        weights = alike * tf.exp(-apart * apart)
+        moved = tf.reduce_sum(weights * (others - depth), 0)
+        return depth + moved / (tf.reduce_sum(weights, 0) + _STAYS)
+
+    return tf.while_loop(lambda _: True, lambda depth: (sweep(depth),), (found,), maximum_iterations=_SWEEPS)[0]

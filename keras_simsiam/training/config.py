@@ -140,7 +140,7 @@ def load_config(workdir: str) -> RunConfig:
 
     Example:
         >>> ks.load_config(trained).preprocessing
-        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none', depth_input='hha')
+        Preprocessing(modality='rgb', image_size=32, hha_encoding='paper', holes='none', depth_input='hha', holes_model='')
 
     Args:
         workdir: the run's folder.

@@ -5,7 +5,9 @@ import math
 
 from keras_simsiam.core import settings
 from keras_simsiam.core.errors import UserError
+from keras_simsiam.depth import completion
 from keras_simsiam.depth.depth_images import GREY
+from keras_simsiam.depth.holes import OF_COLOR
 from keras_simsiam.methods import build
 from keras_simsiam.models import encoder, vit
 from keras_simsiam.views import blur, published
@@ -78,6 +80,7 @@ def check(config):
     _check_fusion(config)
     _check_depth_input(config)
     _check_voxels(config)
+    _check_holes(config)
     _check_depth_augmentation(config)
     _check_positives(config)
     _check_compared(config)
@@ -168,7 +171,7 @@ def _check_voxels(config):
         )
     for name in ("hha_color", "hha_jitter"):
         if getattr(config, name):
-            raise UserError(f"`{name}` would move the points of {given} to where nothing is: leave it out")
+            raise UserError(f"`{name}` would move the points of {given} to where nothing is: use `{name}=false`")
     if config.background in ("blurred", "replaced"):
         raise UserError(f"`background={config.background}` would mix the points of {given}: use removed or none")
     if config.rotation_weight:
@@ -178,6 +181,26 @@ def _check_voxels(config):
     if config.init and (config.modality == "hha" or config.init_towers != "rgb"):
         remedy = "leave it out" if config.modality == "hha" else "use `init_towers=rgb`"
         raise UserError(f"`init` holds no weights for the 3-D tower of {given}: {remedy}")
+
+
+def _check_holes(config):
+    """Refuse a fill along colour that the exported encoder could not do: of depth alone, it takes no colour; and a learnt
+    fill without its completion."""
+    if config.holes in OF_COLOR and config.modality == "hha":
+        raise UserError(
+            f"`holes={config.holes}` fills depth along colour, which an encoder of `modality=hha` is not given: use "
+            "`holes=nearest`"
+        )
+    if config.holes_model and config.holes != "learned":
+        raise UserError(
+            f"`holes_model={config.holes_model}` has no meaning with `holes={config.holes}`: use `holes=learned`"
+        )
+    if config.holes == "learned" and not config.holes_model:
+        raise UserError(
+            "`holes=learned` needs a completion: give the `holes_model` that tools.depth_completion has written"
+        )
+    if config.holes == "learned" and config.modality == "rgbd":
+        completion.load(config.holes_model)
 
 
 def _check_depth_augmentation(config):

@@ -31,7 +31,8 @@ class Preprocessing(Checked):
     hha_encoding: str = setting("paper", "Gupta's HHA, or the simpler one of the RGB-D paper.", choices=ENCODINGS)
     holes: str = setting(
         "none",
-        "Missing depth: as published, a mask channel, a neutral value, or filled by the nearest or smoothly.",
+        "Missing depth: as published, a mask channel, a neutral value, or filled: by the nearest, smoothly, along colour, or "
+        "by `holes_model`.",
         choices=holes.CHOICES,
     )
     depth_input: str = setting(
@@ -39,6 +40,9 @@ class Preprocessing(Checked):
         "What shows depth: HHA, surface normals, disparity, jet colours, depth standardised in each image, or voxels: points "
         "for a 3-D CNN as tower.",
         choices=DEPTH_INPUTS,
+    )
+    holes_model: str = setting(
+        "", "Of holes learned: the completion that `python -m tools.depth_completion` has written."
     )
 
     @property
@@ -70,6 +74,8 @@ def encoded_images(sample, preprocessing):
             encoding=preprocessing.hha_encoding,
             holes=preprocessing.holes,
             depth_input=preprocessing.depth_input,
+            rgb=sample.get("rgb"),
+            holes_model=preprocessing.holes_model,
         )
         images["hha"] = _neutral_without_depth(images["hha"], sample["depth"])
     return images

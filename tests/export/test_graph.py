@@ -170,7 +170,7 @@ def test_a_request_larger_than_a_batch_is_split():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint", "guided"])
 def test_both_signatures_deal_with_holes_as_training_does(choice, tmp_path):
     preprocessing = Preprocessing("rgbd", SIZE, holes=choice)
     encoder = tiny_encoder("rgbd", preprocessing.channels)

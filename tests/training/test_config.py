@@ -270,7 +270,7 @@ def test_what_only_hha_has_is_refused_with_another_depth_image(tmp_path):
         ({"holes": "neutral"}, "`holes=neutral` has no meaning with `depth_input=voxels`"),
         (
             {"hha_color": True},
-            "`hha_color` would move the points of `depth_input=voxels` to where nothing is: leave it out",
+            "`hha_color` would move the points of `depth_input=voxels` to where nothing is: use `hha_color=false`",
         ),
         ({"hha_jitter": True}, "`hha_jitter` would move the points of `depth_input=voxels`"),
         ({"background": "blurred"}, "`background=blurred` would mix the points of .*: use removed or none"),
@@ -338,7 +338,9 @@ def test_an_earlier_value_and_another_comparison_are_refused(tmp_path):
 
 
 def test_an_unknown_choice_of_holes_names_the_choices(tmp_path):
-    with pytest.raises(UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint$"):
+    with pytest.raises(
+        UserError, match=r"^`holes=wish`: choose one of none, mask, neutral, nearest, inpaint, guided, learned$"
+    ):
         _config(tmp_path, holes="wish")
 
 
@@ -372,7 +374,7 @@ def test_flags_txt_is_read_as_absl_reads_a_file_of_flags(tmp_path):
     assert config == _config(tmp_path, width=8, hha_color=True, symmetric=False)
 
 
-@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint"])
+@pytest.mark.parametrize("choice", ["mask", "neutral", "nearest", "inpaint", "guided"])
 def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
     open_workdir(_config(tmp_path, holes=choice))
     assert load_config(str(tmp_path / "run")).preprocessing.holes == choice
@@ -390,6 +392,17 @@ def test_the_preprocessing_has_the_choice_of_holes(tmp_path, choice):
             "`missing_token` .* `fusion=early` has none: use two_tower or shared$",
         ),
         ({"missing_token": True, "depth_gate": True, "holes": "mask"}, "`depth_gate` .*leave out `missing_token`$"),
+        (
+            {"holes": "guided", "modality": "hha"},
+            "`holes=guided` fills depth along colour, which an encoder of `modality=hha` is not given: use `holes=nearest`$",
+        ),
+        (
+            {"holes": "learned"},
+            "`holes=learned` needs a completion: give the `holes_model` that tools.depth_completion",
+        ),
+        ({"holes_model": "a.npz"}, "`holes_model=a.npz` has no meaning with `holes=none`: use `holes=learned`$"),
+        ({"holes": "learned", "holes_model": "a.npz"}, "`holes_model=a.npz` cannot be read .*: give a file that"),
+        ({"holes": "learned", "holes_model": "a.npz", "modality": "hha"}, "`holes=learned` fills depth along colour"),
         ({"depth_gate": True}, "`depth_gate` needs to know what was measured: use `holes=mask`, not none$"),
         (
             {"fusion": "exchange_c3", "backbone": "vit_s"},

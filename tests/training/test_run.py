@@ -254,7 +254,7 @@ def test_predictor_rates(optimizer, predictor_lr, warmup_epochs, encoder, predic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choice", ["mask", "nearest"])
+@pytest.mark.parametrize("choice", ["mask", "nearest", "guided"])
 def test_a_run_with_a_choice_of_holes(config, data, choice):
     """From samples with holes to an encoder that takes what the configuration's preprocessing gives."""
     chosen = config(choice, modality="rgbd", holes=choice, epochs=1, hha_dropout=0.3)

@@ -194,13 +194,14 @@ def test_an_epoch_holds_each_sample_once_in_a_new_order(monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["gupta", pytest.param("paper", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "choice", ["mask", *(pytest.param(c, marks=pytest.mark.slow) for c in ("neutral", "nearest", "inpaint"))]
+    "choice", ["mask", "guided", *(pytest.param(c, marks=pytest.mark.slow) for c in ("neutral", "nearest", "inpaint"))]
 )
 def test_holes_are_dealt_with_at_native_resolution(make_sample, choice, encoding):
     sample = make_sample()
     preprocessing = Preprocessing("rgbd", 24, encoding, choice)
     native = native_images(sample, preprocessing)["hha"]
-    encoded = holes.encode(sample["depth"], sample["intrinsics"], sample["gravity"], encoding=encoding, holes=choice)
+    camera, rgb = (sample["intrinsics"], sample["gravity"]), sample["rgb"]
+    encoded = holes.encode(sample["depth"], *camera, encoding=encoding, holes=choice, rgb=rgb)
     np.testing.assert_allclose(native, encoded / 255, atol=1e-4)
     view = clean_view(sample, preprocessing)
     mapped = next(iter(tf.data.Dataset.from_tensors(sample).map(lambda s: clean_view(s, preprocessing))))
