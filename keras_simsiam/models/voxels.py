@@ -10,7 +10,8 @@ from tensorflow import keras
 from keras_simsiam.depth import voxels
 from keras_simsiam.models.resnet import STAGES, batch_norm
 
-# Whatever the run's: on CPUs the bfloat16 gradient of a 3-D convolution's kernel is wrong on maps of 2×2×2 (TensorFlow 2.15, 2.21).
+# Whatever the run's: on CPUs the bfloat16 gradient of a 3-D convolution's kernel is wrong on maps of 2×2×2 (TensorFlow 2.15
+# and 2.21).
 PRECISION = "float32"
 
 
@@ -59,9 +60,9 @@ class ResizedAs(keras.layers.Layer):
 def voxel_net(width=64, zero_init_last=False, synchronized=False):
     """A small residual network on voxels, as a functional model of Keras's own layers.
 
-    After VoxNet (Maturana & Scherer, IROS 2015, section III-C): a stem of stride 2, here of 4×4×4 cells, which lies symmetric on
-    an even number of them; then four stages of one basic residual block each, of the widths of a ResNet-18, with max-pooling
-    in between. The last block's outputs are averaged where VoxNet has dense layers.
+    After VoxNet (Maturana & Scherer, IROS 2015, section III-C): a stem of stride 2, here of 4×4×4 cells, which lies symmetric
+    on an even number of them; then four stages of one basic residual block each, of the widths of a ResNet-18, with
+    max-pooling in between. The last block's outputs are averaged where VoxNet has dense layers. All of it is float32.
 
     Args:
         width: channels of the first stage; each later one doubles it.
