@@ -10,6 +10,10 @@ from tensorflow import keras
 from keras_simsiam.depth import voxels
 from keras_simsiam.models.resnet import STAGES, batch_norm
 
+# Whatever the run's: on CPUs the bfloat16 gradient of a 3-D convolution's kernel is wrong on maps of 2×2×2 (TensorFlow 2.15
+# and 2.21).
+PRECISION = "float32"
+
 
 @keras.utils.register_keras_serializable("keras_simsiam")
 class Voxels(keras.layers.Layer):
@@ -56,8 +60,9 @@ class ResizedAs(keras.layers.Layer):
 def voxel_net(width=64, zero_init_last=False, synchronized=False):
     """A small residual network on voxels, as a functional model of Keras's own layers.
 
-    The stem is VoxNet's, 5×5×5 of stride 2 (Maturana & Scherer, IROS 2015, section III-C); then come four stages of one basic
-    residual block each, of the widths of a ResNet-18. Its last block's outputs are pooled where VoxNet has dense layers.
+    After VoxNet (Maturana & Scherer, IROS 2015, section III-C): a stem of stride 2, here of 4×4×4 cells, which lies symmetric
+    on an even number of them; then four stages of one basic residual block each, of the widths of a ResNet-18, with
+    max-pooling in between. The last block's outputs are averaged where VoxNet has dense layers. All of it is float32.
 
     Args:
         width: channels of the first stage; each later one doubles it.
@@ -70,10 +75,14 @@ def voxel_net(width=64, zero_init_last=False, synchronized=False):
     """
     side = voxels.SIZE
     cells = keras.Input((side, side, side, len(voxels.EXTENTS)), name="voxels")
-    x = keras.layers.ReLU()(_conv_bn(cells, width, 5, 2, synchronized))  # B x 16 x 16 x 16 x width
+    x = keras.layers.ReLU(dtype=PRECISION)(_conv_bn(cells, width, 4, 2, synchronized))  # B x 16 x 16 x 16 x width
     maps = {}
     for place, stage in enumerate(STAGES):
-        x = _block(x, width * 2**place, 2 if place else 1, zero_init_last, synchronized)
+        if place:
+            x = keras.layers.MaxPooling3D(2, dtype=PRECISION)(
+                x
+            )  # and no stride, which would need padding to be symmetric
+        x = _block(x, width * 2**place, zero_init_last, synchronized)
         maps[stage] = _mean_over_depth(x)
     embedding = keras.layers.GlobalAveragePooling3D(dtype="float32", name="pool")(
         x
@@ -84,23 +93,23 @@ def voxel_net(width=64, zero_init_last=False, synchronized=False):
 def _mean_over_depth(x):
     """A map [B,Z,Y,X,C] as [B,Y,X,C]."""
     depth, height, width, channels = x.shape[1:]
-    return keras.layers.Reshape((height, width, channels))(keras.layers.AveragePooling3D((depth, 1, 1))(x))
+    mean = keras.layers.AveragePooling3D((depth, 1, 1), dtype=PRECISION)(x)
+    return keras.layers.Reshape((height, width, channels), dtype=PRECISION)(mean)
 
 
-def _block(x, filters, stride, zero_init_last, synchronized):
+def _block(x, filters, zero_init_last, synchronized):
     """A basic residual block."""
-    y = keras.layers.ReLU()(_conv_bn(x, filters, 3, stride, synchronized))
+    y = keras.layers.ReLU(dtype=PRECISION)(_conv_bn(x, filters, 3, 1, synchronized))
     y = _conv_bn(y, filters, 3, 1, synchronized, zero_init_last)
-    if stride != 1 or x.shape[-1] != filters:
-        x = _conv_bn(x, filters, 1, stride, synchronized)
-    return keras.layers.ReLU()(keras.layers.Add()([x, y]))
+    if x.shape[-1] != filters:
+        x = _conv_bn(x, filters, 1, 1, synchronized)
+    return keras.layers.ReLU(dtype=PRECISION)(keras.layers.Add(dtype=PRECISION)([x, y]))
 
 
 def _conv_bn(x, filters, kernel, stride, synchronized, zero_init=False):
-    """Convolution and BatchNorm as in `resnet`: symmetric padding, He fan-out."""
-    if stride > 1 and kernel > 1:
-        x = keras.layers.ZeroPadding3D(kernel // 2)(x)
-    padding = "same" if stride == 1 else "valid"
-    he_fan_out = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    x = keras.layers.Conv3D(filters, kernel, stride, padding, use_bias=False, kernel_initializer=he_fan_out)(x)
-    return batch_norm(synchronized, gamma_initializer="zeros" if zero_init else "ones")(x)
+    he_fan_out = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")  # as in `resnet`
+    conv = keras.layers.Conv3D(
+        filters, kernel, stride, "same", use_bias=False, kernel_initializer=he_fan_out, dtype=PRECISION
+    )
+    gamma = "zeros" if zero_init else "ones"
+    return batch_norm(synchronized, gamma_initializer=gamma, dtype=PRECISION)(conv(x))

@@ -53,6 +53,20 @@ def test_the_layer_gives_the_occupancy_of_the_depth_in_every_precision(policy):
     assert not inner(tf.ones([1, SIZE, SIZE, 3]) * NEUTRAL["hha"][:3]).numpy().any()  # a dropped image
 
 
+def test_mixed_precision_changes_no_gradient_of_the_tower():
+    """In bfloat16 the kernels of the last stage would have wrong ones on CPUs, or NaN."""
+    found = []
+    for policy in ("float32", "mixed_bfloat16"):
+        keras_compat.set_precision(policy)
+        tf.keras.utils.set_random_seed(0)
+        encoder = _encoder("hha")
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(encoder({"hha": _view()["hha"]}, training=True)["embedding"][:, ::2])
+        found.append(tape.gradient(loss, encoder.trainable_variables))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_a_mask_is_passed_over_and_sizes_are_free():
     layer, points = Voxels(dtype="float32"), _view()["hha"]
     masked = tf.concat([points, tf.zeros([2, SIZE, SIZE, 1])], -1)

@@ -14,11 +14,11 @@ from keras_simsiam.views.augmentation import (
     color_transforms,
     random_box,
     random_view,
-    resample,
     sample_seed,
     two_views,
     with_one_dropped,
 )
+from keras_simsiam.views.resample import resample
 
 SPATIAL = Augmentation()
 
