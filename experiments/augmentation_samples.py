@@ -12,11 +12,11 @@ from keras_simsiam.views.augmentation import (
     color_transforms,
     hha_transforms,
     random_box,
-    resample,
     sample_seed,
     two_views,
 )
 from keras_simsiam.views.preprocessing import Preprocessing, clean_view, native_images
+from keras_simsiam.views.resample import resample
 from tfrecords import Dataset
 
 NAME, TITLE = "augmentation_samples", "Augmentation samples"

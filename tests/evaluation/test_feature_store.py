@@ -118,6 +118,7 @@ def test_the_key_changes_with_all_that_the_features_depend_on(monkeypatch):
     base = ("sha", Preprocessing("rgbd", 64), "split", "clean")
     others = [("other", *base[1:]), (*base[:2], "part", "clean"), (*base[:3], "dark 1/4")]
     changes = {"modality": "hha", "image_size": 65, "hha_encoding": "gupta", "holes": "mask", "depth_input": "jet"}
+    changes["holes_model"] = "completion.npz"
     assert set(changes) == {field.name for field in dataclasses.fields(Preprocessing)}
     others += [("sha", dataclasses.replace(base[1], **{name: value}), *base[2:]) for name, value in changes.items()]
     keys = {feature_store.key(one, repr(two), *rest) for one, two, *rest in [base, *others]}
