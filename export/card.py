@@ -138,8 +138,11 @@ def _data(folder):
     data = {"name": folder.name}
     info = folder / "dataset.json"
     if info.exists():
-        splits = json.loads(info.read_text())["splits"]
-        data |= {"frames": {split: values["count"] for split, values in splits.items()}, "sha256": files.sha256(info)}
+        content = json.loads(info.read_text())
+        frames = {split: values["count"] for split, values in content["splits"].items()}
+        data |= {"frames": frames, "sha256": files.sha256(info)}
+        if "predicted_depth" in content:
+            data["predicted_depth"] = content["predicted_depth"]
     return data
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 
+from tfrecords import description
 from tfrecords.dataset_json import SKIPPED_JSONL
 
 # At most so many lines of each kind: dataset.json and skipped.jsonl have them all.
@@ -27,6 +28,8 @@ def print_report(content: dict, output: str) -> None:
     _print_gravity(content["gravity"])
     if content["has_depth"]:
         _print_depth(content["depth"])
+    if origin := description.depth_origin(content):
+        print(f"depth: {origin}")
     for reason, count in content["excluded"].items():
         print(f"excluded: {count} {reason}")
     _print_skipped(content["skipped_frames"], output)

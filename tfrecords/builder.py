@@ -27,7 +27,7 @@ def build(
     plan: Plan,
     source: dict,
     *,
-    seed: int,
+    seed: int | None,
     unfinished: Unfinished,
     pool: Pool,
     strict: bool = False,
@@ -38,7 +38,7 @@ def build(
     Args:
         plan: of the source.
         source: its `name` and `arguments`, as JSON values.
-        seed: of the order of the records.
+        seed: of the order of the records; None: that of the plan.
         unfinished: entered.
         pool: entered before anything of the plan ran.
         strict: stops at the first frame that cannot be used, instead of leaving it out.
@@ -51,13 +51,14 @@ def build(
         UserError: no frame can be used, or (strict) one cannot; another build is in the way; a worker was killed.
         WriteError: the output cannot be written.
     """
-    random = np.random.default_rng(seed)
-    # Mixed on disk, so that a reader's shuffle buffer need not hold whole sequences of near-equal frames.
-    splits = {
-        name: [references[index] for index in random.permutation(len(references))]
-        for name, references in plan.splits.items()
-        if len(references)
-    }
+    splits = {name: references for name, references in plan.splits.items() if len(references)}
+    if seed is not None:
+        random = np.random.default_rng(seed)
+        # Mixed on disk, so that a reader's shuffle buffer need not hold whole sequences of near-equal frames.
+        splits = {
+            name: [references[index] for index in random.permutation(len(references))]
+            for name, references in splits.items()
+        }
     if not splits:
         raise UserError("the source has no frames: nothing was written")
     command = {"source": source, "input": _digest(plan)}
@@ -165,4 +166,5 @@ def _description(plan, source):
         "instances": list(plan.instances),
         "gravity": plan.gravity,
         "excluded": plan.excluded,
+        **plan.more,
     }

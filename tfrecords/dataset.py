@@ -39,6 +39,7 @@ class Dataset:
         classes: the name of each label.
         instances: the name of each instance.
         has_depth: whether the frames have depth.
+        depth_origin: what predicted the depth (tools.pseudo_depth), in words; empty where it was measured, or has none.
 
     Raises:
         UserError: `path` has no dataset.json, or one that this package did not write, or that a newer version wrote; or, in a
@@ -51,6 +52,7 @@ class Dataset:
     classes: Sequence[str] = ()
     instances: Sequence[str] = ()
     has_depth: bool = True
+    depth_origin: str = ""
 
     def __post_init__(self):
         if self.splits is None:

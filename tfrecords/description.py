@@ -1,6 +1,7 @@
 """Reads a data set's dataset.json, from a local folder or from http://, https:// or s3://."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tfrecords.splits import Split
 
 
 def read(folder: str) -> dict[str, Any]:
-    """What dataset.json says of a data set: `splits`, `classes`, `instances` and `has_depth` of a `Dataset`.
+    """What dataset.json says of a data set: `splits`, `classes`, `instances`, `has_depth`, `depth_origin` of a `Dataset`.
 
     Raises:
         UserError: the folder has none, it is not what this package writes, or a newer version wrote it; or, in a
@@ -29,6 +30,7 @@ def read(folder: str) -> dict[str, Any]:
                 "classes": tuple(content["classes"]),
                 "instances": tuple(content["instances"]),
                 "has_depth": content["has_depth"],
+                "depth_origin": depth_origin(content),
             }
     except (ValueError, KeyError, TypeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
@@ -37,6 +39,16 @@ def read(folder: str) -> dict[str, Any]:
         f"{path} has schema version {version}, this package reads up to {example.SCHEMA_VERSION}: "
         "update the package or build the data set again"
     )
+
+
+def depth_origin(content: Mapping[str, Any]) -> str:
+    """What predicted the depth, in words: `predicted by midas.onnx (SHA-256 …)`; empty where it was measured, or has none.
+
+    Args:
+        content: of dataset.json.
+    """
+    by = content.get("predicted_depth")
+    return f"predicted by {by['by']} (SHA-256 {by['sha256'][:12]}…), not measured" if by else ""
 
 
 def _text(folder, path):

@@ -60,6 +60,26 @@ def encode(frame: Frame) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
+def parse(serialized: bytes) -> Frame:
+    """The frame of a record, its images still encoded: `encode` of it gives the record again.
+
+    Raises:
+        KeyError: a feature is missing.
+    """
+    features = dict(tf.train.Example.FromString(serialized).features.feature)
+    has_depth = _DEPTH in features
+    return Frame(
+        name=features[_FRAME].bytes_list.value[0].decode(),
+        rgb=features[_RGB].bytes_list.value[0],
+        depth=features[_DEPTH].bytes_list.value[0] if has_depth else None,
+        units_per_metre=features[_UNITS_PER_METRE].float_list.value[0] if has_depth else Frame.units_per_metre,
+        intrinsics=tuple(features[_INTRINSICS].float_list.value),
+        gravity=tuple(features[_GRAVITY].float_list.value),
+        label=features[_LABEL].int64_list.value[0],
+        instance=features[_INSTANCE].int64_list.value[0],
+    )
+
+
 def decode(serialized: tf.Tensor, has_depth: bool = True) -> dict[str, tf.Tensor]:
     """Decode one record to a sample; a graph function, for tf.data's map.
 

@@ -10,6 +10,7 @@ from absl import flags
 
 from keras_simsiam.core import files
 from keras_simsiam.core.errors import UserError
+from tfrecords import description
 from tfrecords.dataset import Dataset
 from tfrecords.dataset_json import DATASET_JSON
 
@@ -54,8 +55,10 @@ def describe(path: str, content: dict) -> str:
     for name in ("classes", "instances"):
         names = content.get(name, [])
         lines.append((name, f"{len(names)}" + (f": {_text(names)}" if names else "")))
-    lines.append(("has depth", "yes" if content["has_depth"] else "no"))
-    known = {"schema_version", "source", "splits", "classes", "instances", "has_depth"}
+    origin = description.depth_origin(content)
+    lines.append(("has depth", (f"yes, {origin}" if origin else "yes") if content["has_depth"] else "no"))
+    lines += _nested("predicted", content["predicted_depth"]) if origin else []
+    known = {"schema_version", "source", "splits", "classes", "instances", "has_depth", "predicted_depth"}
     for name in sorted(set(content) - known):
         lines += _nested(name, content[name])
     return "\n".join(f"{name:{_INDENT}}{text}".rstrip() for name, text in lines)

@@ -60,7 +60,10 @@ def main():
     encoder = source.resolve(given.encoder, part(given, source.Network))
     chosen = dataclasses.replace(part(given, engine.Settings), output=given.output or default_output(encoder))
     progress = functools.partial(print, flush=True)
-    results = engine.evaluate(encoder, Dataset(given.data_dir), progress=progress, **vars(chosen))
+    dataset = Dataset(given.data_dir)
+    if dataset.depth_origin:
+        progress(f"depth: {dataset.depth_origin}")
+    results = engine.evaluate(encoder, dataset, progress=progress, **vars(chosen))
     print(tables.of_results(results))
     print(tables.written(results))
 

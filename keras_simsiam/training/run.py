@@ -79,6 +79,10 @@ def train(
         )
     devices = devices or Devices(config.distribution)
     data = load_data(config, dataset, knn_dataset=knn_dataset, devices=devices)
+    # Only of a `tfrecords.Dataset`: the protocol does not ask a program's data set for it.
+    origin = getattr(dataset, "depth_origin", "")
+    if origin and config.modality != "rgb" and devices.is_chief:
+        print(f"depth: {origin}", file=sys.stderr)
     with data.naming_corrupt_shards():
         return fit(config, data, callbacks, devices=devices)
 

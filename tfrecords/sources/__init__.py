@@ -21,6 +21,7 @@ class Plan:
         instances: the name of each instance.
         gravity: the mode it was found by and what was found, as JSON values.
         excluded: what was left out, reason to count.
+        more: what else dataset.json shall say, as JSON values.
     """
 
     splits: Mapping[str, Sequence[Any]]
@@ -29,6 +30,7 @@ class Plan:
     instances: Sequence[str]
     gravity: Mapping[str, Any]
     excluded: Mapping[str, int] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def choose(flag: str, value: str, choices: Sequence[str]) -> str:

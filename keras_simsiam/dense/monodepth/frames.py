@@ -10,7 +10,7 @@ from keras_simsiam.views.augmentation import sample_seed
 from keras_simsiam.views.batches import shuffled_epochs
 
 # 640×480 becomes 320×240, of which 224×224 is cut out
-_SHORT_SIDE = 240 / 224
+SHORT_SIDE = 240 / 224
 # A pixel that depth was measured on less than half of counts as missing.
 _LEAST_MEASURED = 0.5
 _LONGEST = 4  # short sides: of a longer image only the middle is resized, as a crop sees no more of it
@@ -29,20 +29,30 @@ def resized(sample, image_size):
         A dict: `rgb` uint8 [h,w,3]; `depth` float32 [h,w], metres, 0 = missing; `frame` string.
     """
     size = _resized_size(sample["depth"], image_size)
-    measured = tf.cast(sample["depth"] > 0, tf.float32)
-    weighted = tf.image.resize(tf.stack([sample["depth"] * measured, measured], -1), size, antialias=True)
+    depth = resized_depth(sample["depth"], size)
+    return {"rgb": _resized_colour(sample["rgb"], size), "depth": depth, "frame": sample["frame"]}
+
+
+def resized_depth(depth, size):
+    """Depth at another size: the mean over known pixels, never across missing ones.
+
+    Args:
+        depth: float32 [H,W], metres, 0 = missing.
+        size: int32 [2], height and width.
+
+    Returns:
+        float32 [h,w], metres; 0 where less than half of what a pixel covers is known.
+    """
+    measured = tf.cast(depth > 0, tf.float32)
+    weighted = tf.image.resize(tf.stack([depth * measured, measured], -1), size, antialias=True)
     total, weight = tf.unstack(weighted, axis=-1)
-    return {
-        "rgb": _resized_colour(sample["rgb"], size),
-        "depth": tf.where(weight >= _LEAST_MEASURED, tf.math.divide_no_nan(total, weight), 0.0),
-        "frame": sample["frame"],
-    }
+    return tf.where(weight >= _LEAST_MEASURED, tf.math.divide_no_nan(total, weight), 0.0)
 
 
 def _resized_size(image, image_size):
     """int32 [2], height and width, of an image [H,W,…] once its short side is S · 240/224."""
     native = tf.cast(tf.shape(image)[:2], tf.float32)
-    return tf.cast(tf.round(native * round(image_size * _SHORT_SIDE) / tf.reduce_min(native)), tf.int32)
+    return tf.cast(tf.round(native * round(image_size * SHORT_SIDE) / tf.reduce_min(native)), tf.int32)
 
 
 def _resized_colour(rgb, size):
