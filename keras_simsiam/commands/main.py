@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "client": ("export.client", "ask a server for the embeddings of frames"),
     "import-torch": ("export.import_torch", "make a run directory of a ResNet that was trained in PyTorch"),
     "depth2hha": ("keras_simsiam.commands.depth2hha", "convert depth images to HHA images"),
+    "depth-completion": ("keras_simsiam.commands.depth_completion", "train a completion of depth, which fills holes"),
     "pseudo-depth": ("keras_simsiam.commands.pseudo_depth", "predict depth for a data set of colour alone"),
     "report": ("keras_simsiam.commands.report", "put all runs and evaluations of a folder on one HTML page"),
 }
@@ -35,6 +36,7 @@ _IN_CHECKOUT = {
     "tfrecords.inspect": "inspect",
     "tools.doctor": "doctor",
     "tools.depth2hha": "depth2hha",
+    "tools.depth_completion": "depth-completion",
     "tools.pseudo_depth": "pseudo-depth",
     "experiments.report": "report",
 }
