@@ -114,7 +114,7 @@ def _checked(network):
     (height, width), (of_input, across) = raw.shape, use.input_size
     if abs(height * across - width * of_input) > max(of_input, across):
         raise UserError(
-            f"`model={network.path}` gives {height}x{width} values for an image of {of_input}x{across}: that is no depth map"
+            f"`model={network.path}` gives {height}x{width} values for an image of {of_input}x{across}: that is not a depth map"
         )
     return network
 

@@ -11,7 +11,7 @@ from keras_simsiam.depth import camera
 from keras_simsiam.depth.camera import TensorLike
 
 # A point map has levels MIDDLE + 127·P/REACH. What is farther than REACH (metres) along an axis has no level and counts as
-# missing: ten metres are the most that the frames of NYU Depth V2 measure. What is nearer than CLOSEST is no point.
+# missing: ten metres are the most that the frames of NYU Depth V2 measure. What is nearer than CLOSEST is left out.
 MIDDLE, REACH, CLOSEST = 128.0, 10.0, 0.01
 
 # Cells a side, and sides of the grids in metres: cells of 12.5, 50 and 200 mm. A held hand fills the first, a room the last; no

@@ -167,7 +167,7 @@ def _check_voxels(config):
     encoder.check_voxels(config.fusion, config.backbone)
     if config.holes == "neutral" or (config.holes == "mask" and not config.depth_gate):
         raise UserError(
-            f"`holes={config.holes}` has no meaning with {given}, where missing depth is no point: use none, or fill holes"
+            f"`holes={config.holes}` has no meaning with {given}, where missing depth has no points: use none, or fill holes"
         )
     for name in ("hha_color", "hha_jitter"):
         if getattr(config, name):
